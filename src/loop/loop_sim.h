@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* The simulated world: loops in virtual time and a network in memory, all driven by one thread from one seed.
+ * The same seed gives the same run. loop.h and socket.h work on its loops as on real ones. */
+#ifndef LOOP_LOOP_SIM_H
+#define LOOP_LOOP_SIM_H
+
+#include "loop/loop.h"
+#include "loop/socket.h"
+
+struct sim;
+
+/* What the network and the pool do to the innocent; all zero is a perfect world without delay. */
+struct sim_faults {
+    unsigned delay_ms_max; /* each chunk of bytes takes 0..this many ms; order within a connection holds */
+    unsigned chunk_max;    /* a write is delivered in pieces of 1..this many bytes; 0: whole */
+    unsigned short_write_percent; /* chance that a write takes only part of what is offered */
+    unsigned reset_per_million;   /* chance, a write, that the connection is reset */
+    unsigned work_ms_max;         /* work on the pool takes 0..this many ms */
+};
+
+struct sim *sim_new(uint64_t seed);
+
+/* Frees the world; its loops must be freed before. */
+void sim_free(struct sim *sim);
+
+/* A loop of this world. loop_run() must not be called on it: sim_run() drives all. */
+struct loop *sim_loop_new(struct sim *sim);
+
+void sim_set_faults(struct sim *sim, const struct sim_faults *faults);
+
+/* Drives all loops until nothing is left to do now (no ready socket, task, mail or finished work), without
+ * letting virtual time pass. At most `turns_max` turns; returns false when that was not enough. */
+bool sim_settle(struct sim *sim, unsigned turns_max);
+
+/* Lets virtual time pass, firing timers and deliveries on the way. */
+void sim_advance(struct sim *sim, uint64_t ms);
+
+/* Virtual microseconds since the world began. */
+uint64_t sim_now_us(const struct sim *sim);
+
+/* Random number of this world's seed, 0..below-1. */
+uint64_t sim_random(struct sim *sim, uint64_t below);
+
+/* Cuts the connection of a socket: both ends see a reset. */
+void sim_cut(struct socket *socket);
+
+/* Bytes on their way or waiting in the memory network: zero when all was read. */
+size_t sim_bytes_in_flight(const struct sim *sim);
+
+#endif

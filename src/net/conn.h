@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* A connection: a socket with layers of bytes above it (TLS now; WebSocket, compression later), that holds no
+ * buffer while it is idle. What is written in one turn of the loop leaves in one system call at its end.
+ *
+ * Thread affinity: the loop that it was started on, until it is moved. Callbacks never run inside a call of
+ * ours. */
+#ifndef NET_CONN_H
+#define NET_CONN_H
+
+#include "base/buf.h"
+#include "loop/socket.h"
+#include "net/tls.h"
+
+struct conn;
+
+struct conn_events {
+    /* Plain bytes came in; they are gone when the call returns. The handler may close or detach the
+     * connection: then no further callback comes. */
+    void (*data)(struct conn *conn, str bytes);
+    /* The TLS handshake is over. May be NULL. */
+    void (*secured)(struct conn *conn);
+    /* The queue of output fell below the low mark after having been above the high one. May be NULL. */
+    void (*drained)(struct conn *conn);
+    /* The connection has ended, from outside: ERR_CLOSED by the peer, ERR_LIMIT when our queue passed its
+     * maximum, ERR_TLS, ERR_TIMEOUT, ERR_IO. Comes once; the owner then calls conn_fini(). Not called after
+     * conn_fini(). */
+    void (*closed)(struct conn *conn, enum err why);
+};
+
+struct tls_layer;
+
+struct conn {
+    struct socket_owner _owner;
+    struct loop *_loop;
+    struct socket *_socket;
+    const struct conn_events *_events;
+    struct tls_layer *_tls; /* NULL while plain */
+    struct buf _out;        /* plain bytes to send, empty and without memory when idle */
+    struct task _flush;
+    uint32_t _out_max;
+    uint8_t _flags;
+    int8_t _why;
+};
+
+/* Takes a socket over. `out_max`: bytes that may wait to be sent before the connection is ended (ERR_LIMIT).
+ */
+void conn_init(struct conn *conn, struct loop *loop, struct socket *socket, const struct conn_events *events,
+               size_t out_max);
+
+/* Lets go of everything at once; what was not sent is lost. The socket is closed. */
+void conn_fini(struct conn *conn);
+
+/* Sends what is queued (and TLS's close_notify), ends our side, and calls `closed` with OK when all is sent
+ * and the peer has closed, or ERR_TIMEOUT after `timeout_ms`. Incoming bytes are dropped meanwhile. */
+void conn_finish(struct conn *conn, unsigned timeout_ms);
+
+/* Queues bytes; they leave at the end of the turn. */
+void conn_write(struct conn *conn, str bytes);
+
+/* The queue itself, to build output in place: append to it and call conn_wrote(). */
+struct buf *conn_out(struct conn *conn);
+void conn_wrote(struct conn *conn);
+
+/* Bytes queued here and not yet taken by the kernel. */
+size_t conn_pending(const struct conn *conn);
+
+/* Reading stops (back-pressure) or goes on. */
+void conn_pause(struct conn *conn, bool pause);
+
+/* Begins TLS from here on; bytes already queued leave before it, in plain text. `server_name` (a client's:
+ * SNI and the name to verify, NULL-terminated) is NULL on a server. `alpn`: the protocol to offer or to
+ * accept, e.g. "xmpp-client", or NULL. `secured` or `closed` tells the end. */
+void conn_start_tls(struct conn *conn, struct tls_context *context, const char *server_name,
+                    const char *alpn);
+
+bool conn_is_secure(const struct conn *conn);
+
+/* Channel binding data (RFC 9266 tls-exporter; RFC 5929 tls-unique on TLS 1.2 only, tls-server-end-point) in
+ * the arena, or str_none when this connection has none of that kind. */
+str conn_channel_binding(struct conn *conn, enum channel_binding kind, struct arena *arena);
+
+/* The name that the client asked for by SNI, "" if none; "TLSv1.3" and the cipher's name for the log; both
+ * valid while it lives. */
+const char *conn_tls_sni(const struct conn *conn);
+const char *conn_tls_version(const struct conn *conn);
+const char *conn_tls_cipher(const struct conn *conn);
+
+/* The XMPP addresses (id-on-xmppAddr, RFC 6120 §13.7.1.4) of a client certificate that chains to the
+ * context's CA; `*ret_count` is 0 when there is none. In the arena. */
+str *conn_client_addresses(struct conn *conn, struct arena *arena, size_t *ret_count);
+
+void conn_peer(const struct conn *conn, char address[SOCKET_ADDRESS_MAX]);
+
+/* Moving to another loop: detach on the old one (flushes what it can; the rest and the TLS state travel
+ * along), and attach to the memory of the new owner on the new loop's thread. */
+struct conn_parcel; /* heap */
+struct conn_parcel *conn_detach(struct conn *conn);
+void conn_attach(struct conn *conn, struct loop *loop, struct conn_parcel *parcel,
+                 const struct conn_events *events);
+void conn_parcel_free(struct conn_parcel *parcel); /* closes what nobody took */
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* TLS contexts: certificates, policy, and what a finished handshake says. The only room, with conn.c's tls
+ * layer, that knows OpenSSL's SSL. Policy: TLS 1.2 with ECDHE and AEAD, or TLS 1.3; no compression, no
+ * renegotiation (RFC 7590, RFC 9325). */
+#ifndef NET_TLS_H
+#define NET_TLS_H
+
+#include "base/arena.h"
+#include "base/err.h"
+
+struct tls_context; /* counted: connections keep the one that they began with, so a reload disturbs nobody */
+
+struct tls_settings {
+    const char *certificate; /* file: the chain in PEM, leaf first */
+    const char *key;         /* file: the private key in PEM */
+    const char *ca;          /* file: CAs that client certificates must chain to; NULL: none asked for */
+    bool request_client_certificate; /* ask for one (SASL EXTERNAL); none is required by TLS itself */
+};
+
+/* A server's context. On failure returns ERR_NOT_FOUND, ERR_PERMISSION, ERR_INVALID (no PEM, key and
+ * certificate differ) and writes a sentence for the administrator to `why` (of `why_room` bytes). */
+enum err tls_server_context(const struct tls_settings *settings, char *why, size_t why_room,
+                            struct tls_context **ret);
+
+/* A client's context that verifies the server's certificate against `ca` (NULL: the system's), or, with
+ * `verify` false, nothing. */
+enum err tls_client_context(const char *ca, bool verify, char *why, size_t why_room,
+                            struct tls_context **ret);
+
+struct tls_context *tls_context_ref(struct tls_context *context);
+void tls_context_unref(struct tls_context *context); /* NULL is allowed */
+
+/* Lets a server context of a listener choose the context of the virtual host that the client named (SNI).
+ * `choose` gets the name in lower case and returns a counted reference or NULL for the listener's own. Called
+ * on the connection's thread. */
+void tls_context_on_sni(struct tls_context *context, struct tls_context *(*choose)(void *arg, str name),
+                        void *arg);
+
+/* Days until the leaf certificate of a server context ends (negative: it has). */
+int tls_context_days_left(const struct tls_context *context);
+
+enum channel_binding { BINDING_NONE, BINDING_TLS_UNIQUE, BINDING_TLS_EXPORTER, BINDING_TLS_SERVER_END_POINT };
+
+#endif

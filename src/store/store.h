@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* The store: two shapes hold all that the server keeps.
+ *   A map: (owner, kind, key) -> value          roster items, accounts, settings
+ *   A log: (owner, kind), ordered by id -> value, with a time and a peer     offline messages, archives
+ * An owner is a bare JID (or a domain, or "" for the server itself) in normal form; a kind is a short name
+ * that an extension declares. Values are text, mostly XML, so that they can be read with the database's own
+ * shell.
+ *
+ * Writes are gathered in a batch that is applied whole or not at all; batches of many callers share one
+ * commit (group commit). A batch is on disk when its completion says OK. Batches that one thread commits are
+ * applied in that order. Reads see every batch whose completion was delivered before the read was asked for.
+ *
+ * Completions come exactly once, on the loop that asked, never inside the call. Blocking work runs on threads
+ * of the store's own. */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "loop/loop.h"
+
+struct store;
+struct store_driver;
+
+/* Opens a store. `url`: "sqlite:PATH" (a file, made if it is not there, mode 0600, migrated forward after a
+ * backup beside it), "memory:" (lost at the end), and for tests "fail:" before another (see fail.h). On error
+ * `why` gets a sentence for the administrator. With `inline_loop` not NULL the store has no threads:
+ * everything happens in turns of loops (for simulations). */
+enum err store_open(const char *url, struct loop *inline_loop, char *why, size_t why_room,
+                    struct store **ret);
+
+/* Waits until all that was asked for is done and completed into the loops' mailboxes, then closes. */
+void store_close(struct store *store);
+
+/* ---- Writing ----------------------------------------------------------------------------------------------
+ */
+
+struct store_batch; /* copies all it is given */
+
+struct store_batch *store_batch_new(void);
+void store_batch_free(struct store_batch *batch); /* only one that was not committed */
+
+/* Sets the value of a key. */
+void store_put(struct store_batch *batch, str owner, str kind, str key, str value);
+/* Sets it only where it is not there yet: otherwise the whole batch fails with ERR_EXISTS. */
+void store_put_new(struct store_batch *batch, str owner, str kind, str key, str value);
+/* Removes a key; one that is not there is no error. */
+void store_del(struct store_batch *batch, str owner, str kind, str key);
+/* Removes all keys of a kind, and all its log entries; an empty kind means all kinds of the owner. */
+void store_del_all(struct store_batch *batch, str owner, str kind);
+
+struct store_entry {
+    uint64_t id; /* chosen by the caller, greater than the last of this (owner, kind); appending one that is
+                    there does nothing */
+    int64_t time_ms; /* since 1970 */
+    str peer;        /* a bare JID or "" */
+    str value;
+};
+
+/* Appends to a log. */
+void store_append(struct store_batch *batch, str owner, str kind, const struct store_entry *entry);
+/* Removes entries with first_id <= id <= last_id. */
+void store_log_del(struct store_batch *batch, str owner, str kind, uint64_t first_id, uint64_t last_id);
+
+struct store_commit {
+    struct mail _mail;
+    struct loop *_loop;
+    enum err err; /* OK: on disk. ERR_EXISTS, ERR_FULL, ERR_IO: nothing of the batch was applied */
+    void (*done)(struct store_commit *commit);
+};
+
+/* Commits the batch and frees it. `commit` is the caller's memory (with `done` set) and must live until done
+ * is called. */
+void store_commit(struct store *store, struct loop *loop, struct store_batch *batch,
+                  struct store_commit *commit);
+
+/* ---- Reading ----------------------------------------------------------------------------------------------
+ */
+
+struct store_row {
+    str owner, kind, key, value;
+};
+
+/* A reader: the caller's memory with `done` set; results live in its arena. `store_read_fini` frees them. */
+struct store_read {
+    struct mail _mail;
+    struct loop *_loop;
+    struct store_request *_request;
+    struct arena arena;
+    enum err err;                /* OK (with count 0 when nothing is there), or ERR_IO */
+    struct store_row *rows;      /* of a map read, ordered by kind and key (or owner) */
+    struct store_entry *entries; /* of a log read, ordered by id */
+    size_t count;
+    uint64_t total; /* of a log read that asked for it */
+    void (*done)(struct store_read *read);
+};
+
+/* All rows of an owner whose kind is one of `kinds` (comma-separated names: "account,roster"). */
+void store_get_all(struct store *store, struct loop *loop, str owner, str kinds, struct store_read *read);
+/* One key. */
+void store_get(struct store *store, struct loop *loop, str owner, str kind, str key, struct store_read *read);
+/* Owners that have this kind and key, after `after` in order of bytes, at most `limit`: pages through
+ * accounts. */
+void store_owners(struct store *store, struct loop *loop, str kind, str key, str after, size_t limit,
+                  struct store_read *read);
+
+struct store_log_query {
+    uint64_t after_id;      /* only ids greater than this; 0: from the first */
+    uint64_t before_id;     /* only ids smaller than this; 0: to the last */
+    int64_t from_ms, to_ms; /* only times in this range, both included; 0: open */
+    str peer;               /* only this peer; str_none: any */
+    size_t limit;           /* at most so many; must be set */
+    bool last;  /* the last `limit` of what matches, not the first (the result is in ascending order all the
+                   same) */
+    bool count; /* fill `total`: how many match in all */
+};
+
+void store_log_find(struct store *store, struct loop *loop, str owner, str kind,
+                    const struct store_log_query *query, struct store_read *read);
+
+void store_read_fini(struct store_read *read);
+
+#endif
