@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* What carries sessions, seen from above: c2s now, WebSocket and BOSH later. */
+#ifndef SERVER_LINK_H
+#define SERVER_LINK_H
+
+#include "base/list.h"
+#include "xmpp/stanza.h"
+#include "xmpp/stream.h"
+
+struct link;
+struct shard;
+
+struct link_ops {
+    /* Queues a stanza for the client; never fails (a link that overflows ends by itself, later). */
+    void (*send)(struct link *link, const struct stanza *stanza, const struct jid *to);
+    /* Ends the stream with an error (STREAM_ERROR_NONE: just ends it). The link forgets its session before: it will not call it any more. */
+    void (*close)(struct link *link, enum stream_error error, const char *text);
+    /* The user was busy and is ready: go on with the client's stanzas. Called as a part of an event. */
+    void (*resume)(struct link *link);
+    /* A line about it for people: address, security. In the arena. */
+    str (*describe)(struct link *link, struct arena *arena);
+};
+
+struct link {
+    const struct link_ops *ops;
+    struct shard *shard;
+    struct list _in_shard;    /* shard->links */
+    bool waiting;             /* has stanzas that wait for its user to be ready */
+};
+
+/* c2s.c: for the shard's slab; a link's socket as it comes from a listener. */
+size_t c2s_size(void);
+struct socket;
+struct tls_context;
+void c2s_accept(struct shard *shard, struct socket *socket, bool direct_tls);
+
+#endif

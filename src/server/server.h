@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* The whole server: its hosts, its store and its shards. */
+#ifndef SERVER_SERVER_H
+#define SERVER_SERVER_H
+
+#include "base/map.h"
+#include "loop/loop.h"
+#include "server/config.h"
+#include "store/store.h"
+#include "xmpp/jid.h"
+
+#include <stdatomic.h>
+
+struct shard;
+struct tls_context;
+
+/* A virtual host. Lives as long as the server; what a reload may change hangs on the configuration and the TLS context. */
+struct host {
+    struct map_node _node;
+    struct server *server;
+    char *name;                      /* in normal form */
+    const struct config_host *config;
+    struct tls_context *tls;         /* NULL: no certificate */
+    char *caps;                      /* XEP-0115 verification string of the host's identity and features */
+};
+
+struct server {
+    const struct config *config;
+    struct store *store;
+    struct map hosts;
+    struct host **host_list;
+    size_t host_count;
+    struct shard **shards;
+    unsigned shard_count;
+    unsigned char secret[32];        /* of this run: for the fake salts of unknown users */
+    atomic_uint connections;         /* links of clients, all shards */
+    atomic_uint unauthenticated;
+    atomic_uint shards_running;
+    uint64_t started_us;             /* on the loops' clock */
+};
+
+/* Makes a server on these loops (one shard each), not listening yet. `config` must outlive it. Returns NULL with a sentence in `why`
+ * when a certificate can't be read. */
+struct server *server_new(const struct config *config, struct store *store, struct loop **loops, unsigned loop_count, char *why,
+                          size_t why_room);
+
+/* Opens the listeners of every shard; to be called before the loops run. ERR_* with a sentence in `why`. */
+enum err server_listen(struct server *server, char *why, size_t why_room);
+
+/* Asks every shard to end its streams (system-shutdown), to finish its writes and to stop its loop. Any thread; returns at once. */
+void server_stop(struct server *server);
+
+/* Applies a new configuration: certificates now, and what may change without a restart. Any thread; the old configuration must live on.
+ * On failure nothing changes. */
+enum err server_reload(struct server *server, const struct config *config, char *why, size_t why_room);
+
+/* Frees a server whose loops have stopped. */
+void server_free(struct server *server);
+
+/* The host of this name (normal form), or NULL. */
+struct host *server_host(const struct server *server, str name);
+
+/* The shard at which everything of a bare JID happens. */
+struct shard *server_home(const struct server *server, str bare);
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/* Sessions: the bound resources of a user. A session keeps little: its address, its last presence, and whom it showed itself to. */
+#include "server/session.h"
+
+#include "server/user.h"
+
+#include <stdlib.h>
+
+size_t session_size(void)
+{
+    return sizeof(struct session);
+}
+
+struct session *session_open(struct user *user, str resource, struct link *link)
+{
+    struct shard *shard = user->shard;
+    struct session *session = slab_alloc(&shard->session_slab);
+    session->user = user;
+    session->link = link;
+    session->full_len = (uint16_t)(user->bare_len + 1 + resource.len);
+    session->full = xmalloc(session->full_len + 1u);
+    memcpy(session->full, user->bare, user->bare_len);
+    session->full[user->bare_len] = '/';
+    memcpy(session->full + user->bare_len + 1, resource.p, resource.len);
+    session->full[session->full_len] = '\0';
+    session->bound_us = loop_now_us(shard->loop);
+    list_append(&user->sessions, &session->_in_user);
+    timer_stop(&user->idle);
+    return session;
+}
+
+static void forget_directed(struct session *session)
+{
+    for (unsigned i = 0; i < session->directed_count; i++)
+        free(session->directed[i]);
+    free(session->directed);
+    session->directed = NULL;
+    session->directed_count = 0;
+}
+
+void session_close(struct session *session)
+{
+    struct user *user = session->user;
+    session->link = NULL;
+    presence_session_lost(user, session);
+    offline_session_lost(user, session);
+    list_remove(&session->_in_user);
+    forget_directed(session);
+    free(session->presence);
+    free(session->full);
+    slab_free(&user->shard->session_slab, session);
+    user_touch(user);
+}
+
+struct session *session_find(struct user *user, str resource)
+{
+    list_each (link, &user->sessions) {
+        struct session *session = SESSION_OF(link);
+        if (str_eq(session_resource(session), resource))
+            return session;
+    }
+    return NULL;
+}
+
+struct jid session_jid(const struct session *session)
+{
+    const struct user *user = session->user;
+    return (struct jid){ str_of(session->full, session->full_len), user->local_len,
+                         (uint16_t)(user->bare_len - user->local_len - 1) };
+}
+
+str session_resource(const struct session *session)
+{
+    size_t at = session->user->bare_len + 1u;
+    return str_of(session->full + at, session->full_len - at);
+}
+
+void session_send(struct session *session, const struct stanza *stanza, const struct jid *to)
+{
+    if (!session->link)
+        return;
+    session->user->shard->counters.stanzas_out++;
+    session->link->ops->send(session->link, stanza, to);
+}
+
+void session_keep_presence(struct session *session, const struct stanza *presence)
+{
+    str payload = stanza_payload(presence);
+    size_t size = presence->attrs.len + payload.len;
+    struct presence *kept = xrealloc(session->presence, sizeof *kept + size);
+    kept->attrs_len = (uint32_t)presence->attrs.len;
+    kept->payload_len = (uint32_t)payload.len;
+    memcpy(kept->text, presence->attrs.p, presence->attrs.len);
+    if (payload.len)
+        memcpy(kept->text + kept->attrs_len, payload.p, payload.len);
+    session->presence = kept;
+}
+
+const struct stanza *session_presence(const struct session *session, struct arena *arena)
+{
+    const struct presence *kept = session->presence;
+    struct stanza *stanza = arena_alloc(arena, sizeof *stanza);
+    str payload = arena_str(arena, str_of(kept->text + kept->attrs_len, kept->payload_len));
+    *stanza = stanza_make(STANZA_PRESENCE, TYPE_NONE, str_none, payload, arena);
+    stanza->attrs = arena_str(arena, str_of(kept->text, kept->attrs_len));
+    stanza->from = session_jid(session);
+    stanza->from.full = arena_str(arena, stanza->from.full);
+    return stanza;
+}
+
+bool session_stanza(struct session *session, const struct stanza *stanza)
+{
+    struct user *user = session->user;
+    if (user->state != USER_READY) {
+        session->link->waiting = true;
+        return false;
+    }
+    user->shard->counters.stanzas_in++;
+    user_from_session(user, session, stanza);
+    user_handled(user);
+    return true;
+}

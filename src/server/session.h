@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* A session: one bound resource of a user (RFC 6120 §7), and the link that carries it. */
+#ifndef SERVER_SESSION_H
+#define SERVER_SESSION_H
+
+#include "base/list.h"
+#include "server/link.h"
+#include "xmpp/stanza.h"
+
+struct user;
+
+/* A presence as it was broadcast, in one heap block. */
+struct presence {
+    uint32_t attrs_len, payload_len;
+    char text[];
+};
+
+struct session {
+    struct list _in_user;
+    struct user *user;
+    struct link *link;            /* NULL: the link is gone and the session is being taken down */
+    char *full;                   /* the full JID's text */
+    uint16_t full_len;
+    int8_t priority;
+    bool available;
+    bool interested;              /* asked for the roster (RFC 6121 §2.2) */
+    struct presence *presence;    /* last broadcast while available, else NULL */
+    char **directed;              /* who got directed presence (§4.6), or NULL */
+    uint16_t directed_count;
+    uint64_t bound_us;
+};
+
+size_t session_size(void);
+
+/* Binds a resource (prepared) for a ready user: makes the session; takes no notice of conflicts. */
+struct session *session_open(struct user *user, str resource, struct link *link);
+
+/* Ends a session, if available with the unavailable presence that is due (RFC 6121 §4.5.4), and frees it. Its link is not told. */
+void session_close(struct session *session);
+
+/* The session of this resource, or NULL. */
+struct session *session_find(struct user *user, str resource);
+
+struct jid session_jid(const struct session *session);
+str session_resource(const struct session *session);
+
+/* Sends a stanza on the session's link; `to` as in stanza_write(). */
+void session_send(struct session *session, const struct stanza *stanza, const struct jid *to);
+
+/* Keeps a broadcast presence, and gives it back as a stanza in the arena (from: the session, to: none). */
+void session_keep_presence(struct session *session, const struct stanza *presence);
+const struct stanza *session_presence(const struct session *session, struct arena *arena);
+
+/* What the c2s link calls with each stanza of its client. False: the user is busy; come again when link_ops.resume is called. */
+bool session_stanza(struct session *session, const struct stanza *stanza);
+
+/* Who leads from a link in the user's list to its session. */
+#define SESSION_OF(list_link) LIST_ITEM(list_link, struct session, _in_user)
+
+#endif

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+/* Shards and the routing between them.
+ *
+ * Inside a shard a stanza is handed on by pointer: the bytes that the client sent are still in the read buffer when its receiver writes them.
+ * Only what leaves the shard, waits for an actor to load, or waits for the disk is copied. A fan-out to another shard is one mail with one
+ * copy of the stanza and a list of addresses.
+ *
+ * RFC 6120 §10 (routing), RFC 6121 §8. What a user does with a stanza is in user_deliver.c, what a host does in host.c. */
+#include "server/shard.h"
+
+#include "base/log.h"
+#include "server/host.h"
+#include "server/user.h"
+
+#include <stdlib.h>
+
+struct recipient {
+    struct jid to;
+    enum deliver how;
+};
+
+struct shard_mail {
+    struct mail mail;
+    struct shard *shard;
+    const struct stanza *source; /* what the copy was made of, while the event lasts */
+    struct stanza *stanza;
+    struct recipient *recipients;
+    size_t count, room;
+};
+
+struct held {
+    struct list link;
+    struct stanza *stanza;
+    struct jid to;
+    enum deliver how;
+    char text[];
+};
+
+struct shard *shard_new(struct server *server, struct loop *loop, unsigned index)
+{
+    struct shard *shard = NEW(struct shard);
+    shard->server = server;
+    shard->loop = loop;
+    shard->index = index;
+    shard->_outgoing = xcalloc(server->shard_count, sizeof *shard->_outgoing);
+    arena_init(&shard->arena, 16 * 1024);
+    map_init(&shard->users, user_key);
+    list_init(&shard->links);
+    slab_init(&shard->user_slab, user_size());
+    slab_init(&shard->session_slab, session_size());
+    slab_init(&shard->c2s_slab, c2s_size());
+    return shard;
+}
+
+void shard_free(struct shard *shard)
+{
+    shard_enter(shard);
+    users_drop_all(shard);
+    shard_leave(shard);
+    timer_stop(&shard->stop_timer);
+    map_fini(&shard->users);
+    arena_fini(&shard->arena);
+    slab_fini(&shard->user_slab);
+    slab_fini(&shard->session_slab);
+    slab_fini(&shard->c2s_slab);
+    free(shard->_outgoing);
+    free(shard->_queue);
+    free(shard->listeners);
+    free(shard);
+}
+
+/* ---- The queue of an event -------------------------------------------------------------------------------------- */
+
+static void enqueue(struct shard *shard, const struct stanza *stanza, const struct jid *to, enum deliver how)
+{
+    if (shard->_queue_len == shard->_queue_room) {
+        shard->_queue_room = shard->_queue_room ? shard->_queue_room * 2 : 64;
+        shard->_queue = xrealloc(shard->_queue, shard->_queue_room * sizeof *shard->_queue);
+    }
+    shard->_queue[shard->_queue_len++] = (struct delivery){ stanza, *to, how };
+}
+
+static void deliver(struct shard *shard, const struct delivery *delivery)
+{
+    struct host *host = server_host(shard->server, jid_domain(&delivery->to));
+    if (!host)
+        return;
+    if (delivery->to.local_len)
+        user_deliver(shard, host, delivery);
+    else
+        host_deliver(shard, host, delivery);
+}
+
+static void drain(struct shard *shard)
+{
+    while (shard->_queue_head < shard->_queue_len) {
+        struct delivery next = shard->_queue[shard->_queue_head++];
+        deliver(shard, &next);
+    }
+    shard->_queue_head = shard->_queue_len = 0;
+    if (shard->_queue_room > 4096) {
+        free(shard->_queue);
+        shard->_queue = NULL;
+        shard->_queue_room = 0;
+    }
+}
+
+static void post_outgoing(struct shard *shard)
+{
+    for (unsigned i = 0; i < shard->server->shard_count; i++) {
+        struct shard_mail *mail = shard->_outgoing[i];
+        shard->_outgoing[i] = NULL;
+        if (mail)
+            loop_post(mail->shard->loop, &mail->mail);
+    }
+}
+
+void shard_enter(struct shard *shard)
+{
+    shard->_depth++;
+}
+
+void shard_leave(struct shard *shard)
+{
+    if (shard->_depth == 1) {
+        drain(shard);
+        if (shard->server->shard_count > 1)
+            post_outgoing(shard);
+        arena_reset(&shard->arena);
+    }
+    shard->_depth--;
+}
+
+/* ---- Mail between shards ---------------------------------------------------------------------------------------- */
+
+static void deliver_mail(struct mail *base)
+{
+    struct shard_mail *mail = CONTAINER_OF(base, struct shard_mail, mail);
+    struct shard *shard = mail->shard;
+    shard_enter(shard);
+    for (size_t i = 0; i < mail->count; i++)
+        enqueue(shard, mail->stanza, &mail->recipients[i].to, mail->recipients[i].how);
+    shard_leave(shard);
+    for (size_t i = 0; i < mail->count; i++)
+        free((char *)mail->recipients[i].to.full.p);
+    free(mail->recipients);
+    free(mail->stanza);
+    free(mail);
+}
+
+static void send_away(struct shard *shard, struct shard *home, const struct stanza *stanza, const struct jid *to, enum deliver how)
+{
+    struct shard_mail *mail = shard->_outgoing[home->index];
+    if (mail && mail->source != stanza) {
+        loop_post(home->loop, &mail->mail);
+        mail = NULL;
+    }
+    if (!mail) {
+        mail = NEW(struct shard_mail);
+        mail->mail.deliver = deliver_mail;
+        mail->shard = home;
+        mail->source = stanza;
+        mail->stanza = stanza_copy(stanza);
+        shard->_outgoing[home->index] = mail;
+        shard->counters.mails_out++;
+    }
+    if (mail->count == mail->room) {
+        mail->room = mail->room ? mail->room * 2 : 4;
+        mail->recipients = xrealloc(mail->recipients, mail->room * sizeof *mail->recipients);
+    }
+    struct jid copy = *to;
+    copy.full = str_of(str_dup(to->full), to->full.len);
+    mail->recipients[mail->count++] = (struct recipient){ copy, how };
+}
+
+static void run_call(struct mail *mail)
+{
+    struct shard_call *call = CONTAINER_OF(mail, struct shard_call, _mail);
+    struct shard *shard = call->_shard;
+    shard_enter(shard);
+    call->run(shard, call);
+    shard_leave(shard);
+}
+
+void shard_post(struct shard *shard, struct shard_call *call)
+{
+    call->_shard = shard;
+    call->_mail.deliver = run_call;
+    loop_post(shard->loop, &call->_mail);
+}
+
+/* ---- Holding ---------------------------------------------------------------------------------------------------- */
+
+void hold_init(struct hold *hold)
+{
+    list_init(&hold->_entries);
+}
+
+static void hold_add(struct hold *hold, const struct stanza *stanza, const struct jid *to, enum deliver how)
+{
+    struct held *held = xmalloc(sizeof *held + to->full.len);
+    held->stanza = stanza_copy(stanza);
+    held->to = *to;
+    held->how = how;
+    memcpy(held->text, to->full.p, to->full.len);
+    held->to.full.p = held->text;
+    list_append(&hold->_entries, &held->link);
+}
+
+static void held_free(struct held *held)
+{
+    free(held->stanza);
+    free(held);
+}
+
+static const struct stanza *into_arena(struct arena *arena, const struct stanza *stanza)
+{
+    struct stanza *copy = ARENA_NEW(arena, struct stanza);
+    *copy = *stanza;
+    copy->from.full = arena_str(arena, stanza->from.full);
+    copy->to.full = arena_str(arena, stanza->to.full);
+    copy->id = arena_str(arena, stanza->id);
+    copy->attrs = copy->node.attrs = arena_str(arena, stanza->attrs);
+    copy->node.content = arena_str(arena, stanza->node.content);
+    copy->node.inherited = arena_str(arena, stanza->node.inherited);
+    return copy;
+}
+
+void hold_release(struct shard *shard, struct hold *hold)
+{
+    struct list *link;
+    while ((link = list_shift(&hold->_entries))) {
+        struct held *held = LIST_ITEM(link, struct held, link);
+        struct jid to = jid_copy(&held->to, &shard->arena);
+        route_to(shard, into_arena(&shard->arena, held->stanza), &to, held->how);
+        held_free(held);
+    }
+}
+
+void hold_drop(struct hold *hold)
+{
+    struct list *link;
+    while ((link = list_shift(&hold->_entries)))
+        held_free(LIST_ITEM(link, struct held, link));
+}
+
+/* ---- Routing ---------------------------------------------------------------------------------------------------- */
+
+void route_to(struct shard *shard, const struct stanza *stanza, const struct jid *to, enum deliver how)
+{
+    if (shard->_hold) {
+        hold_add(shard->_hold, stanza, to, how);
+        return;
+    }
+    struct host *host = server_host(shard->server, jid_domain(to));
+    if (!host) {
+        /* RFC 6120 §10.4: no federation yet, so no other domain is to be found */
+        if (how == DELIVER_ROUTE && !(stanza->kind == STANZA_PRESENCE && stanza->type == TYPE_UNAVAILABLE))
+            route_error(shard, stanza, STANZA_ERROR_REMOTE_SERVER_NOT_FOUND, NULL);
+        return;
+    }
+    struct shard *home = to->local_len ? server_home(shard->server, jid_bare(to)) : shard;
+    if (home == shard)
+        enqueue(shard, stanza, to, how);
+    else
+        send_away(shard, home, stanza, to, how);
+}
+
+void route(struct shard *shard, const struct stanza *stanza)
+{
+    route_to(shard, stanza, &stanza->to, DELIVER_ROUTE);
+}
+
+static void route_made(struct shard *shard, struct stanza made)
+{
+    struct stanza *answer = arena_alloc(&shard->arena, sizeof *answer);
+    *answer = made;
+    if (!jid_is_none(&answer->to))
+        route_to(shard, answer, &answer->to, jid_is_bare(&answer->to) ? DELIVER_ROUTE : DELIVER_SESSION);
+}
+
+void route_error(struct shard *shard, const struct stanza *stanza, enum stanza_error error, const char *text)
+{
+    if (!stanza_may_bounce(stanza))
+        return;
+    shard->counters.errors_out++;
+    route_made(shard, stanza_error_reply(stanza, error, text, &shard->arena));
+}
+
+void route_result(struct shard *shard, const struct stanza *iq, str payload)
+{
+    route_made(shard, stanza_iq_result(iq, payload, &shard->arena));
+}

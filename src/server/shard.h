@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* A shard: one loop, the actors that are at home on it, and the links of clients that it serves.
+ *
+ * Everything a shard does happens inside an *event* (bytes of a client, a mail, a timer, an answer of the store), between shard_enter()
+ * and shard_leave(). What a handler sends is put in a queue and delivered when the handler has returned, so no handler is ever entered
+ * while another one runs; the arena and the bytes at hand stay valid until the queue is empty. */
+#ifndef SERVER_SHARD_H
+#define SERVER_SHARD_H
+
+#include "base/arena.h"
+#include "base/slab.h"
+#include "server/server.h"
+#include "xmpp/error.h"
+#include "xmpp/stanza.h"
+
+/* Counters of a shard, for `jabiructl status` and the tests; only its own thread writes them. */
+#define SHARD_COUNTERS(X)                                                                                    \
+    X(stanzas_in, "stanzas received from clients")                                                           \
+    X(stanzas_out, "stanzas sent to clients")                                                                \
+    X(errors_out, "stanza errors sent")                                                                      \
+    X(stream_errors, "streams ended by us with an error")                                                    \
+    X(logins, "successful authentications")                                                                  \
+    X(login_failures, "failed authentications")                                                              \
+    X(offline_stored, "messages put into the offline store")                                                 \
+    X(actor_wakes, "users loaded from the store")                                                            \
+    X(mails_out, "mails sent to other shards")                                                               \
+    X(refused, "connections refused by a limit")
+
+struct shard_counters {
+#define X(name, text) uint64_t name;
+    SHARD_COUNTERS(X)
+#undef X
+};
+
+struct shard_mail;
+
+/* Where a stanza goes when it is not simply routed. */
+enum deliver {
+    DELIVER_ROUTE,      /* by the rules of RFC 6120 §10 and RFC 6121 §8 */
+    DELIVER_BROADCAST,  /* the same, and a user who is not awake need not be woken for it */
+    DELIVER_SESSION,    /* to exactly the session of the full JID, unchanged */
+    DELIVER_AVAILABLE,  /* to all available sessions of the bare JID */
+    DELIVER_INTERESTED, /* to all sessions of the bare JID that asked for the roster */
+};
+
+struct delivery {
+    const struct stanza *stanza;
+    struct jid to;
+    enum deliver how;
+};
+
+struct shard {
+    struct server *server;
+    struct loop *loop;
+    unsigned index;
+    unsigned _depth;               /* of shard_enter */
+    struct arena arena;            /* of the event at hand */
+    struct delivery *_queue;
+    size_t _queue_head, _queue_len, _queue_room;
+    struct shard_mail **_outgoing; /* one for each other shard: the mail that this event fills */
+    struct hold *_hold;            /* where deliveries wait for a commit, while a handler that writes runs */
+    struct map users;              /* awake users by bare JID */
+    struct list links;             /* all links of clients */
+    struct slab user_slab, session_slab, c2s_slab;
+    struct listener *listeners;
+    size_t listener_count;
+    struct shard_counters counters;
+    unsigned commits_pending;      /* writes on their way to the disk */
+    bool stopping;
+    struct timer stop_timer;
+};
+
+struct shard *shard_new(struct server *server, struct loop *loop, unsigned index);
+void shard_free(struct shard *shard);
+
+/* Begins and ends an event. Nest freely: the outermost leave delivers what was queued and resets the arena. */
+void shard_enter(struct shard *shard);
+void shard_leave(struct shard *shard);
+
+/* Sends a stanza to its `to`, or to another address. The stanza must live as long as the event (put it in the arena). A remote or unknown
+ * address is answered with the error that it deserves. */
+void route(struct shard *shard, const struct stanza *stanza);
+void route_to(struct shard *shard, const struct stanza *stanza, const struct jid *to, enum deliver how);
+
+/* Answers a stanza with an error, unless it is one that must not be answered (RFC 6120 §8.3.1). */
+void route_error(struct shard *shard, const struct stanza *stanza, enum stanza_error error, const char *text);
+
+/* Answers an iq. `payload` must live as long as the event. */
+void route_result(struct shard *shard, const struct stanza *iq, str payload);
+
+/* Runs a function on a shard, as an event; from any thread. `call` is the caller's memory until `run` is called. */
+struct shard_call {
+    struct mail _mail;
+    struct shard *_shard;
+    void (*run)(struct shard *shard, struct shard_call *call);
+};
+void shard_post(struct shard *shard, struct shard_call *call);
+
+/* ---- Held back until it is on disk ------------------------------------------------------------------------------ */
+
+/* What a handler says after it has begun to write waits here for the commit. */
+struct hold {
+    struct list _entries;
+};
+
+void hold_init(struct hold *hold);
+/* Delivers what was held, in order, as part of the event at hand. */
+void hold_release(struct shard *shard, struct hold *hold);
+/* Forgets it. */
+void hold_drop(struct hold *hold);
+
+/* While set (not NULL), every route call goes to the hold instead of the queue. */
+static inline void shard_hold(struct shard *shard, struct hold *hold)
+{
+    shard->_hold = hold;
+}
+
+#endif
