@@ -2,9 +2,9 @@
 /* Domainparts: names by IDNA2008 on libidn2, IPv4 addresses and IPv6 literals in brackets.
  *
  * The normal form of a name has U-labels (RFC 7622 §3.2.1), so a name is mapped as RFC 5895 says, brought to
- * A-labels, which is where libidn2 judges it, and back; what comes back must lead to the same A-labels. TR46's
- * wider mapping is not used: it would let symbols through that IDNA2008 refuses. An ASCII name never meets
- * libidn2 unless a label begins with "xn--".
+ * A-labels, which is where libidn2 judges it, and back; what comes back must lead to the same A-labels.
+ * TR46's wider mapping is not used: it would let symbols through that IDNA2008 refuses. An ASCII name never
+ * meets libidn2 unless a label begins with "xn--".
  *
  * Labels are those of hostnames (RFC 5890's NR-LDH: letters, digits, inner hyphens, none at both the third
  * and fourth place; 1 to 63 bytes), a name is at most 253 bytes in A-labels. A name whose last label is all
@@ -97,7 +97,8 @@ static bool to_ascii(str name, struct arena *arena, str *ret)
 {
     uint8_t *ascii = NULL;
     str terminated = arena_str(arena, name);
-    if (idn2_lookup_u8((const uint8_t *)terminated.p, &ascii, IDN2_NO_TR46 | IDN2_ALABEL_ROUNDTRIP) != IDN2_OK)
+    if (idn2_lookup_u8((const uint8_t *)terminated.p, &ascii, IDN2_NO_TR46 | IDN2_ALABEL_ROUNDTRIP) !=
+        IDN2_OK)
         return false;
     *ret = arena_str(arena, str_from((const char *)ascii));
     idn2_free(ascii);

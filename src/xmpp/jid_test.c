@@ -39,7 +39,8 @@ static void check(const struct vector *vectors, size_t count)
         struct jid jid = { 0 };
         enum err err = jid_parse(str_from(vectors[i].text), &arena, &jid);
         if (!vectors[i].want != (err != OK))
-            fail_msg("'%s': %s, got '%.*s'", vectors[i].text, err ? "refused" : "accepted", STR_ARGS(jid.full));
+            fail_msg("'%s': %s, got '%.*s'", vectors[i].text, err ? "refused" : "accepted",
+                     STR_ARGS(jid.full));
         if (err)
             continue;
         if (!str_eq(jid.full, str_from(vectors[i].want)))
@@ -56,7 +57,8 @@ static void check(const struct vector *vectors, size_t count)
 static void legal_examples_of_rfc_7622(void **state)
 {
     (void)state;
-    CHECK({ "juliet@example.com", "juliet@example.com" }, { "juliet@example.com/foo", "juliet@example.com/foo" },
+    CHECK({ "juliet@example.com", "juliet@example.com" },
+          { "juliet@example.com/foo", "juliet@example.com/foo" },
           { "juliet@example.com/foo bar", "juliet@example.com/foo bar" },
           { "juliet@example.com/foo@bar", "juliet@example.com/foo@bar" },
           { "foo\\20bar@example.com", "foo\\20bar@example.com" },
@@ -150,8 +152,9 @@ static void contextual_rules_hold(void **state)
 {
     (void)state;
     CHECK({ "l\u00B7l@b", "l\u00B7l@b" }, { "a\u00B7l@b", NULL }, { "l\u00B7@b", NULL },
-          { "\u0375\u03B1@b", "\u0375\u03B1@b" }, { "\u0375a@b", NULL }, { "\u05D0\u05F3@b", "\u05D0\u05F3@b" },
-          { "a\u05F3@b", NULL }, { "\u30FB\u30AB@b", "\u30FB\u30AB@b" }, { "a\u30FB@b", NULL },
+          { "\u0375\u03B1@b", "\u0375\u03B1@b" }, { "\u0375a@b", NULL },
+          { "\u05D0\u05F3@b", "\u05D0\u05F3@b" }, { "a\u05F3@b", NULL },
+          { "\u30FB\u30AB@b", "\u30FB\u30AB@b" }, { "a\u30FB@b", NULL },
           { "\u0628\u0660@b", "\u0628\u0660@b" }, { "\u0628\u0660\u06F0@b", NULL },
           { "\u0915\u094D\u200D\u0937@b", "\u0915\u094D\u200D\u0937@b" }, { "\u0915\u200D\u0937@b", NULL },
           { "\u0628\u200C\u0628@b", "\u0628\u200C\u0628@b" }, { "\u0628\u200C@b", NULL },
@@ -181,11 +184,12 @@ static void resources_are_opaque(void **state)
 static void domains_are_names_or_addresses(void **state)
 {
     (void)state;
-    CHECK({ "EXAMPLE.Com", "example.com" }, { "example.com.", "example.com" }, { "a@example.com./r", "a@example.com/r" },
-          { "localhost", "localhost" }, { "example..com", NULL }, { ".example.com", NULL }, { "example.com..", NULL },
-          { ".", NULL }, { "-a.example", NULL }, { "a-.example", NULL }, { "ab--c.example", NULL },
-          { "a_b.example", NULL }, { "a b.example", NULL }, { "a\x7F.example", NULL }, { "1.example", "1.example" },
-          { "192.0.2.1", "192.0.2.1" }, { "192.0.2.256", NULL }, { "192.0.2", NULL }, { "1", NULL },
+    CHECK({ "EXAMPLE.Com", "example.com" }, { "example.com.", "example.com" },
+          { "a@example.com./r", "a@example.com/r" }, { "localhost", "localhost" }, { "example..com", NULL },
+          { ".example.com", NULL }, { "example.com..", NULL }, { ".", NULL }, { "-a.example", NULL },
+          { "a-.example", NULL }, { "ab--c.example", NULL }, { "a_b.example", NULL }, { "a b.example", NULL },
+          { "a\x7F.example", NULL }, { "1.example", "1.example" }, { "192.0.2.1", "192.0.2.1" },
+          { "192.0.2.256", NULL }, { "192.0.2", NULL }, { "1", NULL },
           { "a@[2001:DB8::1]", "a@[2001:db8::1]" }, { "[2001:db8:0:0:0:0:0:1]/r", "[2001:db8::1]/r" },
           { "[::ffff:192.0.2.1]", "[::ffff:192.0.2.1]" }, { "[::1", NULL }, { "::1", NULL }, { "[]", NULL },
           { "[192.0.2.1]", NULL }, { "[fe80::1%eth0]", NULL }, { "[::1]x", NULL }, { "[::1].", "[::1]" });
@@ -195,16 +199,18 @@ static void domains_follow_idna_2008(void **state)
 {
     (void)state;
     CHECK({ "b\u00FCcher.example", "b\u00FCcher.example" }, { "B\u00DCCHER.Example", "b\u00FCcher.example" },
-          { "xn--bcher-kva.example", "b\u00FCcher.example" }, { "XN--BCHER-KVA.example", "b\u00FCcher.example" },
+          { "xn--bcher-kva.example", "b\u00FCcher.example" },
+          { "XN--BCHER-KVA.example", "b\u00FCcher.example" },
           { "bu\u0308cher.example", "b\u00FCcher.example" }, { "fa\u00DF.example", "fa\u00DF.example" },
-          { "xn--fa-hia.example", "fa\u00DF.example" }, { "\u03B2\u03CC\u03BB\u03BF\u03C2.example", "\u03B2\u03CC\u03BB\u03BF\u03C2.example" },
+          { "xn--fa-hia.example", "fa\u00DF.example" },
+          { "\u03B2\u03CC\u03BB\u03BF\u03C2.example", "\u03B2\u03CC\u03BB\u03BF\u03C2.example" },
           { "\u4F8B\u3002example", "\u4F8B.example" }, { "\uFF41\uFF42.example", "ab.example" },
           { "\uFF11\uFF19\uFF12.0.2.1", "192.0.2.1" }, { "\u05D0\u05D1.example", "\u05D0\u05D1.example" },
-          { "\u2603.example", NULL }, { "xn--n3h.example", NULL }, { "xn--.example", NULL }, { "xn--a.example", NULL },
-          { "xn--example-.com", NULL }, { "a\uFF20b.example", NULL }, { "a\uFF0Fb.example", NULL },
-          { "\u0301a.example", NULL }, { "a\u200Db.example", NULL }, { "\u0378.example", NULL },
-          { "\U0001F600.example", NULL }, { "\u05D0a.example", NULL }, { "\u00E9.", "\u00E9" },
-          { "\u00E9\u3002", NULL });
+          { "\u2603.example", NULL }, { "xn--n3h.example", NULL }, { "xn--.example", NULL },
+          { "xn--a.example", NULL }, { "xn--example-.com", NULL }, { "a\uFF20b.example", NULL },
+          { "a\uFF0Fb.example", NULL }, { "\u0301a.example", NULL }, { "a\u200Db.example", NULL },
+          { "\u0378.example", NULL }, { "\U0001F600.example", NULL }, { "\u05D0a.example", NULL },
+          { "\u00E9.", "\u00E9" }, { "\u00E9\u3002", NULL });
 }
 
 static void bytes_must_be_utf8(void **state)
@@ -256,7 +262,7 @@ static void parts_have_1023_bytes_at_most(void **state)
     assert_false(takes("b/", "e\u0301", 512, ""));
     assert_true(takes("", "a", 63, ".example"));
     assert_false(takes("", "a", 64, ".example"));
-    assert_true(takes("", "a.", 126, "a"));  /* 253 */
+    assert_true(takes("", "a.", 126, "a"));   /* 253 */
     assert_false(takes("", "a.", 126, "ab")); /* 254 */
     assert_false(takes("", "\u00E9", 60, ".example"));
 }
@@ -264,7 +270,8 @@ static void parts_have_1023_bytes_at_most(void **state)
 static void hostile_lengths_are_refused(void **state)
 {
     (void)state;
-    static const char *const units[] = { "a", "\u0301", "e\u0301", "\u200C", "/", "@", ".", "\u0660", "\uFDFA", "xn--" };
+    static const char *const units[] = { "a", "\u0301", "e\u0301", "\u200C", "/",
+                                         "@", ".",      "\u0660",  "\uFDFA", "xn--" };
     for (size_t i = 0; i < COUNT_OF(units); i++) {
         assert_false(takes("", units[i], 65536 / strlen(units[i]), ""));
         assert_false(takes("a@b/", units[i], 65536 / strlen(units[i]), ""));
@@ -292,7 +299,8 @@ static void passwords_are_opaque_strings(void **state)
     assert_int_equal(jid_prepare_password(STR("my cat is a \x09 by"), &arena, &got), ERR_SYNTAX);
 }
 
-/* ---- Stability over random texts ------------------------------------------------------------------------ */
+/* ---- Stability over random texts ------------------------------------------------------------------------
+ */
 
 static uint64_t seed = 0x9E3779B97F4A7C15u;
 
@@ -306,8 +314,9 @@ static uint32_t draw(uint32_t below)
 
 static uint32_t draw_point(void)
 {
-    static const uint32_t picked[] = { 0x130, 0x3A3, 0x3C2, 0xDF, 0x301, 0x307, 0x345, 0x200C, 0x200D, 0x94D, 0xB7,
-                                       0xFF20, 0x212A, 0x3002, 0xFF61, 0xFF9E, 0xFF76, 0xAC00, 0x1F88, 0x13A0 };
+    static const uint32_t picked[] = { 0x130,  0x3A3,  0x3C2,  0xDF,   0x301,  0x307,  0x345,
+                                       0x200C, 0x200D, 0x94D,  0xB7,   0xFF20, 0x212A, 0x3002,
+                                       0xFF61, 0xFF9E, 0xFF76, 0xAC00, 0x1F88, 0x13A0 };
     uint32_t point;
     switch (draw(6)) {
     case 0:

@@ -41,7 +41,8 @@ struct points {
 
 enum property { PVALID, FREE_PVAL, CONTEXTJ, CONTEXTO, DISALLOWED };
 
-/* ---- Reading and writing -------------------------------------------------------------------------------- */
+/* ---- Reading and writing --------------------------------------------------------------------------------
+ */
 
 static bool points_read(struct points *to, str text)
 {
@@ -72,7 +73,8 @@ static bool points_eq(const struct points *a, const struct points *b)
     return a->len == b->len && memcmp(a->at, b->at, a->len * sizeof a->at[0]) == 0;
 }
 
-/* ---- Mappings ------------------------------------------------------------------------------------------- */
+/* ---- Mappings -------------------------------------------------------------------------------------------
+ */
 
 static uint32_t map_width(uint32_t point)
 {
@@ -126,7 +128,8 @@ static bool compose(struct points *text)
     return fits;
 }
 
-/* ---- Derived property (RFC 8264 §8) --------------------------------------------------------------------- */
+/* ---- Derived property (RFC 8264 §8) ---------------------------------------------------------------------
+ */
 
 static bool exception(uint32_t c, enum property *ret)
 {
@@ -212,7 +215,8 @@ static enum property derived_property(uint32_t c)
     return DISALLOWED;
 }
 
-/* ---- Contextual rules (RFC 5892 appendix A) ------------------------------------------------------------- */
+/* ---- Contextual rules (RFC 5892 appendix A) -------------------------------------------------------------
+ */
 
 static bool script_is(uint32_t c, const char *name)
 {
@@ -242,24 +246,29 @@ static bool joiner_fits(const struct points *text, size_t at)
     return text->at[at] == 0x200C && joins_around(text, at);
 }
 
-static bool has_between(const struct points *text, uint32_t first, uint32_t last)
+/* What the rules ask of a text as a whole, gathered once: asked again at each code point, it would make a
+ * hostile text cost the square of its length. */
+struct survey {
+    bool arabic_digits, extended_digits, japanese;
+};
+
+static struct survey survey_of(const struct points *text)
 {
-    for (size_t i = 0; i < text->len; i++)
-        if (text->at[i] >= first && text->at[i] <= last)
-            return true;
-    return false;
+    struct survey survey = { 0 };
+    bool dot = false;
+    for (size_t i = 0; i < text->len; i++) {
+        uint32_t c = text->at[i];
+        survey.arabic_digits |= c >= 0x0660 && c <= 0x0669;
+        survey.extended_digits |= c >= 0x06F0 && c <= 0x06F9;
+        dot |= c == 0x30FB;
+    }
+    for (size_t i = 0; dot && i < text->len && !survey.japanese; i++)
+        survey.japanese = script_is(text->at[i], "Hiragana") || script_is(text->at[i], "Katakana") ||
+                          script_is(text->at[i], "Han");
+    return survey;
 }
 
-static bool has_japanese(const struct points *text)
-{
-    for (size_t i = 0; i < text->len; i++)
-        if (script_is(text->at[i], "Hiragana") || script_is(text->at[i], "Katakana") ||
-            script_is(text->at[i], "Han"))
-            return true;
-    return false;
-}
-
-static bool context_fits(const struct points *text, size_t at)
+static bool context_fits(const struct points *text, const struct survey *survey, size_t at)
 {
     uint32_t c = text->at[at];
     switch (c) {
@@ -271,29 +280,27 @@ static bool context_fits(const struct points *text, size_t at)
     case 0x05F4: /* A.6 */
         return at > 0 && script_is(text->at[at - 1], "Hebrew");
     case 0x30FB: /* A.7 */
-        return has_japanese(text);
+        return survey->japanese;
     }
-    if (c >= 0x0660 && c <= 0x0669) /* A.8 */
-        return !has_between(text, 0x06F0, 0x06F9);
-    return !has_between(text, 0x0660, 0x0669); /* A.9 */
+    return !(survey->arabic_digits && survey->extended_digits); /* A.8, A.9 */
 }
 
-/* Runs of transparent marks and the search of A.7 to A.9 make this quadratic; the length is bounded, and the
- * first code point that does not fit ends it. */
 static bool class_allows(const struct points *text, bool freeform)
 {
+    struct survey survey = survey_of(text);
     for (size_t i = 0; i < text->len; i++) {
         enum property property = derived_property(text->at[i]);
         bool ok = property == PVALID || (property == FREE_PVAL && freeform) ||
                   (property == CONTEXTJ && joiner_fits(text, i)) ||
-                  (property == CONTEXTO && context_fits(text, i));
+                  (property == CONTEXTO && context_fits(text, &survey, i));
         if (!ok)
             return false;
     }
     return true;
 }
 
-/* ---- Bidi rule (RFC 5893 §2) ---------------------------------------------------------------------------- */
+/* ---- Bidi rule (RFC 5893 §2) ----------------------------------------------------------------------------
+ */
 
 #define BIDI(name) (1u << UC_BIDI_##name)
 
@@ -317,11 +324,13 @@ static bool bidi_fits(const struct points *text)
     uint32_t first = bidi_bit(text->at[0]);
     if (first & right)
         return !(seen & ~(right | BIDI(AN) | BIDI(EN) | BIDI(NSM) | neutral)) &&
-               (last & (right | BIDI(AN) | BIDI(EN))) && (seen & (BIDI(AN) | BIDI(EN))) != (BIDI(AN) | BIDI(EN));
+               (last & (right | BIDI(AN) | BIDI(EN))) &&
+               (seen & (BIDI(AN) | BIDI(EN))) != (BIDI(AN) | BIDI(EN));
     return false; /* conditions 1 and 5: a text that begins from the left has nothing from the right */
 }
 
-/* ---- Profiles ------------------------------------------------------------------------------------------- */
+/* ---- Profiles -------------------------------------------------------------------------------------------
+ */
 
 static bool map_username(struct points *text)
 {
