@@ -70,8 +70,12 @@ struct scram_keys {
     struct scram_key key[3];
 };
 
-/* Makes keys from a password that was prepared (jid_prepare_password). `salt` (up to 32 bytes) is the
- * caller's random bytes. Slow: on the pool. */
+/* Bytes of the salts of new accounts; scram_keys_fake() has salts of that length and, like
+ * scram_keys_make(), the same one for each hash, so that nothing tells them apart. */
+enum { SCRAM_SALT_SIZE = 16 };
+
+/* Makes keys from a password that was prepared (jid_prepare_password). `salt` (SCRAM_SALT_SIZE; up to 32
+ * bytes are allowed) is the caller's random bytes. Slow: on the pool. */
 void scram_keys_make(str password, str salt, uint32_t iterations, struct scram_keys *ret);
 
 /* The keys as one line of text ("sha1:4096:base64:base64:base64 sha256:..."), and back; false for anything
@@ -82,6 +86,13 @@ bool scram_keys_read(str text, struct scram_keys *ret);
 /* Keys that nobody has the password of, the same each time for one name: from HMAC(secret, name) (so that an
  * unknown user looks like a wrong password). */
 void scram_keys_fake(str secret, str name, uint32_t iterations, struct scram_keys *ret);
+
+/* The longest decoded message of a peer that is looked at; a longer one is malformed. */
+enum { SASL_MESSAGE_MAX = 8192 };
+
+/* Sorts names of mechanisms or binding types by their bytes, joined as XEP-0474 (0.5.0, section 4.1) hashes
+ * them: for the fields offered_mechanisms and offered_bindings. In the arena; empty for none. */
+str sasl_offer(const str *names, size_t count, struct arena *arena);
 
 enum sasl_status {
     SASL_CHALLENGE, /* send `out` as a challenge and wait for the response */
@@ -97,16 +108,15 @@ struct sasl_server {
     str host;               /* the domain that is logged in to */
     str nonce;              /* fresh random printable text without commas, at least 18 characters */
     bool plus_offered;      /* whether any -PLUS mechanism was offered on this stream */
-    str offered_mechanisms; /* names as offered, sorted and joined by commas, for XEP-0474; and the binding
-                               types, same form */
-    str offered_bindings;
+    str offered_mechanisms; /* by sasl_offer(); empty: no hash for XEP-0474 is sent */
+    str offered_bindings;   /* the same for what XEP-0440 announced; empty if it was not used */
     str (*binding)(struct sasl_server *server,
                    str type); /* data of a binding type ("tls-exporter"...), str_none if not to be had */
     const str *certificate_addresses; /* EXTERNAL: normalised bare JIDs of the client's certificate */
     size_t certificate_address_count;
     struct arena *arena; /* lives as long as the exchange; wiped by its owner afterwards */
     /* Results: */
-    str authcid; /* prepared localpart */
+    str authcid; /* prepared localpart; empty for ANONYMOUS: the owner chooses a name */
     str out;     /* raw bytes, not yet base64 */
     bool has_out;
     enum sasl_failure failure;
@@ -125,7 +135,8 @@ enum sasl_status sasl_server_start(struct sasl_server *server, bool has_initial,
 /* The client's answer to a challenge. */
 enum sasl_status sasl_server_response(struct sasl_server *server, str response);
 
-/* Answers SASL_WANT_KEYS. `known` false: `keys` are fakes, and the exchange goes on to the same failure as a
+/* Answers SASL_WANT_KEYS. An account has to have a key for each hash that is offered: without one the
+ * exchange fails at once. `known` false: `keys` are fakes, and the exchange goes on to the same failure as a
  * wrong password's. */
 enum sasl_status sasl_server_keys(struct sasl_server *server, const struct scram_keys *keys, bool known);
 
@@ -142,15 +153,18 @@ struct sasl_client {
     str user, password; /* prepared */
     str nonce;
     str binding_type, binding; /* for -PLUS; else empty. */
-    bool server_has_plus; /* the server offered a -PLUS form: then the plain form says y,, only if we cannot
-                             bind */
-    str offered_mechanisms, offered_bindings; /* sorted and joined, to check XEP-0474's hash */
+    bool can_bind;             /* for the plain forms: whether we could bind to the channel at all. With
+                                  server_has_plus false that is said as y,, (RFC 5802 §6) */
+    bool server_has_plus;      /* the server offered a -PLUS form */
+    str offered_mechanisms,
+        offered_bindings; /* by sasl_offer(), to check XEP-0474's hash; empty: not checked */
     struct arena *arena;
     str out;
     uint8_t _state;
     str _first_bare, _auth_message;
     unsigned char _server_signature[DIGEST_MAX_SIZE];
-    /* Optional cache across logins of one user: salted password of the last (salt, iterations). */
+    /* Optional cache across logins with one password: salted password of the last (salt, iterations). The
+     * owner zeroes it when the password changes or was refused. With it, `password` may be empty. */
     struct scram_client_cache *cache;
 };
 
@@ -164,7 +178,8 @@ struct scram_client_cache {
 
 /* The initial response in `out`. */
 enum sasl_status sasl_client_start(struct sasl_client *client);
-/* Answers a challenge: SASL_CHALLENGE with `out`, or SASL_FAILED. */
+/* Answers a challenge: SASL_CHALLENGE with `out`, or SASL_FAILED. Hashes the password when the cache has not
+ * got it: then it takes milliseconds. */
 enum sasl_status sasl_client_challenge(struct sasl_client *client, str challenge);
 /* Checks what came with success: SASL_DONE, or SASL_FAILED when the server did not prove itself. */
 enum sasl_status sasl_client_success(struct sasl_client *client, bool has_data, str data);
