@@ -29,13 +29,28 @@ struct store_driver;
 enum err store_open(const char *url, struct loop *inline_loop, char *why, size_t why_room,
                     struct store **ret);
 
-/* Waits until all that was asked for is done and completed into the loops' mailboxes, then closes. */
+/* Waits until all that was asked for is done and completed into the loops' mailboxes, then closes. NULL is
+ * allowed. */
 void store_close(struct store *store);
+
+/* For the metrics, and for whoever must stop asking when too much waits. */
+struct store_stats {
+    uint64_t batches;  /* completed, with whatever result */
+    uint64_t commits;  /* transactions that are on disk: fewer than batches when many came at once */
+    uint64_t failures; /* batches that the backend could not keep (ERR_FULL, ERR_IO) */
+    uint64_t reads;    /* completed */
+    size_t queued_batches, queued_bytes, queued_reads; /* asked for and not completed */
+};
+
+/* The counters as they are now. Any thread. */
+void store_stats(struct store *store, struct store_stats *ret);
 
 /* ---- Writing ----------------------------------------------------------------------------------------------
  */
 
-struct store_batch; /* copies all it is given */
+/* Copies all it is given. Something that no backend can keep (a NUL byte in a text, an empty kind, an id that
+ * is 0 or above INT64_MAX) is no programming error: the commit answers ERR_INVALID. */
+struct store_batch;
 
 struct store_batch *store_batch_new(void);
 void store_batch_free(struct store_batch *batch); /* only one that was not committed */
@@ -50,8 +65,8 @@ void store_del(struct store_batch *batch, str owner, str kind, str key);
 void store_del_all(struct store_batch *batch, str owner, str kind);
 
 struct store_entry {
-    uint64_t id; /* chosen by the caller, greater than the last of this (owner, kind); appending one that is
-                    there does nothing */
+    uint64_t id; /* 1..INT64_MAX, chosen by the caller, greater than the last of this (owner, kind); appending
+                    one that is there does nothing */
     int64_t time_ms; /* since 1970 */
     str peer;        /* a bare JID or "" */
     str value;
@@ -65,7 +80,7 @@ void store_log_del(struct store_batch *batch, str owner, str kind, uint64_t firs
 struct store_commit {
     struct mail _mail;
     struct loop *_loop;
-    enum err err; /* OK: on disk. ERR_EXISTS, ERR_FULL, ERR_IO: nothing of the batch was applied */
+    enum err err; /* OK: on disk. ERR_EXISTS, ERR_FULL, ERR_IO, ERR_INVALID: nothing of it was applied */
     void (*done)(struct store_commit *commit);
 };
 
@@ -81,7 +96,8 @@ struct store_row {
     str owner, kind, key, value;
 };
 
-/* A reader: the caller's memory with `done` set; results live in its arena. `store_read_fini` frees them. */
+/* A reader: the caller's memory with `done` set; results live in its arena. `store_read_fini` frees them, and
+ * comes before the reader is used again. */
 struct store_read {
     struct mail _mail;
     struct loop *_loop;
@@ -100,7 +116,8 @@ void store_get_all(struct store *store, struct loop *loop, str owner, str kinds,
 /* One key. */
 void store_get(struct store *store, struct loop *loop, str owner, str kind, str key, struct store_read *read);
 /* Owners that have this kind and key, after `after` in order of bytes, at most `limit`: pages through
- * accounts. */
+ * accounts. Rows have no value. Quick with key "", of which there is an index; otherwise it looks at each
+ * owner on the way. */
 void store_owners(struct store *store, struct loop *loop, str kind, str key, str after, size_t limit,
                   struct store_read *read);
 

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/* Building a read's request and gathering its results, both in the arena of the read: one allocation serves a
+ * small read from end to end, and store_read_fini() frees all of it.
+ *
+ * The questions are brought into one normal form here (kinds sorted and each once, ranges closed at both
+ * ends), so that no backend has to think about it. */
+#include "store/front.h"
+
+#include <stdlib.h>
+
+enum { READ_BLOCK = 1024, ROOM_FIRST = 4 };
+
+static struct store_request *request_new(struct store_read *read, enum store_ask ask)
+{
+    arena_init(&read->arena, READ_BLOCK);
+    struct store_request *request = ARENA_NEW(&read->arena, struct store_request);
+    list_init(&request->link);
+    request->ask = ask;
+    request->read = read;
+    request->owner = request->kind = request->key = STR("");
+    read->_request = request;
+    read->err = OK;
+    read->rows = NULL;
+    read->entries = NULL;
+    read->count = 0;
+    read->total = 0;
+    return request;
+}
+
+static str keep(struct store_read *read, str text)
+{
+    return text.len ? arena_str(&read->arena, text) : STR("");
+}
+
+static int compare(const void *a, const void *b)
+{
+    return str_cmp(*(const str *)a, *(const str *)b);
+}
+
+static void split_kinds(struct store_request *request, str kinds)
+{
+    size_t room = 1;
+    for (size_t i = 0; i < kinds.len; i++)
+        room += kinds.p[i] == ',';
+    request->kinds = arena_alloc(&request->read->arena, room * sizeof *request->kinds);
+    size_t found = 0;
+    while (kinds.p) {
+        str kind = str_trim(str_cut(&kinds, ','));
+        if (kind.len)
+            request->kinds[found++] = kind;
+    }
+    qsort(request->kinds, found, sizeof *request->kinds, compare);
+    for (size_t i = 0; i < found; i++)
+        if (i == 0 || !str_eq(request->kinds[i], request->kinds[request->kind_count - 1]))
+            request->kinds[request->kind_count++] = request->kinds[i];
+}
+
+void store_get_all(struct store *store, struct loop *loop, str owner, str kinds, struct store_read *read)
+{
+    struct store_request *request = request_new(read, STORE_GET_ALL);
+    request->owner = keep(read, owner);
+    split_kinds(request, keep(read, kinds));
+    store_ask(store, loop, request);
+}
+
+void store_get(struct store *store, struct loop *loop, str owner, str kind, str key, struct store_read *read)
+{
+    struct store_request *request = request_new(read, STORE_GET);
+    request->owner = keep(read, owner);
+    request->kind = keep(read, kind);
+    request->key = keep(read, key);
+    store_ask(store, loop, request);
+}
+
+static size_t clamp(size_t limit)
+{
+    return limit < INT32_MAX ? limit : INT32_MAX;
+}
+
+void store_owners(struct store *store, struct loop *loop, str kind, str key, str after, size_t limit,
+                  struct store_read *read)
+{
+    struct store_request *request = request_new(read, STORE_OWNERS);
+    request->owner = keep(read, after);
+    request->kind = keep(read, kind);
+    request->key = keep(read, key);
+    request->limit = clamp(limit);
+    store_ask(store, loop, request);
+}
+
+/* Ids come from peers here (a page after this id): what no entry can have just finds nothing. */
+static void close_ranges(struct store_request *request)
+{
+    const struct store_log_query *query = &request->query;
+    request->first_id = query->after_id < INT64_MAX ? query->after_id + 1 : INT64_MAX;
+    request->last_id = query->before_id ? query->before_id - 1 : INT64_MAX;
+    if (request->last_id > INT64_MAX)
+        request->last_id = INT64_MAX;
+    if (query->after_id >= INT64_MAX)
+        request->last_id = 0;
+    request->first_ms = query->from_ms ? query->from_ms : INT64_MIN;
+    request->last_ms = query->to_ms ? query->to_ms : INT64_MAX;
+}
+
+void store_log_find(struct store *store, struct loop *loop, str owner, str kind,
+                    const struct store_log_query *query, struct store_read *read)
+{
+    struct store_request *request = request_new(read, STORE_LOG_FIND);
+    request->owner = keep(read, owner);
+    request->kind = keep(read, kind);
+    request->query = *query;
+    request->query.peer = query->peer.p ? keep(read, query->peer) : str_none;
+    request->limit = clamp(query->limit);
+    close_ranges(request);
+    store_ask(store, loop, request);
+}
+
+void store_read_fini(struct store_read *read)
+{
+    arena_fini(&read->arena);
+    read->_request = NULL;
+    read->rows = NULL;
+    read->entries = NULL;
+    read->count = 0;
+}
+
+/* The array with room for one more: doubled in the arena, so that n results cost at most n copies. */
+static void *with_room(struct store_read *read, void *items, size_t size)
+{
+    struct store_request *request = read->_request;
+    if (read->count < request->room)
+        return items;
+    request->room = request->room ? request->room * 2 : ROOM_FIRST;
+    void *grown = arena_alloc(&read->arena, request->room * size);
+    if (read->count)
+        memcpy(grown, items, read->count * size);
+    return grown;
+}
+
+void store_read_add_row(struct store_read *read, const struct store_row *row)
+{
+    read->rows = with_room(read, read->rows, sizeof *row);
+    read->rows[read->count++] = (struct store_row){
+        .owner = arena_str(&read->arena, row->owner),
+        .kind = arena_str(&read->arena, row->kind),
+        .key = arena_str(&read->arena, row->key),
+        .value = arena_str(&read->arena, row->value),
+    };
+}
+
+void store_read_add_entry(struct store_read *read, const struct store_entry *entry)
+{
+    read->entries = with_room(read, read->entries, sizeof *entry);
+    read->entries[read->count++] = (struct store_entry){
+        .id = entry->id,
+        .time_ms = entry->time_ms,
+        .peer = arena_str(&read->arena, entry->peer),
+        .value = arena_str(&read->arena, entry->value),
+    };
+}

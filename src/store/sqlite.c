@@ -1,0 +1,566 @@
+/* SPDX-License-Identifier: MIT */
+/* The store in one SQLite file: the default, which needs no set-up.
+ *
+ * The file is in WAL mode, so readers neither wait for the writer nor hold it up, with synchronous=FULL: a
+ * commit is an fsync of the write-ahead log, and what it answered survives a power cut. The log is folded
+ * back into the file by the writer, each CHECKPOINT_PAGES, and is cut to WAL_KEPT after it has been longer.
+ *
+ * Tables have no row ids: what is read together (an owner's kind) stands together on the pages, and a row is
+ * written once. Indexes are few because each costs every write: owners by (kind, '') for paging through
+ * accounts, and the log by time and by peer. Which index serves a query is said in the query (INDEXED BY):
+ * the planner has no statistics here, and a plan that changes by itself is a surprise at night.
+ *
+ * Memory is kept small: a page cache of CACHE_KIB a connection, no memory map, a small lookaside; statements
+ * are compiled when first used. Nothing is scanned at start.
+ *
+ * Errors: a full disk is ERR_FULL, all else ERR_IO; a change of the state of affairs is logged once. Waiting
+ * for a lock happens only when another program (an administrator's shell) writes to the file, and is bounded
+ * by BUSY_MS. */
+#include "store/sqlite.h"
+#include "store/driver.h"
+#include "store/migrate.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define TEXT(number)   #number
+#define NUMBER(number) TEXT(number)
+
+#define CACHE_KIB        1000
+#define CHECKPOINT_PAGES 1000
+#define WAL_KEPT         4194304
+
+enum { BUSY_MS = 5000, LOOKASIDE_SLOT = 512, LOOKASIDE_SLOTS = 64 };
+
+const char *const sqlite_schema[SCHEMA_VERSION] = {
+    "CREATE TABLE map ("
+    " owner TEXT NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"
+    " PRIMARY KEY (owner, kind, key)) WITHOUT ROWID;"
+    "CREATE INDEX map_owners ON map (kind, owner) WHERE key = '';"
+    "CREATE TABLE log ("
+    " owner TEXT NOT NULL, kind TEXT NOT NULL, id INTEGER NOT NULL, time INTEGER NOT NULL,"
+    " peer TEXT NOT NULL, value TEXT NOT NULL,"
+    " PRIMARY KEY (owner, kind, id)) WITHOUT ROWID;"
+    "CREATE INDEX log_time ON log (owner, kind, time);"
+    "CREATE INDEX log_peer ON log (owner, kind, peer);",
+};
+
+/* ---- Statements ---- */
+
+/* The parameters of log queries: ?1 owner, ?2 kind, ?3..?4 ids, ?5..?6 times, ?7 limit, ?8 peer. The unary
+ * plus keeps a term from choosing the index. */
+#define LOG_KEY " WHERE owner = ?1 AND kind = ?2 AND id BETWEEN ?3 AND ?4"
+#define LOG_ROW "SELECT id, time, peer, value FROM log "
+#define BY_ID   "INDEXED BY sqlite_autoindex_log_1" LOG_KEY " AND +time BETWEEN ?5 AND ?6"
+#define BY_PEER "INDEXED BY log_peer" LOG_KEY " AND +time BETWEEN ?5 AND ?6 AND peer = ?8"
+#define BY_TIME "INDEXED BY log_time" LOG_KEY " AND time BETWEEN ?5 AND ?6"
+#define FIRST   " ORDER BY id LIMIT ?7"
+#define LAST    " ORDER BY id DESC LIMIT ?7"
+/* Ids are found and sorted in the index before any value is touched. */
+#define TIME_ROW(order)                                                                                      \
+    LOG_ROW "WHERE owner = ?1 AND kind = ?2 AND id IN (SELECT id FROM log " BY_TIME order ")" order
+#define LOG_COUNT "SELECT count(*) FROM log "
+
+#define STATEMENTS(X)                                                                                        \
+    X(BEGIN_WRITE, "BEGIN IMMEDIATE")                                                                        \
+    X(BEGIN_READ, "BEGIN")                                                                                   \
+    X(COMMIT, "COMMIT")                                                                                      \
+    X(ROLLBACK, "ROLLBACK")                                                                                  \
+    X(BATCH, "SAVEPOINT batch")                                                                              \
+    X(UNDO_BATCH, "ROLLBACK TO batch")                                                                       \
+    X(END_BATCH, "RELEASE batch")                                                                            \
+    X(PUT, "INSERT INTO map VALUES (?1, ?2, ?3, ?4)"                                                         \
+           " ON CONFLICT (owner, kind, key) DO UPDATE SET value = excluded.value")                           \
+    X(PUT_NEW, "INSERT INTO map VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")                             \
+    X(DEL, "DELETE FROM map WHERE owner = ?1 AND kind = ?2 AND key = ?3")                                    \
+    X(DEL_KIND_MAP, "DELETE FROM map WHERE owner = ?1 AND kind = ?2")                                        \
+    X(DEL_KIND_LOG, "DELETE FROM log WHERE owner = ?1 AND kind = ?2")                                        \
+    X(DEL_OWNER_MAP, "DELETE FROM map WHERE owner = ?1")                                                     \
+    X(DEL_OWNER_LOG, "DELETE FROM log WHERE owner = ?1")                                                     \
+    X(APPEND, "INSERT INTO log VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING")                      \
+    X(LOG_DEL, "DELETE FROM log WHERE owner = ?1 AND kind = ?2 AND id BETWEEN ?3 AND ?4")                    \
+    X(GET, "SELECT owner, kind, key, value FROM map WHERE owner = ?1 AND kind = ?2 AND key = ?3")            \
+    X(GET_KIND, "SELECT owner, kind, key, value FROM map WHERE owner = ?1 AND kind = ?2 ORDER BY key")       \
+    X(OWNERS, "SELECT owner, kind, key FROM map INDEXED BY map_owners"                                       \
+              " WHERE kind = ?2 AND key = '' AND owner > ?1 ORDER BY owner LIMIT ?4")                        \
+    X(OWNERS_ANY_KEY, "WITH RECURSIVE walk (at) AS (SELECT min(owner) FROM map WHERE owner > ?1 UNION ALL"   \
+                      " SELECT (SELECT min(owner) FROM map WHERE owner > at) FROM walk WHERE at NOTNULL)"    \
+                      " SELECT at, ?2, ?3 FROM walk WHERE at NOTNULL AND EXISTS"                             \
+                      " (SELECT 1 FROM map WHERE owner = at AND kind = ?2 AND key = ?3) LIMIT ?4")           \
+    X(ID_FIRST, LOG_ROW BY_ID FIRST)                                                                         \
+    X(ID_LAST, LOG_ROW BY_ID LAST)                                                                           \
+    X(PEER_FIRST, LOG_ROW BY_PEER FIRST)                                                                     \
+    X(PEER_LAST, LOG_ROW BY_PEER LAST)                                                                       \
+    X(TIME_FIRST, TIME_ROW(FIRST))                                                                           \
+    X(TIME_LAST, TIME_ROW(LAST))                                                                             \
+    X(COUNT, LOG_COUNT BY_TIME)                                                                              \
+    X(COUNT_PEER, LOG_COUNT BY_PEER)
+
+enum statement {
+#define X(name, sql) SQL_##name,
+    STATEMENTS(X)
+#undef X
+        STATEMENT_COUNT
+};
+
+static const char *const statement_sql[STATEMENT_COUNT] = {
+#define X(name, sql) sql,
+    STATEMENTS(X)
+#undef X
+};
+
+struct sqlite {
+    struct store_db db;
+    char *path;
+};
+
+struct sqlite_conn {
+    struct store_conn conn;
+    struct sqlite *file;
+    sqlite3 *handle;
+    sqlite3_stmt *statements[STATEMENT_COUNT];
+    int trouble; /* the last result that was no success, until one is */
+};
+
+/* Translates a result, and logs when things turn bad or good again: once, not for each stanza. */
+static enum err result(struct sqlite_conn *sc, int rc)
+{
+    if (rc == SQLITE_OK || rc == SQLITE_DONE || rc == SQLITE_ROW)
+        return OK;
+    if (rc != sc->trouble)
+        log_error(store, "'%s': %s (%d)", sc->file->path, sqlite3_errmsg(sc->handle),
+                  sqlite3_extended_errcode(sc->handle));
+    sc->trouble = rc;
+    return rc == SQLITE_FULL ? ERR_FULL : ERR_IO;
+}
+
+static void went_well(struct sqlite_conn *sc)
+{
+    if (sc->trouble)
+        log_info(store, "'%s' works again", sc->file->path);
+    sc->trouble = SQLITE_OK;
+}
+
+/* The compiled statement; NULL after an error, which binding and stepping take and answer. */
+static sqlite3_stmt *statement(struct sqlite_conn *sc, enum statement which)
+{
+    sqlite3_stmt **stmt = &sc->statements[which];
+    if (!*stmt)
+        sqlite3_prepare_v3(sc->handle, statement_sql[which], -1, SQLITE_PREPARE_PERSISTENT, stmt, NULL);
+    return *stmt;
+}
+
+/* Text stays the caller's until the statement is reset. One that SQLite refuses (too long) leaves NULL, which
+ * no column takes and no key equals. */
+static void bind(sqlite3_stmt *stmt, int index, str text)
+{
+    sqlite3_bind_text64(stmt, index, text.p, text.len, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+static int step_to_end(sqlite3_stmt *stmt)
+{
+    int rc = sqlite3_step(stmt);
+    int reset = sqlite3_reset(stmt);
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : reset ? reset : rc;
+}
+
+static enum err run(struct sqlite_conn *sc, enum statement which)
+{
+    sqlite3_stmt *stmt = statement(sc, which);
+    return result(sc, stmt ? step_to_end(stmt) : sqlite3_errcode(sc->handle));
+}
+
+/* ---- Writing ---- */
+
+static enum err sqlite_begin(struct store_conn *conn)
+{
+    return run((struct sqlite_conn *)conn, SQL_BEGIN_WRITE);
+}
+
+/* The map statements have owner, kind, key and value as ?1..?4. */
+static enum err change_map(struct sqlite_conn *sc, enum statement which, const struct store_change *change)
+{
+    sqlite3_stmt *stmt = statement(sc, which);
+    bind(stmt, 1, change->owner);
+    bind(stmt, 2, change->kind);
+    if (which != SQL_DEL_KIND_MAP && which != SQL_DEL_KIND_LOG)
+        bind(stmt, 3, change->key);
+    if (which == SQL_PUT || which == SQL_PUT_NEW)
+        bind(stmt, 4, change->value);
+    return run(sc, which);
+}
+
+static enum err put_new(struct sqlite_conn *sc, const struct store_change *change)
+{
+    enum err err = change_map(sc, SQL_PUT_NEW, change);
+    return !err && sqlite3_changes(sc->handle) == 0 ? ERR_EXISTS : err;
+}
+
+static enum err del_owner(struct sqlite_conn *sc, const struct store_change *change)
+{
+    bind(statement(sc, SQL_DEL_OWNER_MAP), 1, change->owner);
+    bind(statement(sc, SQL_DEL_OWNER_LOG), 1, change->owner);
+    enum err err = run(sc, SQL_DEL_OWNER_MAP);
+    return err ? err : run(sc, SQL_DEL_OWNER_LOG);
+}
+
+static enum err del_all(struct sqlite_conn *sc, const struct store_change *change)
+{
+    if (!change->kind.len)
+        return del_owner(sc, change);
+    enum err err = change_map(sc, SQL_DEL_KIND_MAP, change);
+    return err ? err : change_map(sc, SQL_DEL_KIND_LOG, change);
+}
+
+static enum err append(struct sqlite_conn *sc, const struct store_change *change)
+{
+    sqlite3_stmt *stmt = statement(sc, SQL_APPEND);
+    bind(stmt, 1, change->owner);
+    bind(stmt, 2, change->kind);
+    sqlite3_bind_int64(stmt, 3, (sqlite3_int64)change->id);
+    sqlite3_bind_int64(stmt, 4, change->time_ms);
+    bind(stmt, 5, change->peer);
+    bind(stmt, 6, change->value);
+    return run(sc, SQL_APPEND);
+}
+
+static enum err log_del(struct sqlite_conn *sc, const struct store_change *change)
+{
+    sqlite3_stmt *stmt = statement(sc, SQL_LOG_DEL);
+    bind(stmt, 1, change->owner);
+    bind(stmt, 2, change->kind);
+    sqlite3_bind_int64(stmt, 3, (sqlite3_int64)change->id);
+    sqlite3_bind_int64(stmt, 4, (sqlite3_int64)change->last_id);
+    return run(sc, SQL_LOG_DEL);
+}
+
+static enum err change_one(struct sqlite_conn *sc, const struct store_change *change)
+{
+    switch (change->op) {
+    case STORE_PUT:
+        return change_map(sc, SQL_PUT, change);
+    case STORE_PUT_NEW:
+        return put_new(sc, change);
+    case STORE_DEL:
+        return change_map(sc, SQL_DEL, change);
+    case STORE_DEL_ALL:
+        return del_all(sc, change);
+    case STORE_APPEND:
+        return append(sc, change);
+    case STORE_LOG_DEL:
+        return log_del(sc, change);
+    }
+    return ERR_UNSUPPORTED;
+}
+
+/* Only a batch that may have to be undone alone pays for a savepoint. */
+static enum err sqlite_apply(struct store_conn *conn, const struct store_batch *batch)
+{
+    struct sqlite_conn *sc = (struct sqlite_conn *)conn;
+    enum err err = batch->has_put_new ? run(sc, SQL_BATCH) : OK;
+    for (struct store_change *change = batch->first; change && !err; change = change->next)
+        err = change_one(sc, change);
+    if (!batch->has_put_new || (err && err != ERR_EXISTS))
+        return err;
+    enum err undone = err ? run(sc, SQL_UNDO_BATCH) : OK;
+    enum err ended = undone ? undone : run(sc, SQL_END_BATCH);
+    return ended ? ended : err;
+}
+
+static enum err sqlite_commit(struct store_conn *conn)
+{
+    struct sqlite_conn *sc = (struct sqlite_conn *)conn;
+    enum err err = run(sc, SQL_COMMIT);
+    if (!err)
+        went_well(sc);
+    return err;
+}
+
+/* SQLite has rolled back by itself after some errors. */
+static void sqlite_rollback(struct store_conn *conn)
+{
+    struct sqlite_conn *sc = (struct sqlite_conn *)conn;
+    if (!sqlite3_get_autocommit(sc->handle))
+        run(sc, SQL_ROLLBACK);
+}
+
+/* ---- Reading ---- */
+
+static str column(sqlite3_stmt *stmt, int index)
+{
+    const char *text = (const char *)sqlite3_column_text(stmt, index);
+    return text ? str_of(text, (size_t)sqlite3_column_bytes(stmt, index)) : STR("");
+}
+
+/* Rows are owner, kind, key and, where the statement has it, value. */
+static int read_rows(sqlite3_stmt *stmt, struct store_read *read)
+{
+    int rc;
+    bool has_value = sqlite3_column_count(stmt) > 3;
+    while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        struct store_row row = { column(stmt, 0), column(stmt, 1), column(stmt, 2),
+                                 has_value ? column(stmt, 3) : str_none };
+        store_read_add_row(read, &row);
+    }
+    sqlite3_reset(stmt);
+    return rc;
+}
+
+static int read_map(struct sqlite_conn *sc, enum statement which, const struct store_request *request,
+                    str kind)
+{
+    sqlite3_stmt *stmt = statement(sc, which);
+    bind(stmt, 1, request->owner);
+    bind(stmt, 2, kind);
+    if (which == SQL_GET || which == SQL_OWNERS_ANY_KEY)
+        bind(stmt, 3, request->key);
+    if (which == SQL_OWNERS || which == SQL_OWNERS_ANY_KEY)
+        sqlite3_bind_int64(stmt, 4, (sqlite3_int64)request->limit);
+    return stmt ? read_rows(stmt, request->read) : sqlite3_errcode(sc->handle);
+}
+
+static sqlite3_stmt *log_statement(struct sqlite_conn *sc, enum statement which,
+                                   const struct store_request *request)
+{
+    sqlite3_stmt *stmt = statement(sc, which);
+    bind(stmt, 1, request->owner);
+    bind(stmt, 2, request->kind);
+    sqlite3_bind_int64(stmt, 3, (sqlite3_int64)request->first_id);
+    sqlite3_bind_int64(stmt, 4, (sqlite3_int64)request->last_id);
+    sqlite3_bind_int64(stmt, 5, request->first_ms);
+    sqlite3_bind_int64(stmt, 6, request->last_ms);
+    if (which != SQL_COUNT && which != SQL_COUNT_PEER)
+        sqlite3_bind_int64(stmt, 7, (sqlite3_int64)request->limit);
+    if (request->query.peer.p)
+        bind(stmt, 8, request->query.peer);
+    return stmt;
+}
+
+static void reverse(struct store_entry *entries, size_t count)
+{
+    for (size_t i = 0; i < count / 2; i++) {
+        struct store_entry entry = entries[i];
+        entries[i] = entries[count - 1 - i];
+        entries[count - 1 - i] = entry;
+    }
+}
+
+static enum statement log_path(const struct store_request *request)
+{
+    bool last = request->query.last;
+    if (request->query.peer.p)
+        return last ? SQL_PEER_LAST : SQL_PEER_FIRST;
+    if (request->query.from_ms || request->query.to_ms)
+        return last ? SQL_TIME_LAST : SQL_TIME_FIRST;
+    return last ? SQL_ID_LAST : SQL_ID_FIRST;
+}
+
+static int find_entries(struct sqlite_conn *sc, const struct store_request *request, struct store_read *read)
+{
+    sqlite3_stmt *stmt = log_statement(sc, log_path(request), request);
+    int rc;
+    if (!stmt)
+        return sqlite3_errcode(sc->handle);
+    while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        struct store_entry entry = { .id = (uint64_t)sqlite3_column_int64(stmt, 0),
+                                     .time_ms = sqlite3_column_int64(stmt, 1),
+                                     .peer = column(stmt, 2),
+                                     .value = column(stmt, 3) };
+        store_read_add_entry(read, &entry);
+    }
+    sqlite3_reset(stmt);
+    if (request->query.last)
+        reverse(read->entries, read->count);
+    return rc;
+}
+
+static int count_entries(struct sqlite_conn *sc, const struct store_request *request, uint64_t *ret)
+{
+    sqlite3_stmt *stmt = log_statement(sc, request->query.peer.p ? SQL_COUNT_PEER : SQL_COUNT, request);
+    int rc = stmt ? sqlite3_step(stmt) : sqlite3_errcode(sc->handle);
+    if (rc == SQLITE_ROW)
+        *ret = (uint64_t)sqlite3_column_int64(stmt, 0);
+    sqlite3_reset(stmt);
+    return rc;
+}
+
+static int read_some(struct sqlite_conn *sc, const struct store_request *request, struct store_read *read)
+{
+    int rc = SQLITE_DONE;
+    switch (request->ask) {
+    case STORE_GET:
+        return read_map(sc, SQL_GET, request, request->kind);
+    case STORE_GET_ALL:
+        for (size_t i = 0; i < request->kind_count && rc == SQLITE_DONE; i++)
+            rc = read_map(sc, SQL_GET_KIND, request, request->kinds[i]);
+        return rc;
+    case STORE_OWNERS:
+        return read_map(sc, request->key.len ? SQL_OWNERS_ANY_KEY : SQL_OWNERS, request, request->kind);
+    case STORE_LOG_FIND:
+        rc = find_entries(sc, request, read);
+        return rc == SQLITE_DONE && request->query.count ? count_entries(sc, request, &read->total) : rc;
+    }
+    return rc;
+}
+
+/* Several queries of one request must see one state; a single one does by itself. */
+static enum err sqlite_read(struct store_conn *conn, const struct store_request *request,
+                            struct store_read *read)
+{
+    struct sqlite_conn *sc = (struct sqlite_conn *)conn;
+    bool several = request->kind_count > 1 || request->query.count;
+    enum err err = several ? run(sc, SQL_BEGIN_READ) : OK;
+    if (err)
+        return err;
+    err = result(sc, read_some(sc, request, read));
+    if (several && !sqlite3_get_autocommit(sc->handle))
+        run(sc, SQL_COMMIT);
+    if (!err)
+        went_well(sc);
+    return err;
+}
+
+/* ---- Opening and closing ---- */
+
+/* The store is the only user of SQLite here: its memory counters are a lock that all threads would share. */
+static void configure(void)
+{
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
+static int open_handle(const char *path, bool writes, sqlite3 **handle)
+{
+    int flags = SQLITE_OPEN_NOMUTEX | (writes ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY);
+    int rc = sqlite3_open_v2(path, handle, flags, NULL);
+    if (rc != SQLITE_OK)
+        return rc;
+    sqlite3_busy_timeout(*handle, BUSY_MS);
+    sqlite3_extended_result_codes(*handle, 0);
+    sqlite3_db_config(*handle, SQLITE_DBCONFIG_LOOKASIDE, NULL, LOOKASIDE_SLOT, LOOKASIDE_SLOTS);
+    return sqlite3_exec(*handle,
+                        "PRAGMA cache_size = -" NUMBER(CACHE_KIB) ";"
+                                                                  "PRAGMA temp_store = memory;"
+                                                                  "PRAGMA trusted_schema = off;",
+                        NULL, NULL, NULL);
+}
+
+static int set_up_writer(sqlite3 *handle)
+{
+    return sqlite3_exec(handle,
+                        "PRAGMA journal_mode = wal;"
+                        "PRAGMA synchronous = full;"
+                        "PRAGMA wal_autocheckpoint = " NUMBER(
+                            CHECKPOINT_PAGES) ";"
+                                              "PRAGMA journal_size_limit = " NUMBER(WAL_KEPT) ";",
+                        NULL, NULL, NULL);
+}
+
+/* Made before SQLite sees it, so that only its owner may read it; what SQLite puts beside it gets the same
+ * mode. */
+static enum err make_file(const char *path, char *why, size_t why_room)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 && errno == EEXIST)
+        return OK;
+    enum err err = fd < 0 ? err_from_errno(errno) : migrate_sync_folder(path);
+    if (fd >= 0)
+        close(fd);
+    if (err)
+        snprintf(why, why_room, "the store's file '%s' cannot be made: %s", path, err_text(err));
+    return err;
+}
+
+static enum err cannot_open(sqlite3 *handle, const char *path, char *why, size_t why_room)
+{
+    int code = sqlite3_errcode(handle);
+    bool damaged = code == SQLITE_NOTADB || code == SQLITE_CORRUPT;
+    snprintf(why, why_room,
+             damaged ? "'%s' is no SQLite database or is damaged: put a backup in its place (%s)"
+                     : "the store's file '%s' cannot be opened: %s",
+             path, sqlite3_errmsg(handle));
+    return damaged ? ERR_INVALID : code == SQLITE_FULL ? ERR_FULL : ERR_IO;
+}
+
+/* Checks and migrates with a connection of its own, that is gone afterwards. */
+static enum err prepare_file(const char *path, char *why, size_t why_room)
+{
+    sqlite3 *handle = NULL;
+    enum err err = make_file(path, why, why_room);
+    if (err)
+        return err;
+    if (open_handle(path, true, &handle) != SQLITE_OK)
+        err = cannot_open(handle, path, why, why_room);
+    if (!err)
+        err = migrate(handle, path, sqlite_schema, SCHEMA_VERSION, why, why_room);
+    if (!err && set_up_writer(handle) != SQLITE_OK)
+        err = cannot_open(handle, path, why, why_room);
+    sqlite3_close(handle);
+    return err;
+}
+
+static enum err sqlite_open(const char *place, char *why, size_t why_room, struct store_db **ret_db)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, configure);
+    enum err err = prepare_file(place, why, why_room);
+    if (err)
+        return err;
+    struct sqlite *file = NEW(struct sqlite);
+    file->db.driver = &store_sqlite;
+    file->path = str_dup(str_from(place));
+    *ret_db = &file->db;
+    return OK;
+}
+
+static void sqlite_close(struct store_db *db)
+{
+    struct sqlite *file = (struct sqlite *)db;
+    free(file->path);
+    free(file);
+}
+
+static void sqlite_disconnect(struct store_conn *conn)
+{
+    struct sqlite_conn *sc = (struct sqlite_conn *)conn;
+    for (size_t i = 0; i < STATEMENT_COUNT; i++)
+        sqlite3_finalize(sc->statements[i]);
+    sqlite3_close(sc->handle);
+    free(sc);
+}
+
+static enum err sqlite_connect(struct store_db *db, bool writes, struct store_conn **ret_conn)
+{
+    struct sqlite_conn *sc = NEW(struct sqlite_conn);
+    sc->conn.db = db;
+    sc->file = (struct sqlite *)db;
+    int rc = open_handle(sc->file->path, writes, &sc->handle);
+    if (rc == SQLITE_OK && writes)
+        rc = set_up_writer(sc->handle);
+    enum err err = result(sc, rc);
+    if (err) {
+        sqlite_disconnect(&sc->conn);
+        return err;
+    }
+    *ret_conn = &sc->conn;
+    return OK;
+}
+
+const struct store_driver store_sqlite = {
+    .scheme = "sqlite:",
+    .open = sqlite_open,
+    .close = sqlite_close,
+    .connect = sqlite_connect,
+    .disconnect = sqlite_disconnect,
+    .begin = sqlite_begin,
+    .apply = sqlite_apply,
+    .commit = sqlite_commit,
+    .rollback = sqlite_rollback,
+    .read = sqlite_read,
+};

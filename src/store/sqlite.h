@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* The schema of the SQLite backend, as migrate() takes it. Shown for the tests of migration. */
+#ifndef STORE_SQLITE_H
+#define STORE_SQLITE_H
+
+enum { SCHEMA_VERSION = 1 }; /* what this program writes */
+
+extern const char *const sqlite_schema[SCHEMA_VERSION];
+
+#endif
