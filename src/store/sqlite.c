@@ -110,7 +110,7 @@ enum statement {
         STATEMENT_COUNT
 };
 
-static const char *const statement_sql[STATEMENT_COUNT] = {
+const char *const sqlite_statements[STATEMENT_COUNT + 1] = {
 #define X(name, sql) sql,
     STATEMENTS(X)
 #undef X
@@ -153,7 +153,7 @@ static sqlite3_stmt *statement(struct sqlite_conn *sc, enum statement which)
 {
     sqlite3_stmt **stmt = &sc->statements[which];
     if (!*stmt)
-        sqlite3_prepare_v3(sc->handle, statement_sql[which], -1, SQLITE_PREPARE_PERSISTENT, stmt, NULL);
+        sqlite3_prepare_v3(sc->handle, sqlite_statements[which], -1, SQLITE_PREPARE_PERSISTENT, stmt, NULL);
     return *stmt;
 }
 

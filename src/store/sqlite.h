@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The schema of the SQLite backend, as migrate() takes it. Shown for the tests of migration. */
+/* The schema of the SQLite backend, as migrate() takes it, and the statements that work on it. Shown for the
+ * tests of migration and of query plans. */
 #ifndef STORE_SQLITE_H
 #define STORE_SQLITE_H
 
 enum { SCHEMA_VERSION = 1 }; /* what this program writes */
 
 extern const char *const sqlite_schema[SCHEMA_VERSION];
+extern const char *const sqlite_statements[]; /* ended by NULL */
 
 #endif

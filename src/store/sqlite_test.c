@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: MIT */
+/* What is of SQLite alone: the file, its mode and what stands beside it, migration, damage, a full disk, a
+ * file that another program holds, and that queries are answered by the index that is meant for them. */
+#include "store/migrate.h"
+#include "store/sqlite.h"
+#include "store/testkit.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const struct kit_config config = { "sqlite inline", "sqlite:", true };
+
+static const char *path_of(const struct kit *kit)
+{
+    return kit->url + strlen("sqlite:");
+}
+
+static int set_up(void **state)
+{
+    struct kit *kit = NEW(struct kit);
+    kit_init(kit, &config);
+    *state = kit;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    kit_fini(*state);
+    free(*state);
+    return 0;
+}
+
+static sqlite3 *open_beside(const char *path)
+{
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    return db;
+}
+
+/* Runs SQL in a connection of its own, as an administrator's shell does. */
+static void shell(const char *path, const char *sql)
+{
+    sqlite3 *db = open_beside(path);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+/* The first column of the first row, as text on the heap. */
+static char *shell_text(const char *path, const char *sql)
+{
+    sqlite3 *db = open_beside(path);
+    sqlite3_stmt *stmt;
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    char *text = str_dup(str_from((const char *)sqlite3_column_text(stmt, 0)));
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    return text;
+}
+
+static void expect_text(const char *path, const char *sql, const char *expected)
+{
+    char *text = shell_text(path, sql);
+    assert_string_equal(text, expected);
+    free(text);
+}
+
+static void expect_mode(const char *path, const char *suffix)
+{
+    char name[160];
+    struct stat info;
+    snprintf(name, sizeof name, "%s%s", path, suffix);
+    assert_int_equal(stat(name, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0600);
+}
+
+/* Opening is refused with this error and a sentence that has this in it. */
+static void expect_refused(struct kit *kit, enum err err, const char *words)
+{
+    struct store *store = NULL;
+    char why[300] = "";
+    assert_int_equal(store_open(kit->url, kit->loop, why, sizeof why, &store), err);
+    assert_non_null(strstr(why, words));
+    assert_null(store);
+}
+
+static void close_store(struct kit *kit)
+{
+    store_close(kit->store);
+    kit->store = NULL;
+}
+
+static void the_file_is_its_owners_and_readable_in_the_shell(void **state)
+{
+    struct kit *kit = *state;
+    kit_put(kit, "a@x", "roster", "b@y", "<item name='Ann'/>");
+    expect_mode(path_of(kit), "");
+    expect_mode(path_of(kit), "-wal");
+    expect_mode(path_of(kit), "-shm");
+    expect_text(path_of(kit), "SELECT owner || kind || key || value || typeof(value) FROM map",
+                "a@xrosterb@y<item name='Ann'/>text");
+    expect_text(path_of(kit), "PRAGMA journal_mode", "wal");
+    kit_reopen(kit);
+    assert_true(kit_has(kit, "a@x", "roster", "b@y", "<item name='Ann'/>"));
+}
+
+static void the_log_beside_the_file_stays_small(void **state)
+{
+    struct kit *kit = *state;
+    enum { ROUNDS = 60, VALUE = 256 * 1024 };
+    char *value = xmalloc(VALUE + 1), name[160];
+    memset(value, 'v', VALUE);
+    value[VALUE] = '\0';
+    for (int i = 0; i < ROUNDS; i++)
+        assert_int_equal(kit_put(kit, "a@x", "big", "key", value), OK);
+    free(value);
+    struct stat info;
+    snprintf(name, sizeof name, "%s-wal", path_of(kit));
+    assert_int_equal(stat(name, &info), 0);
+    assert_true(info.st_size < 6 * 1024 * 1024);
+}
+
+/* ---- Migration ---- */
+
+static const char *const later[] = {
+    NULL, /* the schema as it is */
+    "ALTER TABLE map ADD COLUMN made_up TEXT NOT NULL DEFAULT 'new'",
+    "UPDATE map SET made_up = upper(value)",
+};
+
+static enum err migrate_to(const char *path, int version, const char *last_step, char why[300])
+{
+    const char *steps[] = { sqlite_schema[0], later[1], last_step };
+    sqlite3 *db = open_beside(path);
+    enum err err = migrate(db, path, steps, version, why, 300);
+    sqlite3_close(db);
+    return err;
+}
+
+static void an_older_schema_is_brought_forward_after_a_backup(void **state)
+{
+    struct kit *kit = *state;
+    char why[300] = "", backup[160];
+    kit_put(kit, "a@x", "k", "key", "value");
+    close_store(kit);
+    snprintf(backup, sizeof backup, "%s.v1.backup", path_of(kit));
+    assert_int_equal(migrate_to(path_of(kit), 3, later[2], why), OK);
+    expect_text(path_of(kit), "SELECT made_up FROM map", "VALUE");
+    expect_text(path_of(kit), "PRAGMA user_version", "3");
+    expect_mode(path_of(kit), ".v1.backup");
+    expect_text(backup, "SELECT value FROM map", "value");
+    expect_text(backup, "PRAGMA user_version", "1");
+    expect_text(backup, "SELECT count(*) FROM pragma_table_info('map') WHERE name = 'made_up'", "0");
+    expect_refused(kit, ERR_UNSUPPORTED, "newer version");
+    /* the backup does what it is for */
+    assert_int_equal(rename(backup, path_of(kit)), 0);
+    kit_reopen(kit);
+    assert_true(kit_has(kit, "a@x", "k", "key", "value"));
+}
+
+static void a_step_that_fails_changes_nothing(void **state)
+{
+    struct kit *kit = *state;
+    char why[300] = "";
+    kit_put(kit, "a@x", "k", "key", "value");
+    close_store(kit);
+    assert_int_equal(migrate_to(path_of(kit), 3, "SELECT * FROM nowhere", why), ERR_IO);
+    assert_non_null(strstr(why, "no such table"));
+    expect_text(path_of(kit), "PRAGMA user_version", "1");
+    assert_int_equal(migrate_to(path_of(kit), 3, later[2], why), OK); /* a backup that is there is no harm */
+    expect_text(path_of(kit), "SELECT made_up FROM map", "VALUE");
+}
+
+static void without_a_backup_nothing_is_migrated(void **state)
+{
+    struct kit *kit = *state;
+    char why[300] = "", in_the_way[170];
+    close_store(kit);
+    snprintf(in_the_way, sizeof in_the_way, "%s.v1.backup.part", path_of(kit));
+    assert_int_equal(mkdir(in_the_way, 0700), 0);
+    assert_int_equal(migrate_to(path_of(kit), 2, NULL, why), ERR_IO);
+    assert_non_null(strstr(why, "backup"));
+    assert_int_equal(rmdir(in_the_way), 0);
+    expect_text(path_of(kit), "PRAGMA user_version", "1");
+}
+
+/* ---- What is not ours, and damage ---- */
+
+static void another_programs_database_is_refused(void **state)
+{
+    struct kit *kit = *state;
+    close_store(kit);
+    shell(path_of(kit), "DROP TABLE map; PRAGMA user_version = 0");
+    expect_refused(kit, ERR_INVALID, "another program");
+}
+
+static void overwrite(const char *path, off_t offset, size_t size, int byte)
+{
+    char *junk = xmalloc(size);
+    memset(junk, byte, size);
+    int fd = open(path, O_WRONLY);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, junk, size, offset), (ssize_t)size);
+    close(fd);
+    free(junk);
+}
+
+static void a_file_that_is_no_database_is_refused(void **state)
+{
+    struct kit *kit = *state;
+    close_store(kit);
+    overwrite(path_of(kit), 0, 4096, 'x');
+    expect_refused(kit, ERR_INVALID, "damaged");
+}
+
+static void a_damaged_page_is_an_error_not_an_answer(void **state)
+{
+    struct kit *kit = *state;
+    struct kit_read read;
+    for (int i = 0; i < 2000; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%d", i);
+        kit_put(kit, "a@x", "k", key, "a value that takes some room on its page, so that there are many");
+    }
+    close_store(kit);
+    overwrite(path_of(kit), 4096, 4096, 0xFF); /* the first page after the schema: the root of the map */
+    char why[300];
+    if (store_open(kit->url, kit->loop, why, sizeof why, &kit->store) != OK)
+        return;
+    kit_get(kit, "a@x", "k", "7", &read);
+    assert_int_equal(read.read.err, ERR_IO);
+    assert_int_equal(read.read.count, 0);
+    store_read_fini(&read.read);
+    assert_int_equal(kit_put(kit, "a@x", "k", "7", "new"), ERR_IO);
+}
+
+/* ---- A full disk ---- */
+
+static int small_disk(sqlite3 *db, char **error, const void *api)
+{
+    (void)error, (void)api;
+    return sqlite3_exec(db, "PRAGMA max_page_count = 100", NULL, NULL, NULL);
+}
+
+static void a_full_disk_is_said_and_room_is_used_again(void **state)
+{
+    struct kit *kit = *state;
+    enum { VALUE = 10000, MANY = 100 };
+    char value[VALUE + 1], key[16];
+    enum err err = OK;
+    int kept = 0;
+    memset(value, 'v', VALUE);
+    value[VALUE] = '\0';
+    close_store(kit);
+    sqlite3_auto_extension((void (*)(void))small_disk);
+    kit_reopen(kit);
+    for (; kept < MANY && !err; kept += !err) {
+        snprintf(key, sizeof key, "%d", kept);
+        err = kit_put(kit, "a@x", "k", key, value);
+    }
+    assert_int_equal(err, ERR_FULL);
+    assert_true(kept > 5 && kept < 50);
+    assert_true(kit_has(kit, "a@x", "k", key, NULL));
+    for (int i = 0; i < kept; i++) {
+        snprintf(key, sizeof key, "%d", i);
+        assert_true(kit_has(kit, "a@x", "k", key, value));
+    }
+    struct store_batch *batch = store_batch_new();
+    store_del_all(batch, STR("a@x"), STR("k"));
+    assert_int_equal(kit_commit(kit, batch), OK);
+    assert_int_equal(kit_put(kit, "a@x", "k", "key", value), OK);
+    sqlite3_cancel_auto_extension((void (*)(void))small_disk);
+}
+
+/* One batch too large for the disk does not take the others of its group along. */
+static void a_batch_that_finds_no_room_fails_alone(void **state)
+{
+    struct kit *kit = *state;
+    enum { VALUE = 1000000 };
+    char *value = xmalloc(VALUE);
+    struct kit_commit commits[3];
+    memset(value, 'v', VALUE);
+    close_store(kit);
+    sqlite3_auto_extension((void (*)(void))small_disk);
+    kit_reopen(kit);
+    for (int i = 0; i < 3; i++) {
+        struct store_batch *batch = store_batch_new();
+        store_put(batch, STR("a@x"), STR("k"),
+                  i == 0   ? STR("0")
+                  : i == 1 ? STR("1")
+                           : STR("2"),
+                  str_of(value, i == 1 ? VALUE : 10));
+        kit_commit_start(kit, &commits[i], batch);
+    }
+    free(value);
+    kit_wait(kit);
+    assert_int_equal(commits[0].commit.err, OK);
+    assert_int_equal(commits[1].commit.err, ERR_FULL);
+    assert_int_equal(commits[2].commit.err, OK);
+    assert_true(kit_has(kit, "a@x", "k", "1", NULL));
+    assert_true(kit_has(kit, "a@x", "k", "2", "vvvvvvvvvv"));
+    sqlite3_cancel_auto_extension((void (*)(void))small_disk);
+}
+
+/* ---- Another program at the file ---- */
+
+static void a_shell_that_reads_is_in_nobodys_way(void **state)
+{
+    struct kit *kit = *state;
+    kit_put(kit, "a@x", "k", "key", "old");
+    sqlite3 *db = open_beside(path_of(kit));
+    assert_int_equal(sqlite3_exec(db, "BEGIN; SELECT * FROM map", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(kit_put(kit, "a@x", "k", "key", "new"), OK);
+    assert_true(kit_has(kit, "a@x", "k", "key", "new"));
+    sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+    assert_int_equal(sqlite3_exec(db, "UPDATE map SET value = 'edited'", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    assert_true(kit_has(kit, "a@x", "k", "key", "edited"));
+}
+
+/* ---- Plans ---- */
+
+static void no_statement_scans_a_table(void **state)
+{
+    struct kit *kit = *state;
+    sqlite3 *db = open_beside(path_of(kit));
+    for (size_t i = 0; sqlite_statements[i]; i++) {
+        sqlite3_stmt *stmt;
+        char *sql = sqlite3_mprintf("EXPLAIN QUERY PLAN %s", sqlite_statements[i]);
+        assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
+        while (sqlite3_step(stmt) == SQLITE_ROW) {
+            const char *detail = (const char *)sqlite3_column_text(stmt, 3);
+            if (strstr(detail, "SCAN map") || strstr(detail, "SCAN log"))
+                fail_msg("%s: %s", sqlite_statements[i], detail);
+            bool by_time = strstr(sqlite_statements[i], "INDEXED BY log_time");
+            if (strstr(detail, "TEMP B-TREE") && !by_time)
+                fail_msg("%s: %s", sqlite_statements[i], detail);
+        }
+        sqlite3_finalize(stmt);
+        sqlite3_free(sql);
+    }
+    sqlite3_close(db);
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        CASE(the_file_is_its_owners_and_readable_in_the_shell),
+        CASE(the_log_beside_the_file_stays_small),
+        CASE(an_older_schema_is_brought_forward_after_a_backup),
+        CASE(a_step_that_fails_changes_nothing),
+        CASE(without_a_backup_nothing_is_migrated),
+        CASE(another_programs_database_is_refused),
+        CASE(a_file_that_is_no_database_is_refused),
+        CASE(a_damaged_page_is_an_error_not_an_answer),
+        CASE(a_full_disk_is_said_and_room_is_used_again),
+        CASE(a_batch_that_finds_no_room_fails_alone),
+        CASE(a_shell_that_reads_is_in_nobodys_way),
+        CASE(no_statement_scans_a_table),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
