@@ -11,6 +11,7 @@
 
 #include <stdatomic.h>
 
+struct ext;
 struct shard;
 struct tls_context;
 
@@ -19,13 +20,14 @@ struct host {
     struct map_node _node;
     struct server *server;
     char *name;                      /* in normal form */
-    const struct config_host *config;
-    struct tls_context *tls;         /* NULL: no certificate */
-    char *caps;                      /* XEP-0115 verification string of the host's identity and features */
+    const struct config_host *_Atomic config;
+    struct tls_context *_Atomic tls; /* NULL: no certificate */
+
 };
 
 struct server {
-    const struct config *config;
+    const struct config *_Atomic config;
+    const struct ext *const *extensions; /* NULL-terminated */
     struct store *store;
     struct map hosts;
     struct host **host_list;
@@ -35,13 +37,15 @@ struct server {
     unsigned char secret[32];        /* of this run: for the fake salts of unknown users */
     atomic_uint connections;         /* links of clients, all shards */
     atomic_uint unauthenticated;
-    atomic_uint shards_running;
+    atomic_uint commits;             /* writes on their way to the disk, all shards */
+    struct tls_context **_retired;   /* contexts of before a reload: connections may be choosing one right now */
+    size_t _retired_count;
     uint64_t started_us;             /* on the loops' clock */
 };
 
 /* Makes a server on these loops (one shard each), not listening yet. `config` must outlive it. Returns NULL with a sentence in `why`
  * when a certificate can't be read. */
-struct server *server_new(const struct config *config, struct store *store, struct loop **loops, unsigned loop_count, char *why,
+struct server *server_new(const struct config *config, const struct ext *const *extensions, struct store *store, struct loop **loops, unsigned loop_count, char *why,
                           size_t why_room);
 
 /* Opens the listeners of every shard; to be called before the loops run. ERR_* with a sentence in `why`. */

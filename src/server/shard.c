@@ -65,7 +65,7 @@ void shard_free(struct shard *shard)
     slab_fini(&shard->c2s_slab);
     free(shard->_outgoing);
     free(shard->_queue);
-    free(shard->listeners);
+    shard_close_ports(shard);
     free(shard);
 }
 

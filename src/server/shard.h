@@ -62,16 +62,30 @@ struct shard {
     struct map users;              /* awake users by bare JID */
     struct list links;             /* all links of clients */
     struct slab user_slab, session_slab, c2s_slab;
-    struct listener *listeners;
-    size_t listener_count;
+    struct port **ports;           /* that it listens on */
+    size_t port_count;
     struct shard_counters counters;
-    unsigned commits_pending;      /* writes on their way to the disk */
     bool stopping;
+    unsigned stop_ticks, quiet_ticks;
     struct timer stop_timer;
 };
 
+/* A write is on its way to the disk, and has come back: an orderly stop waits for all of them. */
+static inline void shard_commit_began(struct shard *shard)
+{
+    atomic_fetch_add_explicit(&shard->server->commits, 1, memory_order_relaxed);
+}
+
+static inline void shard_commit_ended(struct shard *shard)
+{
+    atomic_fetch_sub_explicit(&shard->server->commits, 1, memory_order_relaxed);
+}
+
 struct shard *shard_new(struct server *server, struct loop *loop, unsigned index);
 void shard_free(struct shard *shard);
+
+/* Stops listening (server.c). */
+void shard_close_ports(struct shard *shard);
 
 /* Begins and ends an event. Nest freely: the outermost leave delivers what was queued and resets the arena. */
 void shard_enter(struct shard *shard);

@@ -4,7 +4,7 @@
  * There are three states. LOADING: the store was asked for account and roster; all that comes waits. READY: handlers run. BUSY: a write (or
  * another wait) is under way; what comes waits, and links of the user's own sessions stop reading, so the order of RFC 6120 §10.1 holds.
  *
- * What is kept of a user: rows of kind `account` (keys: `keys` the SCRAM keys, `roster-version`), `roster` (an item a row) and `request` (a
+ * What is kept of a user: rows of kind `account` (key "": the SCRAM keys; key `roster-version`), `roster` (an item a row) and `request` (a
  * pending subscription request a row, whole). */
 #include "server/user.h"
 
@@ -151,7 +151,7 @@ void user_unblock(struct user *user)
 static void load_row(struct user *user, const struct store_row *row, struct arena *arena)
 {
     if (str_is(row->kind, "account")) {
-        if (str_is(row->key, "keys"))
+        if (row->key.len == 0)
             user->exists = true;
         else if (str_is(row->key, "roster-version"))
             str_to_u64(row->value, UINT64_MAX, &user->roster.version);
@@ -263,7 +263,7 @@ static void committed(struct store_commit *base)
     struct user *user = commit->user;
     struct shard *shard = user->shard;
     shard_enter(shard);
-    shard->commits_pending--;
+    shard_commit_ended(shard);
     user->_commit = NULL;
     if (base->err == OK) {
         hold_release(shard, &commit->hold);
@@ -302,6 +302,6 @@ void user_handled(struct user *user)
     commit->batch = NULL;
     shard_hold(shard, NULL);
     user->state = USER_BUSY;
-    shard->commits_pending++;
+    shard_commit_began(shard);
     store_commit(shard->server->store, shard->loop, batch, &commit->commit);
 }

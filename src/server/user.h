@@ -40,7 +40,9 @@ struct user {
     struct user_load *_load;
     struct user_commit *_commit;
     struct catchup *catchup;     /* an offline queue on its way to a session, or NULL */
-    uint64_t last_log_id;        /* of the offline log, given out in this run */
+    bool offline_known;          /* last_log_id and offline_count are those of the log */
+    uint32_t offline_count;
+    uint64_t last_log_id;        /* of the offline log; kept when it is emptied, so that ids never go back */
     unsigned appends_pending;    /* offline messages on their way to the disk */
     int64_t last_seen_ms;        /* wall time at which the last session became unavailable; 0: not known */
     struct timer idle;
@@ -101,6 +103,9 @@ void roster_iq(struct user *user, struct session *session, const struct stanza *
 void roster_store(struct user *user, const struct roster_item *item, const struct stanza *cause);
 void roster_store_gone(struct user *user, str jid, const struct stanza *cause);
 void roster_push(struct user *user, const struct roster_item *item);
+
+/* "2026-11-23T10:00:00Z" (XEP-0082), NUL-terminated, in the arena. */
+const char *time_stamp(int64_t wall_ms, struct arena *arena);
 
 /* user_message.c: RFC 6121 §8.5, messages */
 void message_to_user(struct user *user, const struct delivery *delivery);

@@ -7,6 +7,7 @@
  * every stream. */
 #include "xmpp/stanza.h"
 
+#include "base/mem.h"
 #include "xml/write.h"
 #include "xmpp/ns.h"
 

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* XEP-0012 2.0: last activity. Of the server: how long it runs (§5). Of an account: how long ago its last session went (§3), told only to who may
+ * see its presence; anybody else gets `forbidden` (§8). An account with a session online answers 0; one whose leaving was not seen by this run of
+ * the server is not known (`item-not-found` would be wrong: service-unavailable). */
+#include "server/ext.h"
+
+static void answer(struct iq_event *event, uint64_t seconds)
+{
+    struct buf xml;
+    buf_init(&xml, 256);
+    buf_addf(&xml, "<query xmlns='jabber:iq:last' seconds='%llu'/>", (unsigned long long)seconds);
+    ext_result(event, &xml);
+    buf_fini(&xml);
+}
+
+static void uptime(struct iq_event *event)
+{
+    answer(event, (loop_now_us(event->shard->loop) - event->shard->server->started_us) / 1000000);
+}
+
+static bool is_online(const struct user *user)
+{
+    list_each (at, &user->sessions)
+        if (SESSION_OF(at)->available)
+            return true;
+    return false;
+}
+
+static void last_seen(struct iq_event *event)
+{
+    const struct user *user = event->user;
+    int64_t now = loop_wall_ms(event->shard->loop);
+    if (!ext_may_see(event))
+        ext_error(event, STANZA_ERROR_FORBIDDEN, NULL);
+    else if (is_online(user))
+        answer(event, 0);
+    else if (!user->last_seen_ms)
+        ext_error(event, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
+    else
+        answer(event, now > user->last_seen_ms ? (uint64_t)(now - user->last_seen_ms) / 1000 : 0);
+}
+
+static const struct ext_iq iqs[] = {
+    { TYPE_GET, TO_HOST, "query", "jabber:iq:last", uptime },
+    { TYPE_GET, TO_ACCOUNT, "query", "jabber:iq:last", last_seen },
+    { 0 },
+};
+
+extern const struct ext ext_last;
+const struct ext ext_last = {
+    .name = "last",
+    .title = "Last Activity",
+    .xep = { 12, "2.0" },
+    .features = (const char *const[]){ "jabber:iq:last", NULL },
+    .account_features = (const char *const[]){ "jabber:iq:last", NULL },
+    .iqs = iqs,
+};

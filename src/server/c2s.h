@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* A client's stream over TCP (RFC 6120): what the files c2s*.c share. */
+#ifndef SERVER_C2S_H
+#define SERVER_C2S_H
+
+#include "net/conn.h"
+#include "server/session.h"
+#include "server/shard.h"
+#include "server/user.h"
+#include "xml/scan.h"
+#include "xmpp/sasl.h"
+
+/* What a client may do when; the names are for the log. */
+#define C2S_STATES(X)                                                                                        \
+    X(C2S_OPENING, "waiting for a stream header")                                                            \
+    X(C2S_NEGOTIATING, "features offered, not authenticated")                                                \
+    X(C2S_SECURING, "TLS handshake")                                                                         \
+    X(C2S_AUTHENTICATING, "SASL exchange")                                                                   \
+    X(C2S_AUTHENTICATED, "authenticated, no resource yet")                                                   \
+    X(C2S_BINDING, "binding a resource")                                                                     \
+    X(C2S_BOUND, "bound")                                                                                    \
+    X(C2S_CLOSING, "closing")
+
+enum c2s_state {
+#define X(id, text) id,
+    C2S_STATES(X)
+#undef X
+};
+
+struct c2s_login;
+
+struct c2s {
+    struct link link;
+    struct conn conn;
+    struct scanner scanner;
+    struct buf in;              /* bytes of an element that is not complete, or that must wait */
+    struct host *host;          /* after the first stream header */
+    char *lang;                 /* the stream's xml:lang, raw, or NULL */
+    char *local;                /* after authentication: the localpart */
+    struct session *session;    /* when bound */
+    struct c2s_login *login;    /* during and after failed SASL exchanges, until authenticated */
+    struct timer timer;         /* for negotiation */
+    uint8_t state;
+    struct passport *passport;  /* about to move to its user's home shard */
+    struct c2s **bind_wait;     /* what to clear when it ends while it waits for its user */
+    uint8_t tries;              /* failed authentications or bindings */
+    bool authenticated, anonymous, direct_tls, header_sent, busy, counted;
+};
+
+#define C2S_OF(link_pointer) CONTAINER_OF(link_pointer, struct c2s, link)
+
+/* c2s.c */
+struct c2s *c2s_new(struct shard *shard);
+void c2s_write(struct c2s *c2s, str bytes);
+void c2s_fail(struct c2s *c2s, enum stream_error error, const char *text); /* stream error, then the end */
+void c2s_end(struct c2s *c2s);                                             /* closes the stream from our side */
+void c2s_restart(struct c2s *c2s);                                         /* a new stream header must follow */
+void c2s_go_on(struct c2s *c2s);                                           /* works off what waits in `in`, after `busy` */
+const struct config *c2s_config(const struct c2s *c2s);
+extern const struct conn_events c2s_events;
+extern const struct link_ops c2s_ops;
+
+/* c2s_features.c */
+void c2s_send_features(struct c2s *c2s);
+void c2s_offer(struct c2s *c2s, struct arena *arena, const char **names, size_t *ret_count);
+size_t c2s_binding_types(struct c2s *c2s, struct arena *arena, const char **names);
+
+/* c2s_auth.c */
+bool c2s_auth_element(struct c2s *c2s, const struct xml_node *node); /* false: not one of SASL's */
+void c2s_auth_free(struct c2s *c2s);
+
+/* c2s_bind.c */
+void c2s_bind(struct c2s *c2s, const struct stanza *iq);
+void c2s_depart(struct c2s *c2s); /* sends everything but the shell away */
+
+#endif

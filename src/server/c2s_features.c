@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* Stream features (RFC 6120 §4.3.2) in the order of XEP-0170: TLS, then SASL, then binding and what the extensions add. */
+#include "server/c2s.h"
+#include "server/ext.h"
+#include "xmpp/ns.h"
+
+static bool is_bound_mechanism(enum sasl_mechanism mechanism)
+{
+    return mechanism <= SASL_SCRAM_SHA_1_PLUS;
+}
+
+static bool is_offered(struct c2s *c2s, enum sasl_mechanism mechanism, bool can_bind, bool has_certificate)
+{
+    const struct config *config = c2s_config(c2s);
+    bool secure = conn_is_secure(&c2s->conn);
+    if (is_bound_mechanism(mechanism))
+        return can_bind;
+    switch (mechanism) {
+    case SASL_PLAIN:
+        return config->c2s.allow_plain && (secure || config->c2s.insecure_login);
+    case SASL_EXTERNAL:
+        return has_certificate;
+    case SASL_ANONYMOUS:
+        return c2s->host->config->anonymous;
+    default:
+        return secure || config->c2s.insecure_login || !config->c2s.require_tls;
+    }
+}
+
+size_t c2s_binding_types(struct c2s *c2s, struct arena *arena, const char **names)
+{
+    static const struct {
+        enum channel_binding kind;
+        const char *name;
+    } kinds[] = { { BINDING_TLS_EXPORTER, "tls-exporter" },
+                  { BINDING_TLS_SERVER_END_POINT, "tls-server-end-point" },
+                  { BINDING_TLS_UNIQUE, "tls-unique" } };
+    size_t count = 0;
+    for (size_t i = 0; conn_is_secure(&c2s->conn) && i < COUNT_OF(kinds); i++)
+        if (conn_channel_binding(&c2s->conn, kinds[i].kind, arena).p)
+            names[count++] = kinds[i].name;
+    return count;
+}
+
+void c2s_offer(struct c2s *c2s, struct arena *arena, const char **names, size_t *ret_count)
+{
+    const char *types[3];
+    size_t addresses = 0, count = 0;
+    bool can_bind = c2s_binding_types(c2s, arena, types) > 0;
+    if (conn_is_secure(&c2s->conn))
+        conn_client_addresses(&c2s->conn, arena, &addresses);
+    for (enum sasl_mechanism mechanism = 0; mechanism < SASL_MECHANISM_COUNT; mechanism++)
+        if (is_offered(c2s, mechanism, can_bind, addresses > 0))
+            names[count++] = sasl_mechanism_name(mechanism);
+    *ret_count = count;
+}
+
+static void write_sasl(struct c2s *c2s, struct buf *out)
+{
+    struct arena *arena = &c2s->link.shard->arena;
+    const char *names[SASL_MECHANISM_COUNT], *types[3];
+    size_t count;
+    c2s_offer(c2s, arena, names, &count);
+    if (!count)
+        return;
+    buf_lit(out, "<mechanisms xmlns='" NS_SASL "'>");
+    for (size_t i = 0; i < count; i++)
+        buf_addf(out, "<mechanism>%s</mechanism>", names[i]);
+    buf_lit(out, "</mechanisms>");
+    count = c2s_binding_types(c2s, arena, types); /* XEP-0440 */
+    if (!count)
+        return;
+    buf_lit(out, "<sasl-channel-binding xmlns='" NS_CHANNEL_BINDING "'>");
+    for (size_t i = 0; i < count; i++)
+        buf_addf(out, "<channel-binding type='%s'/>", types[i]);
+    buf_lit(out, "</sasl-channel-binding>");
+}
+
+static void write_negotiation(struct c2s *c2s, struct buf *out)
+{
+    bool secure = conn_is_secure(&c2s->conn);
+    bool required = c2s_config(c2s)->c2s.require_tls;
+    if (!secure && c2s->host->tls)
+        buf_add(out, required ? STR("<starttls xmlns='" NS_TLS "'><required/></starttls>") : STR("<starttls xmlns='" NS_TLS "'/>"));
+    if (secure || !required)
+        write_sasl(c2s, out);
+}
+
+static void write_bound(struct c2s *c2s, struct buf *out)
+{
+    const struct ext *const *all = c2s->link.shard->server->extensions;
+    buf_lit(out, "<bind xmlns='" NS_BIND "'/><session xmlns='" NS_SESSION "'><optional/></session>"
+                 "<ver xmlns='" NS_ROSTER_VERSION "'/><sub xmlns='" NS_PRE_APPROVAL "'/>");
+    for (size_t i = 0; all[i]; i++)
+        if (all[i]->stream_features)
+            all[i]->stream_features(c2s->host, out);
+}
+
+void c2s_send_features(struct c2s *c2s)
+{
+    struct buf *out = conn_out(&c2s->conn);
+    const struct config *config = c2s_config(c2s);
+    const struct scan_limits *limits = c2s->authenticated ? &config->limits_after : &config->limits_before;
+    buf_lit(out, "<stream:features>");
+    if (c2s->authenticated)
+        write_bound(c2s, out);
+    else
+        write_negotiation(c2s, out);
+    /* XEP-0478 */
+    buf_addf(out, "<limits xmlns='" NS_STREAM_LIMITS "'><max-bytes>%u</max-bytes></limits></stream:features>", limits->element_bytes);
+    conn_wrote(&c2s->conn);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* Stanzas to a domain of ours (RFC 6120 §10.5.1): requests go to the extensions; messages and subscriptions to a server have no reader. */
+#include "server/host.h"
+
+#include "server/ext.h"
+
+static void answer_iq(struct shard *shard, struct host *host, const struct stanza *iq)
+{
+    struct iq_event event = { .shard = shard, .host = host, .iq = iq };
+    if (iq->type != TYPE_GET && iq->type != TYPE_SET)
+        return;
+    if (!xml_first(&iq->node, &event.child)) {
+        route_error(shard, iq, STANZA_ERROR_BAD_REQUEST, NULL);
+        return;
+    }
+    ext_dispatch(&event, TO_HOST);
+}
+
+void host_deliver(struct shard *shard, struct host *host, const struct delivery *delivery)
+{
+    const struct stanza *stanza = delivery->stanza;
+    if (delivery->how != DELIVER_ROUTE)
+        return;
+    switch (stanza->kind) {
+    case STANZA_IQ:
+        answer_iq(shard, host, stanza);
+        return;
+    case STANZA_MESSAGE:
+        if (stanza->type != TYPE_HEADLINE)
+            route_error(shard, stanza, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
+        return;
+    case STANZA_PRESENCE:
+        return; /* a server has no presence to share, and says nothing (RFC 6121 §4.3.2 leaves that open) */
+    }
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/* What arrives for a user, from whichever shard, and what the user's own sessions send: sorted to the file that knows the rule.
+ *
+ * A user who sleeps is woken only by what can matter to one without sessions: presence, answers and headlines cannot (RFC 6121 §8.5.1,
+ * §8.5.2.2), so a broadcast to a thousand sleeping contacts touches no disk. */
+#include "server/user.h"
+
+#include <stdlib.h>
+
+struct parked_stanza {
+    struct parked parked;
+    struct stanza *stanza;
+    struct jid to;
+    enum deliver how;
+    char text[];
+};
+
+/* Whether this can change or find anything at a user without sessions. */
+static bool matters_to_sleeper(const struct delivery *delivery)
+{
+    const struct stanza *stanza = delivery->stanza;
+    if (delivery->how == DELIVER_BROADCAST || stanza->type == TYPE_ERROR || stanza->type == TYPE_RESULT)
+        return false;
+    if (stanza->kind == STANZA_PRESENCE)
+        return stanza->type != TYPE_NONE && stanza->type != TYPE_UNAVAILABLE;
+    return stanza->type != TYPE_HEADLINE;
+}
+
+static void receive(struct user *user, const struct delivery *delivery)
+{
+    const struct stanza *stanza = delivery->stanza;
+    switch (stanza->kind) {
+    case STANZA_MESSAGE:
+        message_to_user(user, delivery);
+        return;
+    case STANZA_IQ:
+        iq_to_user(user, delivery);
+        return;
+    case STANZA_PRESENCE:
+        if (stanza->type >= TYPE_SUBSCRIBE && stanza->type <= TYPE_UNSUBSCRIBED)
+            subscription_to_user(user, stanza);
+        else
+            presence_to_user(user, delivery);
+        return;
+    }
+}
+
+/* RFC 6121 §8.5.1: no such account. Presence is met with silence, a probe with what a stranger gets from an existing account. */
+static void refuse(struct shard *shard, const struct delivery *delivery)
+{
+    const struct stanza *stanza = delivery->stanza;
+    struct arena *arena = &shard->arena;
+    if (stanza->kind != STANZA_PRESENCE) {
+        if (stanza->type != TYPE_HEADLINE)
+            route_error(shard, stanza, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
+        return;
+    }
+    if (stanza->type != TYPE_PROBE)
+        return;
+    struct stanza *answer = ARENA_NEW(arena, struct stanza);
+    *answer = stanza_make(STANZA_PRESENCE, TYPE_UNSUBSCRIBED, stanza->id, str_none, arena);
+    answer->from = jid_to_bare(&delivery->to);
+    answer->to = jid_to_bare(&stanza->from);
+    route(shard, answer);
+}
+
+static struct delivery unpark(struct shard *shard, struct parked_stanza *parked)
+{
+    struct delivery delivery = { .to = jid_copy(&parked->to, &shard->arena), .how = parked->how };
+    struct stanza *stanza = arena_alloc(&shard->arena, sizeof *stanza);
+    *stanza = *parked->stanza;
+    stanza->from = jid_copy(&stanza->from, &shard->arena);
+    stanza->to = jid_copy(&stanza->to, &shard->arena);
+    stanza->id = arena_str(&shard->arena, stanza->id);
+    stanza->attrs = stanza->node.attrs = arena_str(&shard->arena, stanza->attrs);
+    stanza->node.content = arena_str(&shard->arena, stanza->node.content);
+    stanza->node.inherited = arena_str(&shard->arena, stanza->node.inherited);
+    delivery.stanza = stanza;
+    free(parked->stanza);
+    free(parked);
+    return delivery;
+}
+
+static void parked_run(struct user *user, struct parked *base)
+{
+    struct delivery delivery = unpark(user->shard, CONTAINER_OF(base, struct parked_stanza, parked));
+    receive(user, &delivery);
+}
+
+static void parked_drop(struct user *user, struct parked *base)
+{
+    struct delivery delivery = unpark(user->shard, CONTAINER_OF(base, struct parked_stanza, parked));
+    refuse(user->shard, &delivery);
+}
+
+static void park(struct shard *shard, struct host *host, const struct delivery *delivery)
+{
+    struct parked_stanza *parked = xcalloc(1, sizeof *parked + delivery->to.full.len);
+    parked->parked = (struct parked){ .run = parked_run, .drop = parked_drop };
+    parked->stanza = stanza_copy(delivery->stanza);
+    parked->to = delivery->to;
+    parked->how = delivery->how;
+    memcpy(parked->text, delivery->to.full.p, delivery->to.full.len);
+    parked->to.full.p = parked->text;
+    user_when_ready(shard, host, &delivery->to, &parked->parked);
+}
+
+/* Deliveries that no rule decides any more. */
+static void hand_over(struct user *user, const struct delivery *delivery)
+{
+    const struct stanza *stanza = delivery->stanza;
+    if (delivery->how == DELIVER_SESSION) {
+        struct session *session = session_find(user, jid_resource(&delivery->to));
+        if (session)
+            session_send(session, stanza, NULL);
+        return;
+    }
+    list_each_safe (at, &user->sessions) {
+        struct session *session = SESSION_OF(at);
+        struct jid full = session_jid(session);
+        if (delivery->how == DELIVER_AVAILABLE ? session->available : session->interested)
+            session_send(session, stanza, stanza->kind == STANZA_IQ ? &full : NULL);
+    }
+}
+
+void user_deliver(struct shard *shard, struct host *host, const struct delivery *delivery)
+{
+    struct user *user = user_awake(shard, jid_bare(&delivery->to));
+    if (delivery->how >= DELIVER_SESSION) {
+        if (user)
+            hand_over(user, delivery);
+        return;
+    }
+    if (!user && !matters_to_sleeper(delivery))
+        return;
+    if (!user || user->state != USER_READY || !(user->exists || user->anonymous)) {
+        park(shard, host, delivery);
+        return;
+    }
+    receive(user, delivery);
+    user_handled(user);
+    user_touch(user);
+}
+
+void user_from_session(struct user *user, struct session *session, const struct stanza *stanza)
+{
+    struct shard *shard = user->shard;
+    struct stanza *sent = arena_alloc(&shard->arena, sizeof *sent);
+    *sent = *stanza;
+    sent->from = session_jid(session);
+    sent->from.full = arena_str(&shard->arena, sent->from.full); /* the session may end before this is delivered */
+    bool subscription = sent->type >= TYPE_SUBSCRIBE && sent->type <= TYPE_UNSUBSCRIBED;
+    switch (stanza->kind) {
+    case STANZA_MESSAGE:
+        if (jid_is_none(&sent->to)) /* RFC 6120 §10.3.1 */
+            sent->to = jid_to_bare(&sent->from);
+        route(shard, sent);
+        return;
+    case STANZA_IQ:
+        iq_from_session(user, session, sent);
+        return;
+    case STANZA_PRESENCE:
+        if (subscription && !jid_is_none(&sent->to)) {
+            sent->from = jid_to_bare(&sent->from);
+            subscription_from_session(user, sent);
+        } else if (subscription) {
+            route_error(shard, sent, STANZA_ERROR_BAD_REQUEST, "a subscription needs an address");
+        } else {
+            presence_from_session(user, session, sent);
+        }
+        return;
+    }
+}

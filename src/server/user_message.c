@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* Messages to a user: RFC 6121 §8.5 and its table 1. Where the table leaves a choice, we keep a message that a person wrote (normal, chat)
+ * rather than lose it, and tell the sender rather than be silent; "the most available resource" is every one of the highest priority. */
+#include "server/user.h"
+
+enum { PRIORITY_NONE = -1 };
+
+/* The highest non-negative priority of the available sessions; PRIORITY_NONE if there is none. */
+static int highest_priority(const struct user *user)
+{
+    int highest = PRIORITY_NONE;
+    list_each (at, &user->sessions) {
+        const struct session *session = SESSION_OF(at);
+        if (session->available && session->priority > highest)
+            highest = session->priority;
+    }
+    return highest;
+}
+
+static void send_to_bare(struct user *user, const struct stanza *message, int least_priority)
+{
+    list_each_safe (at, &user->sessions) {
+        struct session *session = SESSION_OF(at);
+        if (session->available && session->priority >= least_priority)
+            session_send(session, message, NULL);
+    }
+}
+
+static void to_bare(struct user *user, const struct stanza *message)
+{
+    int highest = highest_priority(user);
+    switch (message->type) {
+    case TYPE_HEADLINE: /* §8.5.2.1.1 */
+        if (highest != PRIORITY_NONE)
+            send_to_bare(user, message, 0);
+        return;
+    case TYPE_ERROR:
+        return;
+    case TYPE_GROUPCHAT:
+        route_error(user->shard, message, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
+        return;
+    default:
+        if (highest == PRIORITY_NONE || offline_is_for_log(user))
+            offline_store(user, message);
+        else
+            send_to_bare(user, message, highest);
+    }
+}
+
+void message_to_user(struct user *user, const struct delivery *delivery)
+{
+    const struct stanza *message = delivery->stanza;
+    if (jid_is_bare(&delivery->to)) {
+        to_bare(user, message);
+        return;
+    }
+    struct session *session = session_find(user, jid_resource(&delivery->to));
+    if (session)
+        session_send(session, message, NULL); /* §8.5.3.1 */
+    else if (message->type == TYPE_CHAT)
+        to_bare(user, message); /* §8.5.3.2.1 */
+    else if (message->type != TYPE_HEADLINE)
+        route_error(user->shard, message, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
+}

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+/* Offline messages (XEP-0160, XEP-0203): kept in the user's log until a client has proved that it has them.
+ *
+ * When a session can take messages again it gets the log in pages. Each page is followed by a ping of the server's (XEP-0199): its answer,
+ * result or error, proves that the page was read, since a stream is in order; only then is the page deleted. A client that dies in between
+ * gets the page again. While the log is on its way, new messages go to its end, so order holds. A client that does not answer is given the
+ * new messages directly after a while, and keeps the log for its next visit. */
+#include "server/user.h"
+
+#include "base/log.h"
+#include "base/rand.h"
+#include "xmpp/ns.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define NS_CHAT_STATES "http://jabber.org/protocol/chatstates"
+
+enum { PAGE = 50, ANSWER_MS = 30 * 1000, AGAIN_MS = 20, STANZA_MAX = 1 << 22 };
+
+static const char KIND[] = "offline";
+
+struct catchup {
+    struct store_read read;
+    struct user *user;
+    struct session *session; /* NULL: it has gone meanwhile */
+    struct timer timer;
+    uint64_t first, last;    /* ids of the page that was sent */
+    bool reading;
+    char ping[21];
+};
+
+struct append {
+    struct store_commit commit;
+    struct user *user;
+    struct stanza *message;
+};
+
+struct deletion {
+    struct store_commit commit;
+    struct shard *shard;
+};
+
+static str owner_of(const struct user *user)
+{
+    return str_of(user->bare, user->bare_len);
+}
+
+const char *time_stamp(int64_t wall_ms, struct arena *arena)
+{
+    time_t seconds = (time_t)(wall_ms / 1000);
+    struct tm utc;
+    gmtime_r(&seconds, &utc);
+    char *text = arena_alloc(arena, 32);
+    strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    return text;
+}
+
+/* ---- Keeping ------------------------------------------------------------------------------------------------------ */
+
+/* XEP-0160 §3: chat states alone are of no use later. */
+static bool is_worth_keeping(const struct stanza *message)
+{
+    struct xml_node child;
+    bool any = false;
+    for (bool more = xml_first(&message->node, &child); more; more = xml_next(&child)) {
+        any = true;
+        if (!str_is(child.ns, NS_CHAT_STATES) && !str_is(child.name, "thread"))
+            return true;
+    }
+    return !any;
+}
+
+static void appended(struct store_commit *commit)
+{
+    struct append *append = CONTAINER_OF(commit, struct append, commit);
+    struct user *user = append->user;
+    struct shard *shard = user->shard;
+    shard_enter(shard);
+    shard_commit_ended(shard);
+    user->appends_pending--;
+    if (commit->err != OK) {
+        user->offline_count--;
+        log_error(store, "a message for %s was not stored: %s", user->bare, err_text(commit->err));
+        struct stanza *message = arena_alloc(&shard->arena, sizeof *message);
+        *message = *append->message;
+        route_error(shard, message, STANZA_ERROR_RESOURCE_CONSTRAINT, "the message could not be stored");
+    }
+    user_touch(user);
+    shard_leave(shard);
+    free(append->message);
+    free(append);
+}
+
+static void append_message(struct user *user, const struct stanza *message)
+{
+    struct shard *shard = user->shard;
+    struct append *append;
+    struct buf value;
+    if (user->offline_count >= shard->server->config->limits.offline_messages) {
+        route_error(shard, message, STANZA_ERROR_SERVICE_UNAVAILABLE, "the receiver's store of messages is full");
+        return;
+    }
+    buf_init(&value, STANZA_MAX);
+    stanza_write(&value, message, NULL);
+    int64_t now = loop_wall_ms(shard->loop);
+    uint64_t id = (uint64_t)now * 1000;
+    if (id <= user->last_log_id)
+        id = user->last_log_id + 1;
+    user->last_log_id = id;
+    struct store_batch *batch = store_batch_new();
+    store_append(batch, owner_of(user), str_from(KIND),
+                 &(struct store_entry){ .id = id, .time_ms = now, .peer = jid_bare(&message->from), .value = buf_str(&value) });
+    buf_fini(&value);
+    append = NEW(struct append);
+    append->user = user;
+    append->message = stanza_copy(message);
+    append->commit.done = appended;
+    user->appends_pending++;
+    user->offline_count++;
+    shard_commit_began(shard);
+    shard->counters.offline_stored++;
+    store_commit(shard->server->store, shard->loop, batch, &append->commit);
+}
+
+/* The first message since the user woke: the end of the log must be known, for ids and for the limit. */
+struct first {
+    struct store_read read;
+    struct user *user;
+    struct stanza *message;
+};
+
+static void end_known(struct store_read *read)
+{
+    struct first *first = CONTAINER_OF(read, struct first, read);
+    struct user *user = first->user;
+    struct shard *shard = user->shard;
+    shard_enter(shard);
+    if (read->err == OK) {
+        user->offline_known = true;
+        user->offline_count = (uint32_t)read->total;
+        if (read->count)
+            user->last_log_id = read->entries[read->count - 1].id > user->last_log_id ? read->entries[read->count - 1].id : user->last_log_id;
+        append_message(user, first->message);
+    } else {
+        route_error(shard, first->message, STANZA_ERROR_RESOURCE_CONSTRAINT, "the message could not be stored");
+    }
+    store_read_fini(read);
+    user_unblock(user);
+    shard_leave(shard);
+    free(first->message);
+    free(first);
+}
+
+void offline_store(struct user *user, const struct stanza *message)
+{
+    if (user->anonymous) {
+        route_error(user->shard, message, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
+        return;
+    }
+    if (!is_worth_keeping(message))
+        return;
+    if (user->offline_known) {
+        append_message(user, message);
+        return;
+    }
+    struct first *first = NEW(struct first);
+    first->user = user;
+    first->message = stanza_copy(message);
+    first->read.done = end_known;
+    user_block(user);
+    store_log_find(user->shard->server->store, user->shard->loop, owner_of(user), str_from(KIND),
+                   &(struct store_log_query){ .peer = str_none, .limit = 1, .last = true, .count = true }, &first->read);
+}
+
+bool offline_is_for_log(const struct user *user)
+{
+    return user->catchup != NULL;
+}
+
+/* ---- Catching up -------------------------------------------------------------------------------------------------- */
+
+static void finish(struct catchup *catchup)
+{
+    struct user *user = catchup->user;
+    timer_stop(&catchup->timer);
+    user->catchup = NULL;
+    free(catchup);
+    user_touch(user);
+}
+
+static void send_entry(struct catchup *catchup, const struct store_entry *entry)
+{
+    struct user *user = catchup->user;
+    struct arena *arena = &user->shard->arena;
+    struct xml_node node;
+    struct stanza message;
+    if (!xml_parse(entry->value, STR(NS_CLIENT), &node) ||
+        stanza_read(&node, str_none, str_none, arena, &message) != STANZA_OK) {
+        log_error(user, "offline message %llu of %s can't be read", (unsigned long long)entry->id, user->bare);
+        return;
+    }
+    message.node.content = arena_printf(arena, "%.*s<delay xmlns='" NS_DELAY "' from='%s' stamp='%s'/>",
+                                        STR_ARGS(message.node.content), user->host->name, time_stamp(entry->time_ms, arena));
+    session_send(catchup->session, &message, NULL);
+}
+
+static void send_ping(struct catchup *catchup)
+{
+    struct user *user = catchup->user;
+    struct jid to = session_jid(catchup->session);
+    rand_token(catchup->ping, sizeof catchup->ping);
+    struct stanza ping = stanza_make(STANZA_IQ, TYPE_GET, str_from(catchup->ping), STR("<ping xmlns='urn:xmpp:ping'/>"), &user->shard->arena);
+    ping.from = (struct jid){ str_from(user->host->name), 0, (uint16_t)strlen(user->host->name) };
+    session_send(catchup->session, &ping, &to);
+    timer_start(user->shard->loop, &catchup->timer, ANSWER_MS);
+}
+
+static void read_page(struct catchup *catchup);
+
+static void page_read(struct store_read *read)
+{
+    struct catchup *catchup = CONTAINER_OF(read, struct catchup, read);
+    struct user *user = catchup->user;
+    struct shard *shard = user->shard;
+    shard_enter(shard);
+    catchup->reading = false;
+    if (!catchup->session || read->err != OK) {
+        finish(catchup);
+    } else if (read->count) {
+        catchup->first = read->entries[0].id;
+        catchup->last = read->entries[read->count - 1].id;
+        for (size_t i = 0; i < read->count; i++)
+            send_entry(catchup, &read->entries[i]);
+        send_ping(catchup);
+    } else if (user->appends_pending) { /* some are on their way to the log: look again */
+        timer_start(shard->loop, &catchup->timer, AGAIN_MS);
+    } else {
+        finish(catchup);
+    }
+    store_read_fini(read);
+    shard_leave(shard);
+}
+
+static void read_page(struct catchup *catchup)
+{
+    struct user *user = catchup->user;
+    struct store_log_query query = { .after_id = catchup->last, .peer = str_none, .limit = PAGE };
+    catchup->reading = true;
+    catchup->ping[0] = '\0';
+    catchup->read.done = page_read;
+    store_log_find(user->shard->server->store, user->shard->loop, owner_of(user), str_from(KIND), &query, &catchup->read);
+}
+
+static void timer_fired(struct timer *timer)
+{
+    struct catchup *catchup = CONTAINER_OF(timer, struct catchup, timer);
+    struct shard *shard = catchup->user->shard;
+    shard_enter(shard);
+    if (catchup->ping[0] || !catchup->session)
+        finish(catchup);
+    else
+        read_page(catchup);
+    shard_leave(shard);
+}
+
+void offline_catch_up(struct user *user, struct session *session)
+{
+    if (user->catchup || user->anonymous)
+        return;
+    struct catchup *catchup = NEW(struct catchup);
+    catchup->user = user;
+    catchup->session = session;
+    catchup->timer.fired = timer_fired;
+    user->catchup = catchup;
+    read_page(catchup);
+}
+
+static void deleted(struct store_commit *commit)
+{
+    struct deletion *deletion = CONTAINER_OF(commit, struct deletion, commit);
+    shard_commit_ended(deletion->shard);
+    if (commit->err != OK) /* they will be sent once more */
+        log_error(store, "delivered offline messages were not deleted: %s", err_text(commit->err));
+    free(deletion);
+}
+
+static void delete_page(struct catchup *catchup)
+{
+    struct user *user = catchup->user;
+    struct deletion *deletion = NEW(struct deletion);
+    struct store_batch *batch = store_batch_new();
+    deletion->shard = user->shard;
+    deletion->commit.done = deleted;
+    store_log_del(batch, owner_of(user), str_from(KIND), catchup->first, catchup->last);
+    shard_commit_began(user->shard);
+    user->offline_known = false; /* count and end are asked for again when they are needed */
+    store_commit(user->shard->server->store, user->shard->loop, batch, &deletion->commit);
+}
+
+bool offline_answer(struct user *user, struct session *session, const struct stanza *iq)
+{
+    struct catchup *catchup = user->catchup;
+    if (!catchup || catchup->session != session || !catchup->ping[0] || !str_eq(iq->id, str_from(catchup->ping)))
+        return false;
+    timer_stop(&catchup->timer);
+    delete_page(catchup);
+    read_page(catchup);
+    return true;
+}
+
+void offline_session_lost(struct user *user, struct session *session)
+{
+    struct catchup *catchup = user->catchup;
+    if (!catchup || catchup->session != session)
+        return;
+    catchup->session = NULL;
+    if (!catchup->reading)
+        finish(catchup);
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/* Presence: broadcast, directed, probed and lost (RFC 6121 §4).
+ *
+ * A probe that we send for a session that comes online goes out in the session's own name, so the answers come to it alone and not again to
+ * every other device; and it does not wake contacts who sleep, since one without sessions is unavailable, which is what the new session
+ * believes already. */
+#include "server/user.h"
+
+#include <stdlib.h>
+
+enum { DIRECTED_MAX = 500 };
+
+static struct stanza *make(struct user *user, enum stanza_type type, str id, str payload)
+{
+    struct stanza *made = arena_alloc(&user->shard->arena, sizeof *made);
+    *made = stanza_make(STANZA_PRESENCE, type, id, payload, &user->shard->arena);
+    return made;
+}
+
+static struct jid item_jid(struct shard *shard, const struct roster_item *item)
+{
+    str text = arena_str(&shard->arena, roster_item_jid(item));
+    size_t local = str_find(text, '@');
+    local = local == text.len ? 0 : local;
+    return (struct jid){ text, (uint16_t)local, (uint16_t)(text.len - (local ? local + 1 : 0)) };
+}
+
+static struct jid own_session(struct user *user, const struct session *session)
+{
+    struct jid jid = session_jid(session);
+    return jid_copy(&jid, &user->shard->arena);
+}
+
+/* To every contact with one of these flags. */
+static void to_contacts(struct user *user, const struct stanza *presence, uint8_t flags)
+{
+    for (uint32_t i = 0; i < user->roster.count; i++) {
+        const struct roster_item *item = user->roster.items[i];
+        if (!(item->flags & flags))
+            continue;
+        struct jid contact = item_jid(user->shard, item);
+        route_to(user->shard, presence, &contact, DELIVER_BROADCAST);
+    }
+}
+
+static void to_own_sessions(struct user *user, const struct stanza *presence)
+{
+    struct jid own = user_jid(user);
+    own = jid_copy(&own, &user->shard->arena);
+    route_to(user->shard, presence, &own, DELIVER_AVAILABLE);
+}
+
+/* A copy with another `to`: own sessions and contacts are shown the address that it was sent to. */
+static const struct stanza *addressed(struct user *user, const struct stanza *presence, const struct jid *to)
+{
+    struct stanza *copy = arena_alloc(&user->shard->arena, sizeof *copy);
+    *copy = *presence;
+    copy->to = *to;
+    return copy;
+}
+
+static void broadcast(struct user *user, const struct stanza *presence)
+{
+    struct jid own = user_jid(user);
+    own = jid_copy(&own, &user->shard->arena);
+    to_contacts(user, presence, ROSTER_FROM);
+    to_own_sessions(user, addressed(user, presence, &own));
+}
+
+/* ---- Directed presence (§4.6) ------------------------------------------------------------------------------------ */
+
+static void directed_forget(struct session *session, str jid)
+{
+    for (unsigned i = 0; i < session->directed_count; i++) {
+        if (!str_eq(str_from(session->directed[i]), jid))
+            continue;
+        free(session->directed[i]);
+        session->directed[i] = session->directed[--session->directed_count];
+        return;
+    }
+}
+
+static bool directed_knows(const struct session *session, str jid)
+{
+    for (unsigned i = 0; i < session->directed_count; i++)
+        if (str_eq(str_from(session->directed[i]), jid))
+            return true;
+    return false;
+}
+
+static bool directed_remember(struct session *session, str jid)
+{
+    if (directed_knows(session, jid))
+        return true;
+    if (session->directed_count == DIRECTED_MAX)
+        return false;
+    session->directed = xrealloc(session->directed, (session->directed_count + 1u) * sizeof(session->directed[0]));
+    session->directed[session->directed_count++] = str_dup(jid);
+    return true;
+}
+
+static void directed_unavailable(struct user *user, struct session *session, const struct stanza *presence)
+{
+    struct arena *arena = &user->shard->arena;
+    for (unsigned i = 0; i < session->directed_count; i++) {
+        struct jid to;
+        if (jid_parse(arena_str(arena, str_from(session->directed[i])), arena, &to) == OK)
+            route_to(user->shard, addressed(user, presence, &to), &to, DELIVER_ROUTE);
+        free(session->directed[i]);
+    }
+    free(session->directed);
+    session->directed = NULL;
+    session->directed_count = 0;
+}
+
+static bool sees_us(const struct user *user, const struct jid *contact)
+{
+    const struct roster_item *item = roster_find(&user->roster, jid_bare(contact));
+    return item && (item->flags & ROSTER_FROM);
+}
+
+static void send_directed(struct user *user, struct session *session, const struct stanza *presence)
+{
+    struct jid own = user_jid(user);
+    if (presence->type == TYPE_UNAVAILABLE) {
+        directed_forget(session, presence->to.full);
+    } else if (presence->type == TYPE_NONE && !sees_us(user, &presence->to) && !jid_eq_bare(&presence->to, &own)) {
+        if (!directed_remember(session, presence->to.full)) {
+            route_error(user->shard, presence, STANZA_ERROR_RESOURCE_CONSTRAINT, "too many receivers of directed presence");
+            return;
+        }
+    }
+    route(user->shard, presence);
+}
+
+/* ---- Coming and going -------------------------------------------------------------------------------------------- */
+
+/* A session that comes online hears of the account's other sessions and of its contacts (§4.2.2, §4.3). */
+static void ask_around(struct user *user, struct session *session)
+{
+    struct stanza *probe = make(user, TYPE_PROBE, str_none, str_none);
+    probe->from = own_session(user, session);
+    list_each (at, &user->sessions) {
+        struct session *other = SESSION_OF(at);
+        if (other != session && other->available)
+            route_to(user->shard, addressed(user, session_presence(other, &user->shard->arena), &probe->from), &probe->from,
+                     DELIVER_SESSION);
+    }
+    to_contacts(user, probe, ROSTER_TO);
+}
+
+static void become_available(struct user *user, struct session *session, const struct stanza *presence)
+{
+    int priority;
+    bool initial = !session->available;
+    if (!stanza_priority(presence, &user->shard->arena, &priority)) {
+        route_error(user->shard, presence, STANZA_ERROR_BAD_REQUEST, "a priority is a number from -128 to 127");
+        return;
+    }
+    bool reachable = priority >= 0 && (initial || session->priority < 0);
+    session->available = true;
+    session->priority = (int8_t)priority;
+    session_keep_presence(session, presence);
+    broadcast(user, presence);
+    if (initial) {
+        ask_around(user, session);
+        subscription_remind(user, session);
+    }
+    if (reachable)
+        offline_catch_up(user, session);
+}
+
+static void become_unavailable(struct user *user, struct session *session, const struct stanza *presence)
+{
+    if (session->available) {
+        broadcast(user, presence);
+        if (session->link) /* itself too (§4.5.2): by then it is not available any more */
+            route_to(user->shard, addressed(user, presence, &presence->from), &presence->from, DELIVER_SESSION);
+        session->available = false;
+        free(session->presence);
+        session->presence = NULL;
+        user->last_seen_ms = loop_wall_ms(user->shard->loop);
+    }
+    directed_unavailable(user, session, presence);
+}
+
+void presence_from_session(struct user *user, struct session *session, const struct stanza *presence)
+{
+    if (!jid_is_none(&presence->to)) {
+        send_directed(user, session, presence);
+        return;
+    }
+    if (presence->type == TYPE_NONE)
+        become_available(user, session, presence);
+    else if (presence->type == TYPE_UNAVAILABLE)
+        become_unavailable(user, session, presence);
+}
+
+void presence_session_lost(struct user *user, struct session *session)
+{
+    struct stanza *presence;
+    if (!session->available && !session->directed_count)
+        return;
+    presence = make(user, TYPE_UNAVAILABLE, str_none, str_none); /* §4.5.4 */
+    presence->from = own_session(user, session);
+    become_unavailable(user, session, presence);
+}
+
+void presence_show_to(struct user *user, const struct jid *contact)
+{
+    list_each (at, &user->sessions) {
+        struct session *session = SESSION_OF(at);
+        if (session->available)
+            route_to(user->shard, addressed(user, session_presence(session, &user->shard->arena), contact), contact, DELIVER_ROUTE);
+    }
+}
+
+void presence_hide_from(struct user *user, const struct jid *contact)
+{
+    list_each (at, &user->sessions) {
+        struct session *session = SESSION_OF(at);
+        if (!session->available)
+            continue;
+        struct stanza *gone = make(user, TYPE_UNAVAILABLE, str_none, str_none);
+        gone->from = own_session(user, session);
+        gone->to = *contact;
+        route_to(user->shard, gone, contact, DELIVER_ROUTE);
+    }
+}
+
+/* ---- Probes (§4.3.2) --------------------------------------------------------------------------------------------- */
+
+static void answer(struct user *user, struct stanza *presence, const struct jid *from, const struct jid *to)
+{
+    presence->from = *from;
+    presence->to = *to;
+    route(user->shard, presence);
+}
+
+/* A stranger is told nothing but that there is no subscription, unless a session has shown itself to him (§4.6.6). */
+static void refuse_probe(struct user *user, const struct stanza *probe)
+{
+    struct jid own = user_jid(user), asker = jid_to_bare(&probe->from);
+    list_each (at, &user->sessions) {
+        struct session *session = SESSION_OF(at);
+        if (!directed_knows(session, probe->from.full) && !directed_knows(session, asker.full))
+            continue;
+        struct jid self = own_session(user, session);
+        answer(user, make(user, TYPE_NONE, probe->id, str_none), &self, &probe->from);
+        return;
+    }
+    own = jid_copy(&own, &user->shard->arena);
+    answer(user, make(user, TYPE_UNSUBSCRIBED, probe->id, str_none), &own, &asker);
+}
+
+static str last_seen(const struct user *user, struct arena *arena)
+{
+    if (!user->last_seen_ms)
+        return str_none;
+    return arena_printf(arena, "<delay xmlns='urn:xmpp:delay' from='%.*s' stamp='%s'/>", (int)user->bare_len, user->bare,
+                        time_stamp(user->last_seen_ms, arena));
+}
+
+static void answer_probe(struct user *user, const struct delivery *delivery)
+{
+    const struct stanza *probe = delivery->stanza;
+    struct shard *shard = user->shard;
+    struct jid own = user_jid(user);
+    str resource = jid_resource(&delivery->to);
+    bool any = false;
+    if (!sees_us(user, &probe->from) && !jid_eq_bare(&probe->from, &own)) {
+        if (delivery->how == DELIVER_ROUTE)
+            refuse_probe(user, probe);
+        return;
+    }
+    list_each (at, &user->sessions) {
+        struct session *session = SESSION_OF(at);
+        if (!session->available || (resource.len && !str_eq(session_resource(session), resource)))
+            continue;
+        any = true;
+        route_to(shard, addressed(user, session_presence(session, &shard->arena), &probe->from), &probe->from, DELIVER_ROUTE);
+    }
+    if (any || delivery->how == DELIVER_BROADCAST)
+        return;
+    own = jid_copy(&own, &shard->arena);
+    answer(user, make(user, TYPE_UNAVAILABLE, probe->id, last_seen(user, &shard->arena)), &own, &probe->from);
+}
+
+void presence_to_user(struct user *user, const struct delivery *delivery)
+{
+    const struct stanza *presence = delivery->stanza;
+    str resource = jid_resource(&delivery->to);
+    if (presence->type == TYPE_PROBE) {
+        answer_probe(user, delivery);
+        return;
+    }
+    list_each_safe (at, &user->sessions) {
+        struct session *session = SESSION_OF(at);
+        if (presence->type == TYPE_UNAVAILABLE)
+            directed_forget(session, presence->from.full);
+        if (resource.len ? str_eq(session_resource(session), resource) : session->available)
+            session_send(session, presence, &delivery->to);
+    }
+}
