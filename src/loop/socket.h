@@ -78,6 +78,9 @@ void socket_peer(const struct socket *socket, char address[SOCKET_ADDRESS_MAX]);
 int socket_detach(struct socket *socket);
 struct socket *socket_attach(struct loop *loop, int detached);
 
+/* Closes a detached socket that no loop took. Any thread (in a simulation: its own). */
+void socket_discard(int detached);
+
 /* Sockets open on a loop: for the metrics and for leak checks. */
 size_t loop_socket_count(const struct loop *loop);
 

@@ -19,7 +19,8 @@ struct conn_events {
     void (*data)(struct conn *conn, str bytes);
     /* The TLS handshake is over. May be NULL. */
     void (*secured)(struct conn *conn);
-    /* The queue of output fell below the low mark after having been above the high one. May be NULL. */
+    /* The queue of output fell below the low mark (an eighth of its maximum) after having been above the high
+     * one (half of it). May be NULL. */
     void (*drained)(struct conn *conn);
     /* The connection has ended, from outside: ERR_CLOSED by the peer, ERR_LIMIT when our queue passed its
      * maximum, ERR_TLS, ERR_TIMEOUT, ERR_IO. Comes once; the owner then calls conn_fini(). Not called after
@@ -37,13 +38,15 @@ struct conn {
     struct tls_layer *_tls; /* NULL while plain */
     struct buf _out;        /* plain bytes to send, empty and without memory when idle */
     struct task _flush;
+    struct timer _deadline; /* of conn_finish() */
+    uint32_t _sent;         /* bytes at the begin of _out that are gone already */
     uint32_t _out_max;
     uint8_t _flags;
     int8_t _why;
 };
 
-/* Takes a socket over. `out_max`: bytes that may wait to be sent before the connection is ended (ERR_LIMIT).
- */
+/* Takes a socket over. `out_max`: bytes that may wait to be sent before the connection is ended (ERR_LIMIT);
+ * at most 1 GiB. */
 void conn_init(struct conn *conn, struct loop *loop, struct socket *socket, const struct conn_events *events,
                size_t out_max);
 
@@ -57,7 +60,8 @@ void conn_finish(struct conn *conn, unsigned timeout_ms);
 /* Queues bytes; they leave at the end of the turn. */
 void conn_write(struct conn *conn, str bytes);
 
-/* The queue itself, to build output in place: append to it and call conn_wrote(). */
+/* The queue itself, to build output in place: append to it and call conn_wrote(), both in one go. What is in
+ * it already is not to be touched. */
 struct buf *conn_out(struct conn *conn);
 void conn_wrote(struct conn *conn);
 
@@ -92,7 +96,8 @@ str *conn_client_addresses(struct conn *conn, struct arena *arena, size_t *ret_c
 void conn_peer(const struct conn *conn, char address[SOCKET_ADDRESS_MAX]);
 
 /* Moving to another loop: detach on the old one (flushes what it can; the rest and the TLS state travel
- * along), and attach to the memory of the new owner on the new loop's thread. */
+ * along), and attach to the memory of the new owner on the new loop's thread, where it is not paused. An end
+ * that was not told yet is told to the new owner. Not while conn_finish() is under way. */
 struct conn_parcel; /* heap */
 struct conn_parcel *conn_detach(struct conn *conn);
 void conn_attach(struct conn *conn, struct loop *loop, struct conn_parcel *parcel,

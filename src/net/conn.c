@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: MIT */
+/* Connections: readiness in, plain bytes out, and the way back.
+ *
+ * In: one read a turn into a buffer that all connections of the thread share, through TLS if there is any,
+ * and to the owner in one piece. A callback of the owner may end or move the connection, so nothing here
+ * touches it after one; where two callbacks follow each other (`secured` and `data`) the layer's `gone`
+ * tells.
+ *
+ * Out: what is written gathers in a queue, and a task at the end of the turn encrypts and sends it, with one
+ * system call in the usual case. What the kernel does not take waits for SOCKET_WRITABLE.
+ *
+ * End: whatever ends a connection only notes why; the same task tells the owner, after a last attempt to send
+ * what may still be wanted (an answer to the peer's last words, a TLS alert). So `closed` never comes inside
+ * a call, and never twice. An orderly end (conn_finish) sends everything, then FIN, and waits for the peer's:
+ * closing at once would let the kernel throw the last bytes away, should the peer have sent something that we
+ * have not read.
+ *
+ * Not here: TLS itself (tls_layer.c), sockets (src/loop). */
+#include "net/conn.h"
+
+#include "net/outbox.h"
+#include "net/tls_layer.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum {
+    PAUSED = 1,
+    FINISHING = 2,
+    SHUT = 4,    /* our FIN is out */
+    BLOCKED = 8, /* the kernel takes no more for now */
+    ENDED = 16,  /* for the reason in _why */
+    HIGH = 32,   /* the queue was above the high mark */
+    TOLD = 64,   /* `closed` was called */
+};
+
+enum { WIRE_BATCH = 64 * 1024, WIRE_SPARE = 256 * 1024, OUT_MAX_MAX = 1 << 30 };
+
+static _Thread_local char input_room[TLS_INPUT_MAX];
+static _Thread_local char plain_room[TLS_PLAIN_MAX];
+
+struct conn_parcel {
+    int socket;
+    struct tls_layer *tls;
+    struct buf out;
+    uint32_t sent, out_max;
+    uint8_t flags;
+    int8_t why;
+};
+
+static void watch(struct conn *conn)
+{
+    unsigned events = conn->_flags & BLOCKED ? SOCKET_WRITABLE : 0;
+    if (!(conn->_flags & PAUSED))
+        events |= SOCKET_READABLE;
+    if (conn->_flags & ENDED)
+        events = 0;
+    socket_want(conn->_socket, &conn->_owner, events);
+}
+
+/* Notes the end; the flush task tells it. */
+static void end(struct conn *conn, enum err why)
+{
+    if (conn->_flags & ENDED)
+        return;
+    conn->_flags |= ENDED;
+    conn->_why = (int8_t)why;
+    watch(conn);
+    loop_defer(conn->_loop, &conn->_flush);
+}
+
+/* Whether bytes may still reach the peer. */
+static bool can_send(const struct conn *conn)
+{
+    if (conn->_flags & (SHUT | TOLD) || (conn->_tls && conn->_tls->finished))
+        return false;
+    return !(conn->_flags & ENDED) || conn->_why == ERR_CLOSED || conn->_why == ERR_TLS;
+}
+
+/* ---- Out */
+
+size_t conn_pending(const struct conn *conn)
+{
+    size_t waiting = conn->_out.len - conn->_sent;
+    return conn->_tls ? waiting + conn->_tls->wire.len - conn->_tls->wire_sent : waiting;
+}
+
+/* One write of what waits in a queue. Returns whether all of it went. */
+static bool send_queue(struct conn *conn, struct buf *queue, uint32_t *sent)
+{
+    str waiting = outbox_waiting(queue, *sent);
+    size_t taken = 0;
+    if (!waiting.len)
+        return true;
+    struct iovec piece = { (char *)waiting.p, waiting.len };
+    enum err err = socket_write(conn->_socket, &piece, 1, &taken);
+    if (err && err != ERR_AGAIN) {
+        end(conn, err);
+        outbox_drop(queue, sent);
+        return false;
+    }
+    outbox_take(queue, sent, taken);
+    if (taken == waiting.len)
+        return true;
+    conn->_flags |= BLOCKED;
+    return false;
+}
+
+/* Encrypts the next part of the queue; false when there is none or it failed. */
+static bool encrypt(struct conn *conn)
+{
+    str waiting = outbox_waiting(&conn->_out, conn->_sent);
+    if (!conn->_tls->secured || !waiting.len)
+        return false;
+    if (waiting.len > WIRE_BATCH)
+        waiting.len = WIRE_BATCH;
+    if (tls_layer_write(conn->_tls, waiting)) {
+        end(conn, buf_failed(&conn->_tls->wire) ? ERR_LIMIT : ERR_TLS);
+        return false;
+    }
+    outbox_take(&conn->_out, &conn->_sent, waiting.len);
+    return true;
+}
+
+static void send_tls(struct conn *conn)
+{
+    struct tls_layer *tls = conn->_tls;
+    bool more = true;
+    while (more) {
+        more = tls->wire.len - tls->wire_sent < WIRE_BATCH && encrypt(conn);
+        if (!more && conn->_flags & FINISHING && conn->_out.len == conn->_sent)
+            tls_layer_finish(tls);
+        if (!send_queue(conn, &tls->wire, &tls->wire_sent))
+            return;
+    }
+}
+
+static void send_out(struct conn *conn)
+{
+    if (conn->_flags & (BLOCKED | SHUT | TOLD))
+        return;
+    if (conn->_flags & ENDED && conn->_why != ERR_CLOSED && conn->_why != ERR_TLS)
+        return;
+    if (conn->_tls)
+        send_tls(conn);
+    else
+        send_queue(conn, &conn->_out, &conn->_sent);
+}
+
+struct buf *conn_out(struct conn *conn)
+{
+    outbox_open(&conn->_out);
+    return &conn->_out;
+}
+
+void conn_wrote(struct conn *conn)
+{
+    if (!can_send(conn)) {
+        outbox_drop(&conn->_out, &conn->_sent);
+        return;
+    }
+    size_t waiting = conn_pending(conn);
+    if (buf_failed(&conn->_out) || waiting > conn->_out_max) {
+        outbox_drop(&conn->_out, &conn->_sent);
+        end(conn, ERR_LIMIT);
+        return;
+    }
+    if (waiting > conn->_out_max / 2)
+        conn->_flags |= HIGH;
+    if (!(conn->_flags & BLOCKED))
+        loop_defer(conn->_loop, &conn->_flush);
+}
+
+void conn_write(struct conn *conn, str bytes)
+{
+    buf_add(conn_out(conn), bytes);
+    conn_wrote(conn);
+}
+
+/* ---- The end of the turn */
+
+static void tell_end(struct conn *conn)
+{
+    enum err why = conn->_why;
+    timer_stop(&conn->_deadline);
+    if (conn->_flags & FINISHING && why == ERR_CLOSED && !conn_pending(conn))
+        why = OK;
+    conn->_flags |= TOLD;
+    conn->_events->closed(conn, why);
+}
+
+static void tell_unread(struct conn *conn)
+{
+    struct buf bytes = conn->_tls->unread;
+    buf_init(&conn->_tls->unread, TLS_PLAIN_MAX);
+    if (conn->_flags & ENDED)
+        loop_defer(conn->_loop, &conn->_flush);
+    conn->_events->data(conn, buf_str(&bytes));
+    buf_fini(&bytes);
+}
+
+static void flush(struct task *task)
+{
+    struct conn *conn = CONTAINER_OF(task, struct conn, _flush);
+    if (conn->_flags & TOLD)
+        return;
+    send_out(conn);
+    if (conn->_flags & FINISHING && !(conn->_flags & SHUT) && !conn_pending(conn)) {
+        socket_shutdown(conn->_socket);
+        conn->_flags |= SHUT;
+    }
+    if (conn->_tls && conn->_tls->unread.len && !(conn->_flags & (PAUSED | FINISHING))) {
+        watch(conn);
+        tell_unread(conn);
+        return;
+    }
+    if (conn->_flags & ENDED) {
+        tell_end(conn);
+        return;
+    }
+    watch(conn);
+    if (conn->_flags & HIGH && conn_pending(conn) <= conn->_out_max / 8) {
+        conn->_flags &= (uint8_t)~HIGH;
+        if (conn->_events->drained)
+            conn->_events->drained(conn);
+    }
+}
+
+/* ---- In */
+
+/* Tells the owner of the handshake's end and of the bytes behind it. */
+static void tell_secured(struct conn *conn, str bytes)
+{
+    struct tls_layer *tls = conn->_tls;
+    bool gone = false;
+    if (conn->_events->secured) {
+        tls->gone = &gone;
+        tls->arrived = bytes;
+        conn->_events->secured(conn);
+        if (gone)
+            return;
+        tls->gone = NULL;
+        tls->arrived = str_none;
+    }
+    if (bytes.len && conn->_flags & PAUSED)
+        buf_add(&tls->unread, bytes);
+    else if (bytes.len && !(conn->_flags & FINISHING))
+        conn->_events->data(conn, bytes);
+}
+
+static void read_tls(struct conn *conn, str input)
+{
+    struct tls_layer *tls = conn->_tls;
+    bool was_secured = tls->secured;
+    size_t len;
+    enum err err = tls_layer_read(tls, input, plain_room, &len);
+    if (err)
+        end(conn, buf_failed(&tls->wire) ? ERR_LIMIT : err);
+    if (tls->wire.len || (tls->secured && !was_secured))
+        loop_defer(conn->_loop, &conn->_flush);
+    if (tls->secured && !was_secured)
+        tell_secured(conn, str_of(plain_room, len));
+    else if (len)
+        conn->_events->data(conn, str_of(plain_room, len));
+}
+
+static void read_socket(struct conn *conn)
+{
+    size_t len;
+    enum err err = socket_read(conn->_socket, input_room, sizeof input_room, &len);
+    if (err == ERR_AGAIN)
+        return;
+    if (err) {
+        end(conn, err);
+        return;
+    }
+    if (conn->_flags & FINISHING)
+        return; /* nobody listens any more; only the end of the stream is waited for */
+    if (conn->_tls)
+        read_tls(conn, str_of(input_room, len));
+    else
+        conn->_events->data(conn, str_of(input_room, len));
+}
+
+static void ready(struct socket_owner *owner, unsigned events)
+{
+    struct conn *conn = CONTAINER_OF(owner, struct conn, _owner);
+    if (conn->_flags & ENDED)
+        return;
+    if (events & SOCKET_WRITABLE) {
+        conn->_flags &= (uint8_t)~BLOCKED;
+        loop_defer(conn->_loop, &conn->_flush);
+    }
+    if (!(events & SOCKET_READABLE))
+        return;
+    if (conn->_flags & PAUSED) {
+        /* Nobody asked for this: it is the socket's way to tell of an error. */
+        enum err err = socket_error(conn->_socket);
+        if (err)
+            end(conn, err);
+        return;
+    }
+    read_socket(conn);
+}
+
+void conn_pause(struct conn *conn, bool pause)
+{
+    conn->_flags = (uint8_t)(pause ? conn->_flags | PAUSED : conn->_flags & ~PAUSED);
+    watch(conn);
+    if (!pause && conn->_tls && conn->_tls->unread.len)
+        loop_defer(conn->_loop, &conn->_flush);
+}
+
+/* ---- Life */
+
+static void too_late(struct timer *timer)
+{
+    end(CONTAINER_OF(timer, struct conn, _deadline), ERR_TIMEOUT);
+}
+
+static void set_up(struct conn *conn, struct loop *loop, struct socket *socket,
+                   const struct conn_events *events, size_t out_max)
+{
+    assert(out_max && out_max <= OUT_MAX_MAX);
+    *conn = (struct conn){
+        ._owner.ready = ready,
+        ._loop = loop,
+        ._socket = socket,
+        ._events = events,
+        ._flush.run = flush,
+        ._deadline.fired = too_late,
+        ._out_max = (uint32_t)out_max,
+    };
+    /* Up to half of the queue's memory may be bytes that are gone already. */
+    buf_init(&conn->_out, 2 * out_max);
+}
+
+void conn_init(struct conn *conn, struct loop *loop, struct socket *socket, const struct conn_events *events,
+               size_t out_max)
+{
+    set_up(conn, loop, socket, events, out_max);
+    watch(conn);
+}
+
+void conn_fini(struct conn *conn)
+{
+    task_cancel(&conn->_flush);
+    timer_stop(&conn->_deadline);
+    tls_layer_free(conn->_tls);
+    conn->_tls = NULL;
+    outbox_drop(&conn->_out, &conn->_sent);
+    socket_close(conn->_socket);
+    conn->_socket = NULL;
+}
+
+void conn_finish(struct conn *conn, unsigned timeout_ms)
+{
+    if (conn->_flags & (FINISHING | TOLD))
+        return;
+    conn->_flags = (uint8_t)((conn->_flags | FINISHING) & ~PAUSED);
+    if (conn->_tls && !conn->_tls->secured)
+        outbox_drop(&conn->_out, &conn->_sent); /* there is no way to say it */
+    timer_start(conn->_loop, &conn->_deadline, timeout_ms);
+    loop_defer(conn->_loop, &conn->_flush);
+}
+
+void conn_peer(const struct conn *conn, char address[SOCKET_ADDRESS_MAX])
+{
+    socket_peer(conn->_socket, address);
+}
+
+/* ---- TLS */
+
+void conn_start_tls(struct conn *conn, struct tls_context *context, const char *server_name, const char *alpn)
+{
+    assert(!conn->_tls);
+    size_t wire_max = 2 * (size_t)conn->_out_max + WIRE_SPARE;
+    struct tls_layer *tls = tls_layer_new(context, server_name, alpn, wire_max);
+    if (!tls) {
+        end(conn, ERR_INVALID);
+        return;
+    }
+    tls->wire = conn->_out;
+    tls->wire._max = wire_max;
+    tls->wire_sent = conn->_sent;
+    buf_init(&conn->_out, 2 * (size_t)conn->_out_max);
+    conn->_sent = 0;
+    conn->_tls = tls;
+    if (server_name && tls_layer_start(tls))
+        end(conn, ERR_TLS);
+    loop_defer(conn->_loop, &conn->_flush);
+}
+
+bool conn_is_secure(const struct conn *conn)
+{
+    return conn->_tls && conn->_tls->secured;
+}
+
+str conn_channel_binding(struct conn *conn, enum channel_binding kind, struct arena *arena)
+{
+    return conn->_tls ? tls_layer_binding(conn->_tls, kind, arena) : str_none;
+}
+
+const char *conn_tls_sni(const struct conn *conn)
+{
+    return conn->_tls && conn->_tls->sni ? conn->_tls->sni : "";
+}
+
+const char *conn_tls_version(const struct conn *conn)
+{
+    return conn_is_secure(conn) ? SSL_get_version(conn->_tls->ssl) : "";
+}
+
+const char *conn_tls_cipher(const struct conn *conn)
+{
+    return conn_is_secure(conn) ? SSL_get_cipher_name(conn->_tls->ssl) : "";
+}
+
+str *conn_client_addresses(struct conn *conn, struct arena *arena, size_t *ret_count)
+{
+    *ret_count = 0;
+    return conn->_tls ? tls_layer_client_addresses(conn->_tls, arena, ret_count) : NULL;
+}
+
+/* ---- Moving */
+
+struct conn_parcel *conn_detach(struct conn *conn)
+{
+    assert(!(conn->_flags & (FINISHING | TOLD)));
+    send_out(conn);
+    task_cancel(&conn->_flush);
+    struct conn_parcel *parcel = NEW(struct conn_parcel);
+    *parcel = (struct conn_parcel){
+        .socket = socket_detach(conn->_socket),
+        .tls = conn->_tls,
+        .out = conn->_out,
+        .sent = conn->_sent,
+        .out_max = conn->_out_max,
+        .flags = conn->_flags & (ENDED | HIGH),
+        .why = conn->_why,
+    };
+    if (conn->_tls && conn->_tls->gone) {
+        *conn->_tls->gone = true;
+        conn->_tls->gone = NULL;
+        buf_add(&conn->_tls->unread, conn->_tls->arrived);
+        conn->_tls->arrived = str_none;
+    }
+    conn->_socket = NULL;
+    conn->_tls = NULL;
+    return parcel;
+}
+
+void conn_attach(struct conn *conn, struct loop *loop, struct conn_parcel *parcel,
+                 const struct conn_events *events)
+{
+    set_up(conn, loop, socket_attach(loop, parcel->socket), events, parcel->out_max);
+    conn->_tls = parcel->tls;
+    conn->_out = parcel->out;
+    conn->_sent = parcel->sent;
+    conn->_flags = parcel->flags;
+    conn->_why = parcel->why;
+    free(parcel);
+    if (conn->_tls)
+        tls_layer_settle(conn->_tls);
+    watch(conn);
+    if (conn_pending(conn) || conn->_flags & (ENDED | HIGH) || (conn->_tls && conn->_tls->unread.len))
+        loop_defer(loop, &conn->_flush);
+}
+
+void conn_parcel_free(struct conn_parcel *parcel)
+{
+    if (!parcel)
+        return;
+    socket_discard(parcel->socket);
+    tls_layer_free(parcel->tls);
+    outbox_drop(&parcel->out, &parcel->sent);
+    free(parcel);
+}
