@@ -229,6 +229,14 @@ static bool is_among(const char **names, size_t count, str name)
     return false;
 }
 
+static str offer(const char **names, size_t count, struct arena *arena)
+{
+    str list[SASL_MECHANISM_COUNT];
+    for (size_t i = 0; i < count; i++)
+        list[i] = str_from(names[i]);
+    return sasl_offer(list, count, arena);
+}
+
 static void prepare(struct c2s *c2s, enum sasl_mechanism mechanism, const char **names, size_t count)
 {
     struct c2s_login *login = NEW(struct c2s_login);
@@ -242,8 +250,8 @@ static void prepare(struct c2s *c2s, enum sasl_mechanism mechanism, const char *
         .host = str_from(c2s->host->name),
         .nonce = str_from(login->nonce),
         .plus_offered = type_count > 0,
-        .offered_mechanisms = sasl_offer(names, count, &login->arena),
-        .offered_bindings = sasl_offer(types, type_count, &login->arena),
+        .offered_mechanisms = offer(names, count, &login->arena),
+        .offered_bindings = offer(types, type_count, &login->arena),
         .binding = binding,
         .arena = &login->arena,
     };
