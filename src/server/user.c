@@ -305,3 +305,26 @@ void user_handled(struct user *user)
     shard_commit_began(shard);
     store_commit(shard->server->store, shard->loop, batch, &commit->commit);
 }
+
+/* ---- The administrator ------------------------------------------------------------------------------------------ */
+
+size_t user_kick(struct user *user, str resource, enum stream_error error, const char *text)
+{
+    size_t count = 0;
+    list_each_safe (at, &user->sessions) {
+        struct session *session = SESSION_OF(at);
+        if (!session->link || (resource.len && !str_eq(session_resource(session), resource)))
+            continue;
+        session->link->ops->close(session->link, error, text);
+        count++;
+    }
+    return count;
+}
+
+void user_removed(struct user *user)
+{
+    user->exists = false;
+    user_kick(user, str_none, STREAM_ERROR_NOT_AUTHORIZED, "the account was removed");
+    roster_fini(&user->roster);
+    user_touch(user);
+}

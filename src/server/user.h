@@ -83,6 +83,12 @@ void user_unblock(struct user *user);
 /* Something happened: the user stays awake a while longer; drops it if nothing holds it. */
 void user_touch(struct user *user);
 
+/* Ends the sessions of a resource, or all (str_none), with a stream error; returns how many. */
+size_t user_kick(struct user *user, str resource, enum stream_error error, const char *text);
+
+/* The account is gone from the store: its sessions end, and what is in memory is forgotten. */
+void user_removed(struct user *user);
+
 /* ---- The parts of a user, one file each ------------------------------------------------------------------------- */
 
 /* user_presence.c: RFC 6121 §4 */
