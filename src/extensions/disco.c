@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* XEP-0030 2.5rc3: service discovery of hosts and accounts; XEP-0115 1.6.0: the host's capabilities in its stream features; XEP-0157 1.1.1:
- * contact addresses as an extension of the host's information (XEP-0128).
+/* XEP-0030 2.5rc3: service discovery of hosts and accounts; XEP-0115 1.6.0: the host's capabilities in its
+ * stream features; XEP-0157 1.1.1: contact addresses as an extension of the host's information (XEP-0128).
  *
- * What is told comes from the extensions' descriptors. An account's information is for who may see its presence; a stranger gets
- * service-unavailable, as from an account that does not exist (XEP-0030 §8). Nodes are not known here: item-not-found. */
+ * What is told comes from the extensions' descriptors. An account's information is for who may see its
+ * presence; a stranger gets service-unavailable, as from an account that does not exist (XEP-0030 §8). Nodes
+ * are not known here: item-not-found. */
 #include "base/base64.h"
 #include "base/digest.h"
 #include "server/ext.h"
@@ -36,7 +37,8 @@ static size_t gather(const struct server *server, bool account, const char **nam
     return count;
 }
 
-/* ---- Contact addresses ----------------------------------------------------------------------------------------------- */
+/* ---- Contact addresses
+ * ----------------------------------------------------------------------------------------------- */
 
 struct contact {
     const char *field;
@@ -83,7 +85,8 @@ static void write_contacts(struct buf *xml, const struct config_host *config)
     buf_lit(xml, "</x>");
 }
 
-/* ---- Capabilities (XEP-0115 §5.1) -------------------------------------------------------------------------------------- */
+/* ---- Capabilities (XEP-0115 §5.1)
+ * -------------------------------------------------------------------------------------- */
 
 static void hash_contacts(struct buf *text, const struct config_host *config, struct arena *arena)
 {
@@ -131,7 +134,9 @@ static void stream_features(struct host *host, struct buf *out)
     arena_fini(&arena);
 }
 
-/* ---- Answers ---------------------------------------------------------------------------------------------------------- */
+/* ---- Answers
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 static void answer_info(struct iq_event *event, str node)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* XEP-0012 2.0: last activity. Of the server: how long it runs (§5). Of an account: how long ago its last session went (§3), told only to who may
- * see its presence; anybody else gets `forbidden` (§8). An account with a session online answers 0; one whose leaving was not seen by this run of
- * the server is not known (`item-not-found` would be wrong: service-unavailable). */
+/* XEP-0012 2.0: last activity. Of the server: how long it runs (§5). Of an account: how long ago its last
+ * session went (§3), told only to who may see its presence; anybody else gets `forbidden` (§8). An account
+ * with a session online answers 0; one whose leaving was not seen by this run of the server is not known
+ * (`item-not-found` would be wrong: service-unavailable). */
 #include "server/ext.h"
 
 static void answer(struct iq_event *event, uint64_t seconds)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* XEP-0199 2.0.1: XMPP ping. The server answers for itself (§4.1, §4.2 of the XEP) and for accounts; it sends pings of its own only where it
- * must know that a client has read what was sent (see the offline store). */
+/* XEP-0199 2.0.1: XMPP ping. The server answers for itself (§4.1, §4.2 of the XEP) and for accounts; it sends
+ * pings of its own only where it must know that a client has read what was sent (see the offline store). */
 #include "server/ext.h"
 
 static void ping(struct iq_event *event)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* XEP-0092 1.1: software version of the server. The operating system is nobody's business and is left out, as the XEP allows. */
+/* XEP-0092 1.1: software version of the server. The operating system is nobody's business and is left out, as
+ * the XEP allows. */
 #include "server/ext.h"
 
 static void version(struct iq_event *event)
 {
     struct buf xml;
     buf_init(&xml, 256);
-    buf_lit(&xml, "<query xmlns='jabber:iq:version'><name>Jabiru</name><version>" JABIRU_VERSION "</version></query>");
+    buf_lit(&xml, "<query xmlns='jabber:iq:version'><name>Jabiru</name><version>" JABIRU_VERSION
+                  "</version></query>");
     ext_result(event, &xml);
     buf_fini(&xml);
 }

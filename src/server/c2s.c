@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* The stream of a client: bytes in, elements to the part that may take them in this state, and an orderly end (RFC 6120 §4).
+/* The stream of a client: bytes in, elements to the part that may take them in this state, and an orderly end
+ * (RFC 6120 §4).
  *
- * The client's bytes are looked at where they were read; only an element that is not complete yet, or that came while the client has to wait
- * (`busy`: a login or a write is under way), is kept in `in`. While it waits nothing more is read, so what it can send is bounded by one
- * read buffer.
+ * The client's bytes are looked at where they were read; only an element that is not complete yet, or that
+ * came while the client has to wait
+ * (`busy`: a login or a write is under way), is kept in `in`. While it waits nothing more is read, so what it
+ * can send is bounded by one read buffer.
  *
- * States and what is allowed in them stand in element(). Features: c2s_features.c; SASL: c2s_auth.c; resource binding and the move to the
- * user's home shard: c2s_bind.c; what a bound client says: session.c. */
+ * States and what is allowed in them stand in element(). Features: c2s_features.c; SASL: c2s_auth.c; resource
+ * binding and the move to the user's home shard: c2s_bind.c; what a bound client says: session.c. */
 #include "server/c2s.h"
 
 #include "base/log.h"
@@ -28,7 +30,8 @@ const struct config *c2s_config(const struct c2s *c2s)
     return c2s->link.shard->server->config;
 }
 
-/* ---- Beginning and end --------------------------------------------------------------------------------------------- */
+/* ---- Beginning and end
+ * --------------------------------------------------------------------------------------------- */
 
 static void timed_out(struct timer *timer);
 
@@ -96,9 +99,9 @@ static void send_header(struct c2s *c2s, const struct stream_header *header)
     char id[25];
     rand_token(id, sizeof id);
     str to = header && !jid_is_none(&header->from) ? jid_bare(&header->from) : str_none;
-    str from = c2s->host                               ? str_from(c2s->host->name)
+    str from = c2s->host                             ? str_from(c2s->host->name)
                : header && !jid_is_none(&header->to) ? jid_domain(&header->to)
-                                                       : str_from(c2s->link.shard->server->host_list[0]->name);
+                                                     : str_from(c2s->link.shard->server->host_list[0]->name);
     stream_header_write(out, from, to, str_from(id), str_from(c2s->lang));
     conn_wrote(&c2s->conn);
     c2s->header_sent = true;
@@ -154,7 +157,8 @@ void c2s_restart(struct c2s *c2s)
     c2s->state = C2S_OPENING;
 }
 
-/* ---- Elements ------------------------------------------------------------------------------------------------------ */
+/* ---- Elements
+ * ------------------------------------------------------------------------------------------------------ */
 
 /* The domain is fixed by the first header, and after authentication for good. */
 static enum stream_error choose_host(struct c2s *c2s, const struct stream_header *header)
@@ -162,7 +166,9 @@ static enum stream_error choose_host(struct c2s *c2s, const struct stream_header
     struct host *host;
     if (jid_is_none(&header->to))
         return STREAM_ERROR_HOST_UNKNOWN;
-    host = header->to.local_len || !jid_is_bare(&header->to) ? NULL : server_host(c2s->link.shard->server, header->to.full);
+    host = header->to.local_len || !jid_is_bare(&header->to)
+               ? NULL
+               : server_host(c2s->link.shard->server, header->to.full);
     if (!host || (c2s->authenticated && host != c2s->host))
         return STREAM_ERROR_HOST_UNKNOWN;
     c2s->host = host;
@@ -173,7 +179,8 @@ static enum stream_error check_from(const struct c2s *c2s, const struct stream_h
 {
     if (!c2s->authenticated || jid_is_none(&header->from))
         return STREAM_ERROR_NONE;
-    bool same = str_eq(jid_local(&header->from), str_from(c2s->local)) && str_eq(jid_domain(&header->from), str_from(c2s->host->name));
+    bool same = str_eq(jid_local(&header->from), str_from(c2s->local)) &&
+                str_eq(jid_domain(&header->from), str_from(c2s->host->name));
     return same ? STREAM_ERROR_NONE : STREAM_ERROR_INVALID_FROM;
 }
 
@@ -182,7 +189,9 @@ static void opened(struct c2s *c2s, const struct xml_node *node)
     struct stream_header header;
     enum stream_error error = stream_header_read(node, &c2s->link.shard->arena, &header);
     free(c2s->lang);
-    c2s->lang = header.lang.p && header.lang.len < 36 && str_find(header.lang, '\'') == header.lang.len ? str_dup(header.lang) : NULL;
+    c2s->lang = header.lang.p && header.lang.len < 36 && str_find(header.lang, '\'') == header.lang.len
+                    ? str_dup(header.lang)
+                    : NULL;
     if (error == STREAM_ERROR_NONE)
         error = choose_host(c2s, &header);
     if (error == STREAM_ERROR_NONE)
@@ -226,12 +235,15 @@ static void before_authentication(struct c2s *c2s, const struct xml_node *node)
     if (c2s->state == C2S_NEGOTIATING && xml_is(node, STR("starttls"), STR(NS_TLS)))
         start_tls(c2s);
     else if (must_use_tls(c2s))
-        c2s_fail(c2s, is_stanza(node) ? STREAM_ERROR_NOT_AUTHORIZED : STREAM_ERROR_POLICY_VIOLATION, "TLS is required");
+        c2s_fail(c2s, is_stanza(node) ? STREAM_ERROR_NOT_AUTHORIZED : STREAM_ERROR_POLICY_VIOLATION,
+                 "TLS is required");
     else if (!c2s_auth_element(c2s, node)) /* §4.3.5, §6.4: nothing else before authentication */
-        c2s_fail(c2s, is_stanza(node) ? STREAM_ERROR_NOT_AUTHORIZED : STREAM_ERROR_UNSUPPORTED_STANZA_TYPE, NULL);
+        c2s_fail(c2s, is_stanza(node) ? STREAM_ERROR_NOT_AUTHORIZED : STREAM_ERROR_UNSUPPORTED_STANZA_TYPE,
+                 NULL);
 }
 
-static enum stream_error refused(const struct c2s *c2s, const struct xml_node *node, enum stanza_fault fault, const struct stanza *stanza)
+static enum stream_error refused(const struct c2s *c2s, const struct xml_node *node, enum stanza_fault fault,
+                                 const struct stanza *stanza)
 {
     if (fault == STANZA_BAD_FROM)
         return STREAM_ERROR_INVALID_FROM;
@@ -248,13 +260,15 @@ static enum stream_error refused(const struct c2s *c2s, const struct xml_node *n
     return own ? STREAM_ERROR_NONE : STREAM_ERROR_INVALID_FROM; /* §8.1.2.1 */
 }
 
-/* A stanza that can't be handed on is answered here (§8.2.3, §8.3.3.8); addresses are swapped as if it had been. */
+/* A stanza that can't be handed on is answered here (§8.2.3, §8.3.3.8); addresses are swapped as if it had
+ * been. */
 static void bounce(struct c2s *c2s, struct stanza *stanza, enum stanza_fault fault)
 {
     struct jid self = session_jid(c2s->session);
     stanza->from = self;
-    struct stanza answer = stanza_error_reply(stanza, fault == STANZA_BAD_TO ? STANZA_ERROR_JID_MALFORMED : STANZA_ERROR_BAD_REQUEST,
-                                              NULL, &c2s->link.shard->arena);
+    struct stanza answer = stanza_error_reply(
+        stanza, fault == STANZA_BAD_TO ? STANZA_ERROR_JID_MALFORMED : STANZA_ERROR_BAD_REQUEST, NULL,
+        &c2s->link.shard->arena);
     c2s->link.shard->counters.errors_out++;
     if (stanza_may_bounce(stanza))
         session_send(c2s->session, &answer, NULL);
@@ -265,8 +279,8 @@ static bool stanza_in(struct c2s *c2s, const struct xml_node *node)
 {
     struct shard *shard = c2s->link.shard;
     struct stanza stanza;
-    enum stanza_fault fault =
-        stanza_read(node, scanner_header_declarations(&c2s->scanner), str_from(c2s->lang), &shard->arena, &stanza);
+    enum stanza_fault fault = stanza_read(node, scanner_header_declarations(&c2s->scanner),
+                                          str_from(c2s->lang), &shard->arena, &stanza);
     enum stream_error error = refused(c2s, node, fault, &stanza);
     if (error != STREAM_ERROR_NONE) {
         c2s_fail(c2s, error, NULL);
@@ -302,7 +316,9 @@ static bool element(struct c2s *c2s, const struct xml_node *node)
     return true;
 }
 
-/* ---- Bytes --------------------------------------------------------------------------------------------------------- */
+/* ---- Bytes
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 static bool may_read(const struct c2s *c2s)
 {
@@ -334,7 +350,8 @@ static size_t consume(struct c2s *c2s, str input)
     return done;
 }
 
-/* What is left over is kept until more comes, or until the wait is over. Bytes behind a <starttls/> are thrown away (§5.4.3.3). */
+/* What is left over is kept until more comes, or until the wait is over. Bytes behind a <starttls/> are
+ * thrown away (§5.4.3.3). */
 static void keep(struct c2s *c2s, str rest)
 {
     if (c2s->state == C2S_CLOSING || c2s->state == C2S_SECURING)
@@ -411,7 +428,8 @@ static void closed(struct conn *conn, enum err why)
 
 const struct conn_events c2s_events = { .data = data, .secured = secured, .closed = closed };
 
-/* ---- A new connection ---------------------------------------------------------------------------------------------- */
+/* ---- A new connection
+ * ---------------------------------------------------------------------------------------------- */
 
 static struct tls_context *context_for_direct_tls(struct server *server)
 {
@@ -445,7 +463,8 @@ void c2s_accept(struct shard *shard, struct socket *socket, bool direct_tls)
     conn_start_tls(&c2s->conn, tls, NULL, "xmpp-client");
 }
 
-/* ---- As a link ------------------------------------------------------------------------------------------------------ */
+/* ---- As a link
+ * ------------------------------------------------------------------------------------------------------ */
 
 static void link_send(struct link *link, const struct stanza *stanza, const struct jid *to)
 {
@@ -473,8 +492,11 @@ static str link_describe(struct link *link, struct arena *arena)
     struct c2s *c2s = C2S_OF(link);
     char address[SOCKET_ADDRESS_MAX];
     conn_peer(&c2s->conn, address);
-    return arena_printf(arena, "%s %s %s", address, conn_is_secure(&c2s->conn) ? conn_tls_version(&c2s->conn) : "plain",
+    return arena_printf(arena, "%s %s %s", address,
+                        conn_is_secure(&c2s->conn) ? conn_tls_version(&c2s->conn) : "plain",
                         conn_is_secure(&c2s->conn) ? conn_tls_cipher(&c2s->conn) : "");
 }
 
-const struct link_ops c2s_ops = { .send = link_send, .close = link_close, .resume = link_resume, .describe = link_describe };
+const struct link_ops c2s_ops = {
+    .send = link_send, .close = link_close, .resume = link_resume, .describe = link_describe
+};

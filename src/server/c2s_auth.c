@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* SASL on a client's stream (RFC 6120 §6): elements to and from the exchange in xmpp/sasl.h, which asks for what it needs: the account's keys
- * (from the store) and slow hashing (on the pool). While either is under way the client is not read.
+/* SASL on a client's stream (RFC 6120 §6): elements to and from the exchange in xmpp/sasl.h, which asks for
+ * what it needs: the account's keys (from the store) and slow hashing (on the pool). While either is under
+ * way the client is not read.
  *
- * A client has a number of tries; then the stream ends (§6.4.5). Unknown users get keys that nobody has the password of, so all that they see
- * is what a wrong password gives. */
+ * A client has a number of tries; then the stream ends (§6.4.5). Unknown users get keys that nobody has the
+ * password of, so all that they see is what a wrong password gives. */
 #include "server/c2s.h"
 
 #include "base/base64.h"
@@ -15,12 +16,12 @@
 #include <stdlib.h>
 
 struct c2s_login {
-    struct c2s *c2s;       /* NULL: the link went away while the store or the pool had the login */
-    struct arena arena;    /* of the exchange; wiped at its end */
+    struct c2s *c2s;    /* NULL: the link went away while the store or the pool had the login */
+    struct arena arena; /* of the exchange; wiped at its end */
     struct sasl_server sasl;
     struct store_read read;
     struct work work;
-    bool away;             /* the store or the pool has it */
+    bool away; /* the store or the pool has it */
     char nonce[33];
 };
 
@@ -56,7 +57,8 @@ static str binding(struct sasl_server *sasl, str type)
     return conn_channel_binding(&login->c2s->conn, kind, &login->arena);
 }
 
-/* ---- Answers ------------------------------------------------------------------------------------------------------ */
+/* ---- Answers
+ * ------------------------------------------------------------------------------------------------------ */
 
 static void send_data(struct c2s *c2s, const char *name, bool has_data, str bytes)
 {
@@ -102,7 +104,8 @@ static void succeeded(struct c2s *c2s)
     }
     c2s->local = c2s->anonymous ? str_dup(str_from(token)) : str_dup(login->sasl.authcid);
     send_data(c2s, "success", login->sasl.has_out, login->sasl.out);
-    log_info(auth, "%s@%s logged in by %s", c2s->local, c2s->host->name, sasl_mechanism_name(login->sasl.mechanism));
+    log_info(auth, "%s@%s logged in by %s", c2s->local, c2s->host->name,
+             sasl_mechanism_name(login->sasl.mechanism));
     c2s_auth_free(c2s);
     c2s->link.shard->counters.logins++;
     c2s->authenticated = true;
@@ -114,7 +117,8 @@ static void succeeded(struct c2s *c2s)
     c2s->scanner.limits = &c2s_config(c2s)->limits_after;
 }
 
-/* ---- What the exchange asks for ------------------------------------------------------------------------------------ */
+/* ---- What the exchange asks for
+ * ------------------------------------------------------------------------------------ */
 
 static str fake_secret(struct c2s *c2s)
 {
@@ -210,7 +214,8 @@ static void advance(struct c2s *c2s, enum sasl_status status)
     }
 }
 
-/* ---- Elements ------------------------------------------------------------------------------------------------------ */
+/* ---- Elements
+ * ------------------------------------------------------------------------------------------------------ */
 
 /* The data of <auth/> or <response/>: "=" is data of no bytes (§6.4.2). False if it is not base64. */
 static bool read_data(const struct xml_node *node, struct arena *arena, bool *ret_has, str *ret_bytes)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Resource binding (RFC 6120 §7), and the move to the user's home: when a client binds, its connection (socket, TLS state, scanner, what was
- * read and not handled yet) goes to the shard of its bare JID, and from then on the user, its sessions and its links are one thread's. */
+/* Resource binding (RFC 6120 §7), and the move to the user's home: when a client binds, its connection
+ * (socket, TLS state, scanner, what was read and not handled yet) goes to the shard of its bare JID, and from
+ * then on the user, its sessions and its links are one thread's. */
 #include "server/c2s.h"
 
 #include "base/log.h"
@@ -14,7 +15,7 @@
 struct passport {
     struct shard_call call;
     struct parked parked;
-    struct c2s *c2s;             /* at home; NULL while travelling */
+    struct c2s *c2s; /* at home; NULL while travelling */
     struct host *host;
     struct conn_parcel *parcel;
     struct scanner scanner;
@@ -31,7 +32,8 @@ static void passport_free(struct passport *passport)
     free(passport);
 }
 
-/* ---- At home ------------------------------------------------------------------------------------------------------- */
+/* ---- At home
+ * ------------------------------------------------------------------------------------------------------- */
 
 static void answer_bound(struct c2s *c2s, const struct passport *passport)
 {
@@ -42,7 +44,8 @@ static void answer_bound(struct c2s *c2s, const struct passport *passport)
     buf_lit(&payload, "<bind xmlns='" NS_BIND "'>");
     xml_write_element(&payload, "jid", str_none, full.full);
     buf_lit(&payload, "</bind>");
-    struct stanza result = stanza_make(STANZA_IQ, TYPE_RESULT, str_from(passport->id), buf_str(&payload), arena);
+    struct stanza result =
+        stanza_make(STANZA_IQ, TYPE_RESULT, str_from(passport->id), buf_str(&payload), arena);
     session_send(c2s->session, &result, NULL);
     buf_fini(&payload);
 }
@@ -93,7 +96,8 @@ static void bind_now(struct user *user, struct parked *parked)
     }
     c2s->bind_wait = NULL;
     if (session_count(user) >= c2s_config(c2s)->c2s.max_resources && !session_find(user, resource)) {
-        refuse(c2s, str_from(passport->id), STANZA_ERROR_RESOURCE_CONSTRAINT, "too many resources are connected");
+        refuse(c2s, str_from(passport->id), STANZA_ERROR_RESOURCE_CONSTRAINT,
+               "too many resources are connected");
     } else if (!make_room(user, c2s, resource)) {
         refuse(c2s, str_from(passport->id), STANZA_ERROR_CONFLICT, NULL);
     } else {
@@ -154,7 +158,8 @@ static void arrive(struct shard *shard, struct shard_call *call)
     bind_at_home(c2s, passport);
 }
 
-/* ---- Where it came in ------------------------------------------------------------------------------------------------ */
+/* ---- Where it came in
+ * ------------------------------------------------------------------------------------------------ */
 
 void c2s_depart(struct c2s *c2s)
 {
@@ -180,7 +185,8 @@ static bool is_bind(const struct stanza *iq, struct xml_node *ret_bind)
            xml_child(&iq->node, STR("bind"), STR(NS_BIND), ret_bind);
 }
 
-/* The wished resource as it can be had (§7.7): prepared, or a random one if there is none, or none that can be. */
+/* The wished resource as it can be had (§7.7): prepared, or a random one if there is none, or none that can
+ * be. */
 static char *choose_resource(const struct xml_node *bind, struct arena *arena)
 {
     str prepared, wished = xml_child_text(bind, STR("resource"), STR(NS_BIND), arena);
@@ -209,5 +215,6 @@ void c2s_bind(struct c2s *c2s, const struct stanza *iq)
     if (server_home(shard->server, jid.full) == shard)
         bind_at_home(c2s, passport);
     else
-        c2s->passport = passport; /* it leaves at the end of the event, when the bytes that follow are known */
+        c2s->passport =
+            passport; /* it leaves at the end of the event, when the bytes that follow are known */
 }

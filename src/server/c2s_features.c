@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Stream features (RFC 6120 §4.3.2) in the order of XEP-0170: TLS, then SASL, then binding and what the extensions add. */
+/* Stream features (RFC 6120 §4.3.2) in the order of XEP-0170: TLS, then SASL, then binding and what the
+ * extensions add. */
 #include "server/c2s.h"
 #include "server/ext.h"
 #include "xmpp/ns.h"
@@ -81,7 +82,8 @@ static void write_negotiation(struct c2s *c2s, struct buf *out)
     bool secure = conn_is_secure(&c2s->conn);
     bool required = c2s_config(c2s)->c2s.require_tls;
     if (!secure && c2s->host->tls)
-        buf_add(out, required ? STR("<starttls xmlns='" NS_TLS "'><required/></starttls>") : STR("<starttls xmlns='" NS_TLS "'/>"));
+        buf_add(out, required ? STR("<starttls xmlns='" NS_TLS "'><required/></starttls>")
+                              : STR("<starttls xmlns='" NS_TLS "'/>"));
     if (secure || !required)
         write_sasl(c2s, out);
 }
@@ -107,6 +109,7 @@ void c2s_send_features(struct c2s *c2s)
     else
         write_negotiation(c2s, out);
     /* XEP-0478 */
-    buf_addf(out, "<limits xmlns='" NS_STREAM_LIMITS "'><max-bytes>%u</max-bytes></limits></stream:features>", limits->element_bytes);
+    buf_addf(out, "<limits xmlns='" NS_STREAM_LIMITS "'><max-bytes>%u</max-bytes></limits></stream:features>",
+             limits->element_bytes);
     conn_wrote(&c2s->conn);
 }

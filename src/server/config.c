@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading the configuration. libconfuse parses; every value reaches it as text and is checked here against its row, at the moment it is parsed,
- * because only then is its line known. What is wrong is counted and reading goes on, so one run shows all mistakes. */
+/* Reading the configuration. libconfuse parses; every value reaches it as text and is checked here against
+ * its row, at the moment it is parsed, because only then is its line known. What is wrong is counted and
+ * reading goes on, so one run shows all mistakes. */
 #include "server/config.h"
 
 #include "base/log.h"
@@ -32,7 +33,9 @@ static void problem(int line, const char *format, ...)
     fputc('\n', reading.problems);
 }
 
-/* ---- Values ---------------------------------------------------------------------------------------------------------- */
+/* ---- Values
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 static const struct {
     enum config_type type;
@@ -121,7 +124,8 @@ static int validate(cfg_t *cfg, cfg_opt_t *option)
     return 0;
 }
 
-/* ---- Messages of libconfuse --------------------------------------------------------------------------------------------- */
+/* ---- Messages of libconfuse
+ * --------------------------------------------------------------------------------------------- */
 
 static unsigned distance(str a, str b)
 {
@@ -172,10 +176,12 @@ static void on_error(cfg_t *cfg, const char *format, va_list args)
     if (meant)
         problem(cfg->line, "there is no key \"%.*s\" here: did you mean \"%s\"?", STR_ARGS(name), meant);
     else
-        problem(cfg->line, "there is no key \"%.*s\" here: --print-default-config lists all keys", STR_ARGS(name));
+        problem(cfg->line, "there is no key \"%.*s\" here: --print-default-config lists all keys",
+                STR_ARGS(name));
 }
 
-/* ---- From the table to libconfuse ------------------------------------------------------------------------------------------ */
+/* ---- From the table to libconfuse
+ * ------------------------------------------------------------------------------------------ */
 
 static const char *const section_names[] = { "c2s", "limits", "log", "host" };
 
@@ -205,7 +211,8 @@ static void make_options(struct options *options)
     for (size_t i = 0; i < COUNT_OF(section_names); i++) {
         options->sections[i][add_rows(section_names[i], options->sections[i])] = end;
         bool is_host = !strcmp(section_names[i], "host");
-        cfg_opt_t section = CFG_SEC(section_names[i], options->sections[i], is_host ? CFGF_MULTI | CFGF_TITLE : CFGF_NONE);
+        cfg_opt_t section =
+            CFG_SEC(section_names[i], options->sections[i], is_host ? CFGF_MULTI | CFGF_TITLE : CFGF_NONE);
         options->top[count++] = section;
     }
     options->top[count] = end;
@@ -221,7 +228,8 @@ static void watch_values(cfg_t *cfg)
     }
 }
 
-/* ---- From libconfuse to the structure ---------------------------------------------------------------------------------------- */
+/* ---- From libconfuse to the structure
+ * ---------------------------------------------------------------------------------------- */
 
 static const char *keep(struct config *config, const char *text)
 {
@@ -264,7 +272,8 @@ static void fill_section(struct config *config, cfg_t *cfg, const char *section,
             fill_row(config, cfg, &config_rows[i], base);
 }
 
-/* A name as hosts are compared: lower-case letters, digits, dots and hyphens; others must be given as A-labels. */
+/* A name as hosts are compared: lower-case letters, digits, dots and hyphens; others must be given as
+ * A-labels. */
 static bool is_host_name(str name)
 {
     for (size_t i = 0; i < name.len; i++) {
@@ -285,9 +294,12 @@ static void fill_hosts(struct config *config, cfg_t *cfg)
         host->name = keep(config, cfg_title(section));
         fill_section(config, section, "host", host);
         if (!is_host_name(str_from(host->name)))
-            problem(section->line, "host \"%s\" is no domain name: write it in lower case, as in host \"example.org\" { }", host->name);
+            problem(section->line,
+                    "host \"%s\" is no domain name: write it in lower case, as in host \"example.org\" { }",
+                    host->name);
         if (!*host->certificate != !*host->key)
-            problem(section->line, "host \"%s\" has only one of certificate and key: give both, or none", host->name);
+            problem(section->line, "host \"%s\" has only one of certificate and key: give both, or none",
+                    host->name);
     }
     if (!config->host_count)
         problem(cfg->line, "no host is served: add host \"example.org\" { }");
@@ -318,8 +330,9 @@ static struct config *fill(cfg_t *cfg)
         config->store = arena_printf(&config->_arena, "sqlite:%s/jabiru.db", config->data).p;
     if (!*config->control)
         config->control = arena_printf(&config->_arena, "%s/control", config->data).p;
-    config->limits_before = (struct scan_limits){ config->limits.stanza_before, (uint16_t)config->limits.depth,
-                                                  (uint16_t)config->limits.attributes, (uint16_t)config->limits.name_bytes };
+    config->limits_before =
+        (struct scan_limits){ config->limits.stanza_before, (uint16_t)config->limits.depth,
+                              (uint16_t)config->limits.attributes, (uint16_t)config->limits.name_bytes };
     config->limits_after = config->limits_before;
     config->limits_after.element_bytes = config->limits.stanza_after;
     return config;
@@ -370,7 +383,9 @@ static bool check_file(const char *path, const char *what, const char *host, FIL
 {
     if (!*path || access(path, R_OK) == 0)
         return true;
-    fprintf(problems, "host \"%s\": the %s %s can't be read: check that it is there and that this user may read it\n", host, what, path);
+    fprintf(problems,
+            "host \"%s\": the %s %s can't be read: check that it is there and that this user may read it\n",
+            host, what, path);
     return false;
 }
 

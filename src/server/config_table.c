@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Every key of the configuration: its place, type, default, bounds, and what it is for. Nothing else knows a key's name. */
+/* Every key of the configuration: its place, type, default, bounds, and what it is for. Nothing else knows a
+ * key's name. */
 #include "server/config.h"
 
 #include <stddef.h>

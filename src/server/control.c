@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Serving the control socket: lines in, a command from the table, text out. What a command does with accounts stands in control_users.c, what it
- * asks of all shards in control_shards.c. One request a connection; it lives until its answer is complete, whether or not the asker still
- * listens. */
+/* Serving the control socket: lines in, a command from the table, text out. What a command does with accounts
+ * stands in control_users.c, what it asks of all shards in control_shards.c. One request a connection; it
+ * lives until its answer is complete, whether or not the asker still listens. */
 #include "server/control_request.h"
 
 #include "base/log.h"
@@ -20,7 +20,8 @@ struct control {
     char *path;
 };
 
-/* ---- Answers ------------------------------------------------------------------------------------------------------- */
+/* ---- Answers
+ * ------------------------------------------------------------------------------------------------------- */
 
 void request_done(struct request *request, const char *error)
 {
@@ -50,7 +51,8 @@ void request_free(struct request *request)
     free(request);
 }
 
-/* ---- Commands ------------------------------------------------------------------------------------------------------- */
+/* ---- Commands
+ * ------------------------------------------------------------------------------------------------------- */
 
 static void do_reload(struct request *request)
 {
@@ -71,12 +73,16 @@ static const struct {
     void (*run)(struct request *request);
     const char *help;
 } commands[] = {
-    { "user add", 1, control_user_add, "user add JID          make an account; the password is read from standard input" },
+    { "user add", 1, control_user_add,
+      "user add JID          make an account; the password is read from standard input" },
     { "user passwd", 1, control_user_passwd, "user passwd JID       change a password" },
-    { "user del", 1, control_user_del, "user del JID          remove an account with all that is kept for it" },
+    { "user del", 1, control_user_del,
+      "user del JID          remove an account with all that is kept for it" },
     { "user list", 0, control_user_list, "user list             list all accounts" },
-    { "sessions list", 0, control_sessions_list, "sessions list         list all sessions: JID, priority, age, address, security" },
-    { "sessions kick", 1, control_sessions_kick, "sessions kick JID     end the sessions of a bare JID, or the one of a full JID" },
+    { "sessions list", 0, control_sessions_list,
+      "sessions list         list all sessions: JID, priority, age, address, security" },
+    { "sessions kick", 1, control_sessions_kick,
+      "sessions kick JID     end the sessions of a bare JID, or the one of a full JID" },
     { "status", 0, control_status, "status                what the server does, in numbers" },
     { "reload", 0, do_reload, "reload                read the configuration and the certificates again" },
     { "stop", 0, do_stop, "stop                  end all streams, write everything, stop" },
@@ -112,7 +118,8 @@ static void run(struct request *request)
             continue;
         request->word = rest;
         if (!commands[i].words != !rest.len)
-            request_done(request, commands[i].words ? "an address is missing" : "this command takes no words");
+            request_done(request,
+                         commands[i].words ? "an address is missing" : "this command takes no words");
         else
             commands[i].run(request);
         return;
@@ -120,7 +127,8 @@ static void run(struct request *request)
     request_done(request, "no such command; jabiructl --help lists them");
 }
 
-/* ---- The connection --------------------------------------------------------------------------------------------------- */
+/* ---- The connection
+ * --------------------------------------------------------------------------------------------------- */
 
 static void data(struct conn *conn, str bytes)
 {
@@ -163,7 +171,8 @@ static void accepted(struct listener *listener, struct socket *socket)
     list_append(&control->requests, &request->link);
 }
 
-enum err control_open(struct server *server, const char *path, const struct control_calls *calls, struct control **ret)
+enum err control_open(struct server *server, const char *path, const struct control_calls *calls,
+                      struct control **ret)
 {
     struct control *control = NEW(struct control);
     control->server = server;
@@ -181,7 +190,6 @@ enum err control_open(struct server *server, const char *path, const struct cont
     *ret = control;
     return OK;
 }
-
 
 void control_close(struct control *control)
 {

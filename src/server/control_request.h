@@ -12,10 +12,10 @@ struct request {
     struct list link;
     struct conn conn;
     struct control *control;
-    struct shard *shard;       /* the first: where requests live */
+    struct shard *shard; /* the first: where requests live */
     struct arena arena;
     struct buf in, answer;
-    str word, extra;           /* what follows the command's name; the request's second line */
+    str word, extra; /* what follows the command's name; the request's second line */
     bool busy, gone, answered;
     /* of commands about users */
     struct jid jid;
@@ -27,7 +27,7 @@ struct request {
     bool must_exist;
     /* of commands to all shards */
     struct shard_call call;
-    unsigned at;               /* the shard that is asked */
+    unsigned at; /* the shard that is asked */
     void (*visit)(struct shard *shard, struct request *request);
     void (*visited)(struct request *request);
     struct shard_counters sum;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Commands that ask every shard: the request travels from one to the next, so each shard's memory is read by its own thread. */
+/* Commands that ask every shard: the request travels from one to the next, so each shard's memory is read by
+ * its own thread. */
 #include "server/control_request.h"
 
 #include "server/link.h"
@@ -24,7 +25,8 @@ static void travel_on(struct shard *shard, struct shard_call *call)
         request->visited(request);
 }
 
-static void travel(struct request *request, void (*visit)(struct shard *, struct request *), void (*visited)(struct request *))
+static void travel(struct request *request, void (*visit)(struct shard *, struct request *),
+                   void (*visited)(struct request *))
 {
     request->visit = visit;
     request->visited = visited;
@@ -38,7 +40,9 @@ static void just_ok(struct request *request)
     request_done(request, NULL);
 }
 
-/* ---- sessions ----------------------------------------------------------------------------------------------------------- */
+/* ---- sessions
+ * -----------------------------------------------------------------------------------------------------------
+ */
 
 static void list_user(struct shard *shard, struct request *request, struct user *user)
 {
@@ -47,8 +51,10 @@ static void list_user(struct shard *shard, struct request *request, struct user 
         if (!session->link)
             continue;
         str link = session->link->ops->describe(session->link, &shard->arena);
-        buf_addf(&request->answer, "%s %s%d %llus %.*s\n", session->full, session->available ? "" : "-/", session->priority,
-                 (unsigned long long)((loop_now_us(shard->loop) - session->bound_us) / 1000000), STR_ARGS(link));
+        buf_addf(&request->answer, "%s %s%d %llus %.*s\n", session->full, session->available ? "" : "-/",
+                 session->priority,
+                 (unsigned long long)((loop_now_us(shard->loop) - session->bound_us) / 1000000),
+                 STR_ARGS(link));
     }
 }
 
@@ -78,7 +84,8 @@ static void kick_home(struct shard *shard, struct shard_call *call)
     struct user *user = user_awake(shard, jid_bare(&request->jid));
     str resource = jid_resource(&request->jid);
     if (user)
-        request->sessions = user_kick(user, resource, STREAM_ERROR_POLICY_VIOLATION, "closed by the administrator");
+        request->sessions =
+            user_kick(user, resource, STREAM_ERROR_POLICY_VIOLATION, "closed by the administrator");
     request->call.run = kick_back;
     shard_post(request->shard, &request->call);
 }
@@ -93,7 +100,9 @@ void control_sessions_kick(struct request *request)
     shard_post(server_home(request->shard->server, jid_bare(&request->jid)), &request->call);
 }
 
-/* ---- status --------------------------------------------------------------------------------------------------------------- */
+/* ---- status
+ * ---------------------------------------------------------------------------------------------------------------
+ */
 
 static void sum_shard(struct shard *shard, struct request *request)
 {
@@ -126,9 +135,10 @@ static void tell_status(struct request *request)
     buf_addf(out, "%-16s %s\n", "version", JABIRU_VERSION);
     buf_addf(out, "%-16s %llu s\n", "uptime",
              (unsigned long long)((loop_now_us(request->shard->loop) - server->started_us) / 1000000));
-    buf_addf(out, "%-16s %u\n%-16s %zu\n%-16s %zu\n%-16s %zu\n", "shards", server->shard_count, "hosts", server->host_count,
-             "connections", request->links, "sessions", request->sessions);
-    buf_addf(out, "%-16s %zu\n%-16s %zu KiB\n", "users awake", request->users, "memory", resident_bytes() / 1024);
+    buf_addf(out, "%-16s %u\n%-16s %zu\n%-16s %zu\n%-16s %zu\n", "shards", server->shard_count, "hosts",
+             server->host_count, "connections", request->links, "sessions", request->sessions);
+    buf_addf(out, "%-16s %zu\n%-16s %zu KiB\n", "users awake", request->users, "memory",
+             resident_bytes() / 1024);
     buf_addf(out, "%-16s %llu batches in %llu commits\n", "store", (unsigned long long)store.batches,
              (unsigned long long)store.commits);
 #define X(name, text) buf_addf(out, "%-16s %llu (%s)\n", #name, (unsigned long long)request->sum.name, text);

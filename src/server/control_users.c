@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Accounts, as the administrator makes and removes them. Only salted keys are kept of a password; they are computed on the pool. */
+/* Accounts, as the administrator makes and removes them. Only salted keys are kept of a password; they are
+ * computed on the pool. */
 #include "server/control_request.h"
 
 #include "base/rand.h"
@@ -9,7 +10,8 @@
 
 enum { PAGE = 500 };
 
-/* ---- user add, user passwd --------------------------------------------------------------------------------------------- */
+/* ---- user add, user passwd
+ * --------------------------------------------------------------------------------------------- */
 
 static void written(struct store_commit *commit)
 {
@@ -41,7 +43,8 @@ static void hash(struct work *work)
     unsigned char salt[SCRAM_SALT_SIZE];
     const struct config *config = request->shard->server->config;
     rand_bytes(salt, sizeof salt);
-    scram_keys_make(request->password, str_of((char *)salt, sizeof salt), config->c2s.scram_iterations, &request->keys);
+    scram_keys_make(request->password, str_of((char *)salt, sizeof salt), config->c2s.scram_iterations,
+                    &request->keys);
 }
 
 static void hashed(struct work *work)
@@ -57,10 +60,12 @@ static void start_hash(struct request *request)
     loop_work(request->shard->loop, &request->work);
 }
 
-/* Reads the address of an account on one of our hosts; answers the request and returns false if it is none. */
+/* Reads the address of an account on one of our hosts; answers the request and returns false if it is none.
+ */
 static bool read_account(struct request *request)
 {
-    if (jid_parse(request->word, &request->arena, &request->jid) != OK || !request->jid.local_len || !jid_is_bare(&request->jid)) {
+    if (jid_parse(request->word, &request->arena, &request->jid) != OK || !request->jid.local_len ||
+        !jid_is_bare(&request->jid)) {
         request_done(request, "that is no address of an account: write it as name@host");
         return false;
     }
@@ -73,7 +78,8 @@ static bool read_account(struct request *request)
 
 static bool read_password(struct request *request)
 {
-    if (jid_prepare_password(request->extra, &request->arena, &request->password) == OK && request->password.len) {
+    if (jid_prepare_password(request->extra, &request->arena, &request->password) == OK &&
+        request->password.len) {
         request->password = arena_str(&request->arena, request->password);
         return true;
     }
@@ -105,10 +111,13 @@ void control_user_passwd(struct request *request)
         return;
     request->must_exist = true;
     request->read.done = account_read;
-    store_get(request->shard->server->store, request->shard->loop, request->jid.full, STR("account"), STR(""), &request->read);
+    store_get(request->shard->server->store, request->shard->loop, request->jid.full, STR("account"), STR(""),
+              &request->read);
 }
 
-/* ---- user del ------------------------------------------------------------------------------------------------------------- */
+/* ---- user del
+ * -------------------------------------------------------------------------------------------------------------
+ */
 
 static void back_deleted(struct shard *shard, struct shard_call *call)
 {
@@ -160,10 +169,13 @@ void control_user_del(struct request *request)
     if (!read_account(request))
         return;
     request->read.done = found_for_removal;
-    store_get(request->shard->server->store, request->shard->loop, request->jid.full, STR("account"), STR(""), &request->read);
+    store_get(request->shard->server->store, request->shard->loop, request->jid.full, STR("account"), STR(""),
+              &request->read);
 }
 
-/* ---- user list ------------------------------------------------------------------------------------------------------------ */
+/* ---- user list
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 static void ask_page(struct request *request, str after);
 
@@ -189,7 +201,8 @@ static void page_read(struct store_read *read)
 static void ask_page(struct request *request, str after)
 {
     request->read.done = page_read;
-    store_owners(request->shard->server->store, request->shard->loop, STR("account"), STR(""), after, PAGE, &request->read);
+    store_owners(request->shard->server->store, request->shard->loop, STR("account"), STR(""), after, PAGE,
+                 &request->read);
 }
 
 void control_user_list(struct request *request)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Finding the handler of a request in the extensions' tables. The tables are short and requests are few beside messages, so this is a walk;
- * namespaces differ early. */
+/* Finding the handler of a request in the extensions' tables. The tables are short and requests are few
+ * beside messages, so this is a walk; namespaces differ early. */
 #include "server/ext.h"
 
 void ext_result(struct iq_event *event, const struct buf *payload)
@@ -26,7 +26,8 @@ bool ext_may_see(const struct iq_event *event)
 static const struct ext_iq *find(const struct ext *ext, const struct iq_event *event, enum ext_target target)
 {
     for (const struct ext_iq *row = ext->iqs; row && row->name; row++)
-        if (row->target == target && row->type == event->iq->type && xml_is(&event->child, str_from(row->name), str_from(row->ns)))
+        if (row->target == target && row->type == event->iq->type &&
+            xml_is(&event->child, str_from(row->name), str_from(row->ns)))
             return row;
     return NULL;
 }

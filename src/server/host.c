@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Stanzas to a domain of ours (RFC 6120 §10.5.1): requests go to the extensions; messages and subscriptions to a server have no reader. */
+/* Stanzas to a domain of ours (RFC 6120 §10.5.1): requests go to the extensions; messages and subscriptions
+ * to a server have no reader. */
 #include "server/host.h"
 
 #include "server/ext.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A virtual host as an addressee: what is sent to the domain itself, or to one of its resources. It keeps no state, so it answers on whatever
- * shard the question came up. */
+/* A virtual host as an addressee: what is sent to the domain itself, or to one of its resources. It keeps no
+ * state, so it answers on whatever shard the question came up. */
 #ifndef SERVER_HOST_H
 #define SERVER_HOST_H
 

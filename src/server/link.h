@@ -13,7 +13,8 @@ struct shard;
 struct link_ops {
     /* Queues a stanza for the client; never fails (a link that overflows ends by itself, later). */
     void (*send)(struct link *link, const struct stanza *stanza, const struct jid *to);
-    /* Ends the stream with an error (STREAM_ERROR_NONE: just ends it). The link forgets its session before: it will not call it any more. */
+    /* Ends the stream with an error (STREAM_ERROR_NONE: just ends it). The link forgets its session before:
+     * it will not call it any more. */
     void (*close)(struct link *link, enum stream_error error, const char *text);
     /* The user was busy and is ready: go on with the client's stanzas. Called as a part of an event. */
     void (*resume)(struct link *link);
@@ -24,8 +25,8 @@ struct link_ops {
 struct link {
     const struct link_ops *ops;
     struct shard *shard;
-    struct list _in_shard;    /* shard->links */
-    bool waiting;             /* has stanzas that wait for its user to be ready */
+    struct list _in_shard; /* shard->links */
+    bool waiting;          /* has stanzas that wait for its user to be ready */
 };
 
 /* c2s.c: for the shard's slab; a link's socket as it comes from a listener. */

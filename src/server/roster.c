@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Rosters in memory. One block an item, with its name and groups kept as the XML that clients are sent, so that a roster push or result is a
- * copy; an array sorted by JID, since rosters are read far more often than changed. RFC 6121 §2.1. */
+/* Rosters in memory. One block an item, with its name and groups kept as the XML that clients are sent, so
+ * that a roster push or result is a copy; an array sorted by JID, since rosters are read far more often than
+ * changed. RFC 6121 §2.1. */
 #include "server/roster.h"
 
 #include "base/mem.h"

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Putting a server together from a configuration, a store and some loops; listening; reloading; and an orderly stop.
+/* Putting a server together from a configuration, a store and some loops; listening; reloading; and an
+ * orderly stop.
  *
- * A stop ends every stream with system-shutdown and lets the loops run until no connection and no write is left (or ten seconds are over);
- * each shard then stops its own loop after a few quiet ticks, so that mail between shards has arrived. */
+ * A stop ends every stream with system-shutdown and lets the loops run until no connection and no write is
+ * left (or ten seconds are over); each shard then stops its own loop after a few quiet ticks, so that mail
+ * between shards has arrived. */
 #include "server/server.h"
 
 #include "base/log.h"
@@ -33,7 +35,8 @@ struct shard *server_home(const struct server *server, str bare)
     return server->shards[server->shard_count == 1 ? 0 : hash_stable(bare) % server->shard_count];
 }
 
-/* ---- Certificates --------------------------------------------------------------------------------------------------- */
+/* ---- Certificates
+ * --------------------------------------------------------------------------------------------------- */
 
 /* On a connection's thread. */
 static struct tls_context *choose_context(void *arg, str name)
@@ -43,8 +46,8 @@ static struct tls_context *choose_context(void *arg, str name)
     return tls ? tls_context_ref(tls) : NULL;
 }
 
-static enum err load_context(struct server *server, const struct config_host *config, char *why, size_t why_room,
-                             struct tls_context **ret)
+static enum err load_context(struct server *server, const struct config_host *config, char *why,
+                             size_t why_room, struct tls_context **ret)
 {
     if (!config->certificate || !*config->certificate) {
         *ret = NULL;
@@ -70,11 +73,14 @@ static void retire(struct server *server, struct tls_context *context)
 {
     if (!context)
         return;
-    server->_retired = xrealloc(server->_retired, (server->_retired_count + 1) * sizeof(struct tls_context *));
+    server->_retired =
+        xrealloc(server->_retired, (server->_retired_count + 1) * sizeof(struct tls_context *));
     server->_retired[server->_retired_count++] = context;
 }
 
-/* ---- Making --------------------------------------------------------------------------------------------------------- */
+/* ---- Making
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 static enum err add_host(struct server *server, const struct config_host *config, char *why, size_t why_room)
 {
@@ -93,8 +99,9 @@ static enum err add_host(struct server *server, const struct config_host *config
     return OK;
 }
 
-struct server *server_new(const struct config *config, const struct ext *const *extensions, struct store *store,
-                          struct loop **loops, unsigned loop_count, char *why, size_t why_room)
+struct server *server_new(const struct config *config, const struct ext *const *extensions,
+                          struct store *store, struct loop **loops, unsigned loop_count, char *why,
+                          size_t why_room)
 {
     struct server *server = NEW(struct server);
     server->config = config;
@@ -135,7 +142,8 @@ void server_free(struct server *server)
     free(server);
 }
 
-/* ---- Listening ------------------------------------------------------------------------------------------------------- */
+/* ---- Listening
+ * ------------------------------------------------------------------------------------------------------- */
 
 struct port {
     struct listener listener;
@@ -151,7 +159,8 @@ static void accepted(struct listener *listener, struct socket *socket)
     shard_leave(port->shard);
 }
 
-static enum err open_port(struct shard *shard, const char *address, unsigned number, bool direct_tls, char *why, size_t why_room)
+static enum err open_port(struct shard *shard, const char *address, unsigned number, bool direct_tls,
+                          char *why, size_t why_room)
 {
     if (!number)
         return OK;
@@ -161,7 +170,8 @@ static enum err open_port(struct shard *shard, const char *address, unsigned num
     port->direct_tls = direct_tls;
     enum err err = listener_open(&port->listener, shard->loop, address, (uint16_t)number);
     if (err != OK) {
-        snprintf(why, why_room, "can't listen on %s port %u: %s", *address ? address : "any address", number, err_text(err));
+        snprintf(why, why_room, "can't listen on %s port %u: %s", *address ? address : "any address", number,
+                 err_text(err));
         free(port);
         return err;
     }
@@ -197,7 +207,8 @@ enum err server_listen(struct server *server, char *why, size_t why_room)
     return OK;
 }
 
-/* ---- Stopping -------------------------------------------------------------------------------------------------------- */
+/* ---- Stopping
+ * -------------------------------------------------------------------------------------------------------- */
 
 static void stop_tick(struct timer *timer)
 {
@@ -235,7 +246,8 @@ void server_stop(struct server *server)
     }
 }
 
-/* ---- Reloading ------------------------------------------------------------------------------------------------------- */
+/* ---- Reloading
+ * ------------------------------------------------------------------------------------------------------- */
 
 static const struct config_host *host_config(const struct config *config, const char *name)
 {
@@ -253,7 +265,8 @@ enum err server_reload(struct server *server, const struct config *config, char 
         const struct config_host *host = host_config(config, server->host_list[i]->name);
         err = host ? load_context(server, host, why, why_room, &fresh[i]) : ERR_INVALID;
         if (!host)
-            snprintf(why, why_room, "host %s is missing: removing a host needs a restart", server->host_list[i]->name);
+            snprintf(why, why_room, "host %s is missing: removing a host needs a restart",
+                     server->host_list[i]->name);
     }
     for (size_t i = 0; i < server->host_count; i++) {
         struct host *host = server->host_list[i];

@@ -15,14 +15,14 @@ struct ext;
 struct shard;
 struct tls_context;
 
-/* A virtual host. Lives as long as the server; what a reload may change hangs on the configuration and the TLS context. */
+/* A virtual host. Lives as long as the server; what a reload may change hangs on the configuration and the
+ * TLS context. */
 struct host {
     struct map_node _node;
     struct server *server;
-    char *name;                      /* in normal form */
+    char *name; /* in normal form */
     const struct config_host *_Atomic config;
     struct tls_context *_Atomic tls; /* NULL: no certificate */
-
 };
 
 struct server {
@@ -34,28 +34,31 @@ struct server {
     size_t host_count;
     struct shard **shards;
     unsigned shard_count;
-    unsigned char secret[32];        /* of this run: for the fake salts of unknown users */
-    atomic_uint connections;         /* links of clients, all shards */
+    unsigned char secret[32]; /* of this run: for the fake salts of unknown users */
+    atomic_uint connections;  /* links of clients, all shards */
     atomic_uint unauthenticated;
-    atomic_uint commits;             /* writes on their way to the disk, all shards */
-    struct tls_context **_retired;   /* contexts of before a reload: connections may be choosing one right now */
+    atomic_uint commits; /* writes on their way to the disk, all shards */
+    struct tls_context *
+        *_retired; /* contexts of before a reload: connections may be choosing one right now */
     size_t _retired_count;
-    uint64_t started_us;             /* on the loops' clock */
+    uint64_t started_us; /* on the loops' clock */
 };
 
-/* Makes a server on these loops (one shard each), not listening yet. `config` must outlive it. Returns NULL with a sentence in `why`
- * when a certificate can't be read. */
-struct server *server_new(const struct config *config, const struct ext *const *extensions, struct store *store, struct loop **loops, unsigned loop_count, char *why,
+/* Makes a server on these loops (one shard each), not listening yet. `config` must outlive it. Returns NULL
+ * with a sentence in `why` when a certificate can't be read. */
+struct server *server_new(const struct config *config, const struct ext *const *extensions,
+                          struct store *store, struct loop **loops, unsigned loop_count, char *why,
                           size_t why_room);
 
 /* Opens the listeners of every shard; to be called before the loops run. ERR_* with a sentence in `why`. */
 enum err server_listen(struct server *server, char *why, size_t why_room);
 
-/* Asks every shard to end its streams (system-shutdown), to finish its writes and to stop its loop. Any thread; returns at once. */
+/* Asks every shard to end its streams (system-shutdown), to finish its writes and to stop its loop. Any
+ * thread; returns at once. */
 void server_stop(struct server *server);
 
-/* Applies a new configuration: certificates now, and what may change without a restart. Any thread; the old configuration must live on.
- * On failure nothing changes. */
+/* Applies a new configuration: certificates now, and what may change without a restart. Any thread; the old
+ * configuration must live on. On failure nothing changes. */
 enum err server_reload(struct server *server, const struct config *config, char *why, size_t why_room);
 
 /* Frees a server whose loops have stopped. */

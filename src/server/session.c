@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Sessions: the bound resources of a user. A session keeps little: its address, its last presence, and whom it showed itself to. */
+/* Sessions: the bound resources of a user. A session keeps little: its address, its last presence, and whom
+ * it showed itself to. */
 #include "server/session.h"
 
 #include "server/user.h"

@@ -18,14 +18,14 @@ struct presence {
 struct session {
     struct list _in_user;
     struct user *user;
-    struct link *link;            /* NULL: the link is gone and the session is being taken down */
-    char *full;                   /* the full JID's text */
+    struct link *link; /* NULL: the link is gone and the session is being taken down */
+    char *full;        /* the full JID's text */
     uint16_t full_len;
     int8_t priority;
     bool available;
-    bool interested;              /* asked for the roster (RFC 6121 §2.2) */
-    struct presence *presence;    /* last broadcast while available, else NULL */
-    char **directed;              /* who got directed presence (§4.6), or NULL */
+    bool interested;           /* asked for the roster (RFC 6121 §2.2) */
+    struct presence *presence; /* last broadcast while available, else NULL */
+    char **directed;           /* who got directed presence (§4.6), or NULL */
     uint16_t directed_count;
     uint64_t bound_us;
 };
@@ -35,7 +35,8 @@ size_t session_size(void);
 /* Binds a resource (prepared) for a ready user: makes the session; takes no notice of conflicts. */
 struct session *session_open(struct user *user, str resource, struct link *link);
 
-/* Ends a session, if available with the unavailable presence that is due (RFC 6121 §4.5.4), and frees it. Its link is not told. */
+/* Ends a session, if available with the unavailable presence that is due (RFC 6121 §4.5.4), and frees it. Its
+ * link is not told. */
 void session_close(struct session *session);
 
 /* The session of this resource, or NULL. */
@@ -51,7 +52,8 @@ void session_send(struct session *session, const struct stanza *stanza, const st
 void session_keep_presence(struct session *session, const struct stanza *presence);
 const struct stanza *session_presence(const struct session *session, struct arena *arena);
 
-/* What the c2s link calls with each stanza of its client. False: the user is busy; come again when link_ops.resume is called. */
+/* What the c2s link calls with each stanza of its client. False: the user is busy; come again when
+ * link_ops.resume is called. */
 bool session_stanza(struct session *session, const struct stanza *stanza);
 
 /* Who leads from a link in the user's list to its session. */

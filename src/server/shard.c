@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Shards and the routing between them.
  *
- * Inside a shard a stanza is handed on by pointer: the bytes that the client sent are still in the read buffer when its receiver writes them.
- * Only what leaves the shard, waits for an actor to load, or waits for the disk is copied. A fan-out to another shard is one mail with one
- * copy of the stanza and a list of addresses.
+ * Inside a shard a stanza is handed on by pointer: the bytes that the client sent are still in the read
+ * buffer when its receiver writes them. Only what leaves the shard, waits for an actor to load, or waits for
+ * the disk is copied. A fan-out to another shard is one mail with one copy of the stanza and a list of
+ * addresses.
  *
- * RFC 6120 §10 (routing), RFC 6121 §8. What a user does with a stanza is in user_deliver.c, what a host does in host.c. */
+ * RFC 6120 §10 (routing), RFC 6121 §8. What a user does with a stanza is in user_deliver.c, what a host does
+ * in host.c. */
 #include "server/shard.h"
 
 #include "base/log.h"
@@ -69,7 +71,8 @@ void shard_free(struct shard *shard)
     free(shard);
 }
 
-/* ---- The queue of an event -------------------------------------------------------------------------------------- */
+/* ---- The queue of an event
+ * -------------------------------------------------------------------------------------- */
 
 static void enqueue(struct shard *shard, const struct stanza *stanza, const struct jid *to, enum deliver how)
 {
@@ -91,7 +94,7 @@ static void deliver(struct shard *shard, const struct delivery *delivery)
         host_deliver(shard, host, delivery);
 }
 
-static void drain(struct shard *shard)
+void shard_drain(struct shard *shard)
 {
     while (shard->_queue_head < shard->_queue_len) {
         struct delivery next = shard->_queue[shard->_queue_head++];
@@ -123,7 +126,7 @@ void shard_enter(struct shard *shard)
 void shard_leave(struct shard *shard)
 {
     if (shard->_depth == 1) {
-        drain(shard);
+        shard_drain(shard);
         if (shard->server->shard_count > 1)
             post_outgoing(shard);
         arena_reset(&shard->arena);
@@ -131,7 +134,8 @@ void shard_leave(struct shard *shard)
     shard->_depth--;
 }
 
-/* ---- Mail between shards ---------------------------------------------------------------------------------------- */
+/* ---- Mail between shards
+ * ---------------------------------------------------------------------------------------- */
 
 static void deliver_mail(struct mail *base)
 {
@@ -148,7 +152,8 @@ static void deliver_mail(struct mail *base)
     free(mail);
 }
 
-static void send_away(struct shard *shard, struct shard *home, const struct stanza *stanza, const struct jid *to, enum deliver how)
+static void send_away(struct shard *shard, struct shard *home, const struct stanza *stanza,
+                      const struct jid *to, enum deliver how)
 {
     struct shard_mail *mail = shard->_outgoing[home->index];
     if (mail && mail->source != stanza) {
@@ -189,7 +194,8 @@ void shard_post(struct shard *shard, struct shard_call *call)
     loop_post(shard->loop, &call->_mail);
 }
 
-/* ---- Holding ---------------------------------------------------------------------------------------------------- */
+/* ---- Holding
+ * ---------------------------------------------------------------------------------------------------- */
 
 void hold_init(struct hold *hold)
 {
@@ -244,7 +250,8 @@ void hold_drop(struct hold *hold)
         held_free(LIST_ITEM(link, struct held, link));
 }
 
-/* ---- Routing ---------------------------------------------------------------------------------------------------- */
+/* ---- Routing
+ * ---------------------------------------------------------------------------------------------------- */
 
 void route_to(struct shard *shard, const struct stanza *stanza, const struct jid *to, enum deliver how)
 {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* A shard: one loop, the actors that are at home on it, and the links of clients that it serves.
  *
- * Everything a shard does happens inside an *event* (bytes of a client, a mail, a timer, an answer of the store), between shard_enter()
- * and shard_leave(). What a handler sends is put in a queue and delivered when the handler has returned, so no handler is ever entered
- * while another one runs; the arena and the bytes at hand stay valid until the queue is empty. */
+ * Everything a shard does happens inside an *event* (bytes of a client, a mail, a timer, an answer of the
+ * store), between shard_enter() and shard_leave(). What a handler sends is put in a queue and delivered when
+ * the handler has returned, so no handler is ever entered while another one runs; the arena and the bytes at
+ * hand stay valid until the queue is empty. */
 #ifndef SERVER_SHARD_H
 #define SERVER_SHARD_H
 
@@ -53,8 +54,8 @@ struct shard {
     struct server *server;
     struct loop *loop;
     unsigned index;
-    unsigned _depth;               /* of shard_enter */
-    struct arena arena;            /* of the event at hand */
+    unsigned _depth;    /* of shard_enter */
+    struct arena arena; /* of the event at hand */
     struct delivery *_queue;
     size_t _queue_head, _queue_len, _queue_room;
     struct shard_mail **_outgoing; /* one for each other shard: the mail that this event fills */
@@ -62,7 +63,7 @@ struct shard {
     struct map users;              /* awake users by bare JID */
     struct list links;             /* all links of clients */
     struct slab user_slab, session_slab, c2s_slab;
-    struct port **ports;           /* that it listens on */
+    struct port **ports; /* that it listens on */
     size_t port_count;
     struct shard_counters counters;
     bool stopping;
@@ -87,12 +88,16 @@ void shard_free(struct shard *shard);
 /* Stops listening (server.c). */
 void shard_close_ports(struct shard *shard);
 
-/* Begins and ends an event. Nest freely: the outermost leave delivers what was queued and resets the arena. */
+/* Begins and ends an event. Nest freely: the outermost leave delivers what was queued and resets the arena.
+ */
 void shard_enter(struct shard *shard);
 void shard_leave(struct shard *shard);
 
-/* Sends a stanza to its `to`, or to another address. The stanza must live as long as the event (put it in the arena). A remote or unknown
- * address is answered with the error that it deserves. */
+/* Delivers what is queued right now, in the middle of an event: only where no handler is running. */
+void shard_drain(struct shard *shard);
+
+/* Sends a stanza to its `to`, or to another address. The stanza must live as long as the event (put it in the
+ * arena). A remote or unknown address is answered with the error that it deserves. */
 void route(struct shard *shard, const struct stanza *stanza);
 void route_to(struct shard *shard, const struct stanza *stanza, const struct jid *to, enum deliver how);
 
@@ -102,7 +107,8 @@ void route_error(struct shard *shard, const struct stanza *stanza, enum stanza_e
 /* Answers an iq. `payload` must live as long as the event. */
 void route_result(struct shard *shard, const struct stanza *iq, str payload);
 
-/* Runs a function on a shard, as an event; from any thread. `call` is the caller's memory until `run` is called. */
+/* Runs a function on a shard, as an event; from any thread. `call` is the caller's memory until `run` is
+ * called. */
 struct shard_call {
     struct mail _mail;
     struct shard *_shard;
@@ -110,7 +116,8 @@ struct shard_call {
 };
 void shard_post(struct shard *shard, struct shard_call *call);
 
-/* ---- Held back until it is on disk ------------------------------------------------------------------------------ */
+/* ---- Held back until it is on disk
+ * ------------------------------------------------------------------------------ */
 
 /* What a handler says after it has begun to write waits here for the commit. */
 struct hold {

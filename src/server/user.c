@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The life of a user's actor: wake, load, act, sleep; and the rule that nothing is said before it is written.
  *
- * There are three states. LOADING: the store was asked for account and roster; all that comes waits. READY: handlers run. BUSY: a write (or
- * another wait) is under way; what comes waits, and links of the user's own sessions stop reading, so the order of RFC 6120 §10.1 holds.
+ * There are three states. LOADING: the store was asked for account and roster; all that comes waits. READY:
+ * handlers run. BUSY: a write (or another wait) is under way; what comes waits, and links of the user's own
+ * sessions stop reading, so the order of RFC 6120 §10.1 holds.
  *
- * What is kept of a user: rows of kind `account` (key "": the SCRAM keys; key `roster-version`), `roster` (an item a row) and `request` (a
- * pending subscription request a row, whole). */
+ * What is kept of a user: rows of kind `account` (key "": the SCRAM keys; key `roster-version`), `roster` (an
+ * item a row) and `request` (a pending subscription request a row, whole). */
 #include "server/user.h"
 
 #include "base/log.h"
@@ -27,7 +28,7 @@ struct user_commit {
     struct user *user;
     struct store_batch *batch; /* NULL once it is on its way */
     struct hold hold;
-    struct stanza *cause;      /* whom to tell if it fails; or NULL */
+    struct stanza *cause; /* whom to tell if it fails; or NULL */
 };
 
 size_t user_size(void)
@@ -43,7 +44,8 @@ str user_key(const struct map_node *node)
 
 struct jid user_jid(const struct user *user)
 {
-    return (struct jid){ str_of(user->bare, user->bare_len), user->local_len, (uint16_t)(user->bare_len - user->local_len - 1) };
+    return (struct jid){ str_of(user->bare, user->bare_len), user->local_len,
+                         (uint16_t)(user->bare_len - user->local_len - 1) };
 }
 
 struct user *user_awake(struct shard *shard, str bare)
@@ -52,7 +54,8 @@ struct user *user_awake(struct shard *shard, str bare)
     return node ? CONTAINER_OF(node, struct user, _node) : NULL;
 }
 
-/* ---- Sleeping --------------------------------------------------------------------------------------------------- */
+/* ---- Sleeping
+ * --------------------------------------------------------------------------------------------------- */
 
 static void user_free(struct user *user)
 {
@@ -71,8 +74,8 @@ static void user_free(struct user *user)
 
 static bool may_sleep(const struct user *user)
 {
-    return user->state == USER_READY && list_empty(&user->sessions) && list_empty(&user->parked) && !user->appends_pending &&
-           !user->catchup && !user->_commit;
+    return user->state == USER_READY && list_empty(&user->sessions) && list_empty(&user->parked) &&
+           !user->appends_pending && !user->catchup && !user->_commit;
 }
 
 static void idle_fired(struct timer *timer)
@@ -106,7 +109,8 @@ void users_drop_all(struct shard *shard)
     free(all);
 }
 
-/* ---- Waking ----------------------------------------------------------------------------------------------------- */
+/* ---- Waking
+ * ----------------------------------------------------------------------------------------------------- */
 
 static void run_parked(struct user *user)
 {
@@ -197,8 +201,8 @@ static void start_load(struct user *user)
     user->_load = load;
     user->state = USER_LOADING;
     user->shard->counters.actor_wakes++;
-    store_get_all(user->shard->server->store, user->shard->loop, str_of(user->bare, user->bare_len), STR("account,request,roster"),
-                  &load->read);
+    store_get_all(user->shard->server->store, user->shard->loop, str_of(user->bare, user->bare_len),
+                  STR("account,request,roster"), &load->read);
 }
 
 static struct user *user_new(struct shard *shard, struct host *host, const struct jid *jid)
@@ -241,7 +245,8 @@ void user_when_ready(struct shard *shard, struct host *host, const struct jid *j
         run_parked(user);
 }
 
-/* ---- Writing ---------------------------------------------------------------------------------------------------- */
+/* ---- Writing
+ * ---------------------------------------------------------------------------------------------------- */
 
 static void commit_failed(struct user *user, struct user_commit *commit, enum err err)
 {
@@ -251,7 +256,8 @@ static void commit_failed(struct user *user, struct user_commit *commit, enum er
     if (commit->cause) {
         struct stanza *cause = ARENA_NEW(&shard->arena, struct stanza);
         *cause = *commit->cause;
-        route_error(shard, cause, STANZA_ERROR_RESOURCE_CONSTRAINT, "the change could not be stored; try again later");
+        route_error(shard, cause, STANZA_ERROR_RESOURCE_CONSTRAINT,
+                    "the change could not be stored; try again later");
     }
     roster_fini(&user->roster);
     start_load(user);
@@ -267,6 +273,7 @@ static void committed(struct store_commit *base)
     user->_commit = NULL;
     if (base->err == OK) {
         hold_release(shard, &commit->hold);
+        shard_drain(shard); /* what was held comes before what waited */
         user_unblock(user);
     } else {
         commit_failed(user, commit, base->err);
@@ -306,7 +313,8 @@ void user_handled(struct user *user)
     store_commit(shard->server->store, shard->loop, batch, &commit->commit);
 }
 
-/* ---- The administrator ------------------------------------------------------------------------------------------ */
+/* ---- The administrator
+ * ------------------------------------------------------------------------------------------ */
 
 size_t user_kick(struct user *user, str resource, enum stream_error error, const char *text)
 {

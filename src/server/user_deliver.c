@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What arrives for a user, from whichever shard, and what the user's own sessions send: sorted to the file that knows the rule.
+/* What arrives for a user, from whichever shard, and what the user's own sessions send: sorted to the file
+ * that knows the rule.
  *
- * A user who sleeps is woken only by what can matter to one without sessions: presence, answers and headlines cannot (RFC 6121 §8.5.1,
- * §8.5.2.2), so a broadcast to a thousand sleeping contacts touches no disk. */
+ * A user who sleeps is woken only by what can matter to one without sessions: presence, answers and headlines
+ * cannot (RFC 6121 §8.5.1, §8.5.2.2), so a broadcast to a thousand sleeping contacts touches no disk. */
 #include "server/user.h"
 
 #include <stdlib.h>
@@ -45,7 +46,8 @@ static void receive(struct user *user, const struct delivery *delivery)
     }
 }
 
-/* RFC 6121 §8.5.1: no such account. Presence is met with silence, a probe with what a stranger gets from an existing account. */
+/* RFC 6121 §8.5.1: no such account. Presence is met with silence, a probe with what a stranger gets from an
+ * existing account. */
 static void refuse(struct shard *shard, const struct delivery *delivery)
 {
     const struct stanza *stanza = delivery->stanza;
@@ -148,7 +150,8 @@ void user_from_session(struct user *user, struct session *session, const struct 
     struct stanza *sent = arena_alloc(&shard->arena, sizeof *sent);
     *sent = *stanza;
     sent->from = session_jid(session);
-    sent->from.full = arena_str(&shard->arena, sent->from.full); /* the session may end before this is delivered */
+    sent->from.full =
+        arena_str(&shard->arena, sent->from.full); /* the session may end before this is delivered */
     bool subscription = sent->type >= TYPE_SUBSCRIBE && sent->type <= TYPE_UNSUBSCRIBED;
     switch (stanza->kind) {
     case STANZA_MESSAGE:

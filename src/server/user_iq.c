@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Requests of a user's sessions and to a user: RFC 6120 §8.2.3 and §10.3.3, RFC 6121 §8.5. The server answers for the account; what is
- * addressed to a resource goes to its client. */
+/* Requests of a user's sessions and to a user: RFC 6120 §8.2.3 and §10.3.3, RFC 6121 §8.5. The server answers
+ * for the account; what is addressed to a resource goes to its client. */
 #include "server/ext.h"
 #include "xmpp/ns.h"
 
@@ -12,7 +12,9 @@ static bool is_request(const struct stanza *iq)
 /* A request that the account answers; `session` is its own session that asks, or NULL. */
 static void to_account(struct user *user, struct session *session, const struct stanza *iq)
 {
-    struct iq_event event = { .shard = user->shard, .host = user->host, .user = user, .session = session, .iq = iq };
+    struct iq_event event = {
+        .shard = user->shard, .host = user->host, .user = user, .session = session, .iq = iq
+    };
     if (!xml_first(&iq->node, &event.child)) {
         route_error(user->shard, iq, STANZA_ERROR_BAD_REQUEST, NULL);
         return;

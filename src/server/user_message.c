@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Messages to a user: RFC 6121 §8.5 and its table 1. Where the table leaves a choice, we keep a message that a person wrote (normal, chat)
- * rather than lose it, and tell the sender rather than be silent; "the most available resource" is every one of the highest priority. */
+/* Messages to a user: RFC 6121 §8.5 and its table 1. Where the table leaves a choice, we keep a message that
+ * a person wrote (normal, chat) rather than lose it, and tell the sender rather than be silent; "the most
+ * available resource" is every one of the highest priority. */
 #include "server/user.h"
 
 enum { PRIORITY_NONE = -1 };

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Offline messages (XEP-0160, XEP-0203): kept in the user's log until a client has proved that it has them.
  *
- * When a session can take messages again it gets the log in pages. Each page is followed by a ping of the server's (XEP-0199): its answer,
- * result or error, proves that the page was read, since a stream is in order; only then is the page deleted. A client that dies in between
- * gets the page again. While the log is on its way, new messages go to its end, so order holds. A client that does not answer is given the
- * new messages directly after a while, and keeps the log for its next visit. */
+ * When a session can take messages again it gets the log in pages. Each page is followed by a ping of the
+ * server's (XEP-0199): its answer, result or error, proves that the page was read, since a stream is in
+ * order; only then is the page deleted. A client that dies in between gets the page again. While the log is
+ * on its way, new messages go to its end, so order holds. A client that does not answer is given the new
+ * messages directly after a while, and keeps the log for its next visit. */
 #include "server/user.h"
 
 #include "base/log.h"
@@ -26,7 +27,7 @@ struct catchup {
     struct user *user;
     struct session *session; /* NULL: it has gone meanwhile */
     struct timer timer;
-    uint64_t first, last;    /* ids of the page that was sent */
+    uint64_t first, last; /* ids of the page that was sent */
     bool reading;
     char ping[21];
 };
@@ -57,7 +58,8 @@ const char *time_stamp(int64_t wall_ms, struct arena *arena)
     return text;
 }
 
-/* ---- Keeping ------------------------------------------------------------------------------------------------------ */
+/* ---- Keeping
+ * ------------------------------------------------------------------------------------------------------ */
 
 /* XEP-0160 §3: chat states alone are of no use later. */
 static bool is_worth_keeping(const struct stanza *message)
@@ -99,7 +101,8 @@ static void append_message(struct user *user, const struct stanza *message)
     struct append *append;
     struct buf value;
     if (user->offline_count >= shard->server->config->limits.offline_messages) {
-        route_error(shard, message, STANZA_ERROR_SERVICE_UNAVAILABLE, "the receiver's store of messages is full");
+        route_error(shard, message, STANZA_ERROR_SERVICE_UNAVAILABLE,
+                    "the receiver's store of messages is full");
         return;
     }
     buf_init(&value, STANZA_MAX);
@@ -111,7 +114,8 @@ static void append_message(struct user *user, const struct stanza *message)
     user->last_log_id = id;
     struct store_batch *batch = store_batch_new();
     store_append(batch, owner_of(user), str_from(KIND),
-                 &(struct store_entry){ .id = id, .time_ms = now, .peer = jid_bare(&message->from), .value = buf_str(&value) });
+                 &(struct store_entry){
+                     .id = id, .time_ms = now, .peer = jid_bare(&message->from), .value = buf_str(&value) });
     buf_fini(&value);
     append = NEW(struct append);
     append->user = user;
@@ -141,10 +145,13 @@ static void end_known(struct store_read *read)
         user->offline_known = true;
         user->offline_count = (uint32_t)read->total;
         if (read->count)
-            user->last_log_id = read->entries[read->count - 1].id > user->last_log_id ? read->entries[read->count - 1].id : user->last_log_id;
+            user->last_log_id = read->entries[read->count - 1].id > user->last_log_id
+                                    ? read->entries[read->count - 1].id
+                                    : user->last_log_id;
         append_message(user, first->message);
     } else {
-        route_error(shard, first->message, STANZA_ERROR_RESOURCE_CONSTRAINT, "the message could not be stored");
+        route_error(shard, first->message, STANZA_ERROR_RESOURCE_CONSTRAINT,
+                    "the message could not be stored");
     }
     store_read_fini(read);
     user_unblock(user);
@@ -171,7 +178,8 @@ void offline_store(struct user *user, const struct stanza *message)
     first->read.done = end_known;
     user_block(user);
     store_log_find(user->shard->server->store, user->shard->loop, owner_of(user), str_from(KIND),
-                   &(struct store_log_query){ .peer = str_none, .limit = 1, .last = true, .count = true }, &first->read);
+                   &(struct store_log_query){ .peer = str_none, .limit = 1, .last = true, .count = true },
+                   &first->read);
 }
 
 bool offline_is_for_log(const struct user *user)
@@ -179,7 +187,8 @@ bool offline_is_for_log(const struct user *user)
     return user->catchup != NULL;
 }
 
-/* ---- Catching up -------------------------------------------------------------------------------------------------- */
+/* ---- Catching up
+ * -------------------------------------------------------------------------------------------------- */
 
 static void finish(struct catchup *catchup)
 {
@@ -198,11 +207,13 @@ static void send_entry(struct catchup *catchup, const struct store_entry *entry)
     struct stanza message;
     if (!xml_parse(entry->value, STR(NS_CLIENT), &node) ||
         stanza_read(&node, str_none, str_none, arena, &message) != STANZA_OK) {
-        log_error(user, "offline message %llu of %s can't be read", (unsigned long long)entry->id, user->bare);
+        log_error(user, "offline message %llu of %s can't be read", (unsigned long long)entry->id,
+                  user->bare);
         return;
     }
-    message.node.content = arena_printf(arena, "%.*s<delay xmlns='" NS_DELAY "' from='%s' stamp='%s'/>",
-                                        STR_ARGS(message.node.content), user->host->name, time_stamp(entry->time_ms, arena));
+    message.node.content =
+        arena_printf(arena, "%.*s<delay xmlns='" NS_DELAY "' from='%s' stamp='%s'/>",
+                     STR_ARGS(message.node.content), user->host->name, time_stamp(entry->time_ms, arena));
     session_send(catchup->session, &message, NULL);
 }
 
@@ -211,7 +222,8 @@ static void send_ping(struct catchup *catchup)
     struct user *user = catchup->user;
     struct jid to = session_jid(catchup->session);
     rand_token(catchup->ping, sizeof catchup->ping);
-    struct stanza ping = stanza_make(STANZA_IQ, TYPE_GET, str_from(catchup->ping), STR("<ping xmlns='urn:xmpp:ping'/>"), &user->shard->arena);
+    struct stanza ping = stanza_make(STANZA_IQ, TYPE_GET, str_from(catchup->ping),
+                                     STR("<ping xmlns='urn:xmpp:ping'/>"), &user->shard->arena);
     ping.from = (struct jid){ str_from(user->host->name), 0, (uint16_t)strlen(user->host->name) };
     session_send(catchup->session, &ping, &to);
     timer_start(user->shard->loop, &catchup->timer, ANSWER_MS);
@@ -219,27 +231,32 @@ static void send_ping(struct catchup *catchup)
 
 static void read_page(struct catchup *catchup);
 
+static void send_page(struct catchup *catchup)
+{
+    const struct store_read *read = &catchup->read;
+    catchup->first = read->entries[0].id;
+    catchup->last = read->entries[read->count - 1].id;
+    for (size_t i = 0; i < read->count; i++)
+        send_entry(catchup, &read->entries[i]);
+    send_ping(catchup);
+}
+
 static void page_read(struct store_read *read)
 {
     struct catchup *catchup = CONTAINER_OF(read, struct catchup, read);
     struct user *user = catchup->user;
     struct shard *shard = user->shard;
+    bool more = catchup->session && read->err == OK;
+    bool sent = more && read->count;
     shard_enter(shard);
     catchup->reading = false;
-    if (!catchup->session || read->err != OK) {
-        finish(catchup);
-    } else if (read->count) {
-        catchup->first = read->entries[0].id;
-        catchup->last = read->entries[read->count - 1].id;
-        for (size_t i = 0; i < read->count; i++)
-            send_entry(catchup, &read->entries[i]);
-        send_ping(catchup);
-    } else if (user->appends_pending) { /* some are on their way to the log: look again */
-        timer_start(shard->loop, &catchup->timer, AGAIN_MS);
-    } else {
-        finish(catchup);
-    }
+    if (sent)
+        send_page(catchup);
     store_read_fini(read);
+    if (more && !sent && user->appends_pending) /* some are on their way to the log: look again */
+        timer_start(shard->loop, &catchup->timer, AGAIN_MS);
+    else if (!sent)
+        finish(catchup);
     shard_leave(shard);
 }
 
@@ -250,7 +267,8 @@ static void read_page(struct catchup *catchup)
     catchup->reading = true;
     catchup->ping[0] = '\0';
     catchup->read.done = page_read;
-    store_log_find(user->shard->server->store, user->shard->loop, owner_of(user), str_from(KIND), &query, &catchup->read);
+    store_log_find(user->shard->server->store, user->shard->loop, owner_of(user), str_from(KIND), &query,
+                   &catchup->read);
 }
 
 static void timer_fired(struct timer *timer)
@@ -302,7 +320,8 @@ static void delete_page(struct catchup *catchup)
 bool offline_answer(struct user *user, struct session *session, const struct stanza *iq)
 {
     struct catchup *catchup = user->catchup;
-    if (!catchup || catchup->session != session || !catchup->ping[0] || !str_eq(iq->id, str_from(catchup->ping)))
+    if (!catchup || catchup->session != session || !catchup->ping[0] ||
+        !str_eq(iq->id, str_from(catchup->ping)))
         return false;
     timer_stop(&catchup->timer);
     delete_page(catchup);

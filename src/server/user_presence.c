@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Presence: broadcast, directed, probed and lost (RFC 6121 §4).
  *
- * A probe that we send for a session that comes online goes out in the session's own name, so the answers come to it alone and not again to
- * every other device; and it does not wake contacts who sleep, since one without sessions is unavailable, which is what the new session
- * believes already. */
+ * A probe that we send for a session that comes online goes out in the session's own name, so the answers
+ * come to it alone and not again to every other device; and it does not wake contacts who sleep, since one
+ * without sessions is unavailable, which is what the new session believes already. */
 #include "server/user.h"
 
 #include <stdlib.h>
@@ -67,7 +67,8 @@ static void broadcast(struct user *user, const struct stanza *presence)
     to_own_sessions(user, addressed(user, presence, &own));
 }
 
-/* ---- Directed presence (§4.6) ------------------------------------------------------------------------------------ */
+/* ---- Directed presence (§4.6)
+ * ------------------------------------------------------------------------------------ */
 
 static void directed_forget(struct session *session, str jid)
 {
@@ -94,7 +95,8 @@ static bool directed_remember(struct session *session, str jid)
         return true;
     if (session->directed_count == DIRECTED_MAX)
         return false;
-    session->directed = xrealloc(session->directed, (session->directed_count + 1u) * sizeof(session->directed[0]));
+    session->directed =
+        xrealloc(session->directed, (session->directed_count + 1u) * sizeof(session->directed[0]));
     session->directed[session->directed_count++] = str_dup(jid);
     return true;
 }
@@ -124,16 +126,19 @@ static void send_directed(struct user *user, struct session *session, const stru
     struct jid own = user_jid(user);
     if (presence->type == TYPE_UNAVAILABLE) {
         directed_forget(session, presence->to.full);
-    } else if (presence->type == TYPE_NONE && !sees_us(user, &presence->to) && !jid_eq_bare(&presence->to, &own)) {
+    } else if (presence->type == TYPE_NONE && !sees_us(user, &presence->to) &&
+               !jid_eq_bare(&presence->to, &own)) {
         if (!directed_remember(session, presence->to.full)) {
-            route_error(user->shard, presence, STANZA_ERROR_RESOURCE_CONSTRAINT, "too many receivers of directed presence");
+            route_error(user->shard, presence, STANZA_ERROR_RESOURCE_CONSTRAINT,
+                        "too many receivers of directed presence");
             return;
         }
     }
     route(user->shard, presence);
 }
 
-/* ---- Coming and going -------------------------------------------------------------------------------------------- */
+/* ---- Coming and going
+ * -------------------------------------------------------------------------------------------- */
 
 /* A session that comes online hears of the account's other sessions and of its contacts (§4.2.2, §4.3). */
 static void ask_around(struct user *user, struct session *session)
@@ -143,8 +148,8 @@ static void ask_around(struct user *user, struct session *session)
     list_each (at, &user->sessions) {
         struct session *other = SESSION_OF(at);
         if (other != session && other->available)
-            route_to(user->shard, addressed(user, session_presence(other, &user->shard->arena), &probe->from), &probe->from,
-                     DELIVER_SESSION);
+            route_to(user->shard, addressed(user, session_presence(other, &user->shard->arena), &probe->from),
+                     &probe->from, DELIVER_SESSION);
     }
     to_contacts(user, probe, ROSTER_TO);
 }
@@ -154,7 +159,8 @@ static void become_available(struct user *user, struct session *session, const s
     int priority;
     bool initial = !session->available;
     if (!stanza_priority(presence, &user->shard->arena, &priority)) {
-        route_error(user->shard, presence, STANZA_ERROR_BAD_REQUEST, "a priority is a number from -128 to 127");
+        route_error(user->shard, presence, STANZA_ERROR_BAD_REQUEST,
+                    "a priority is a number from -128 to 127");
         return;
     }
     bool reachable = priority >= 0 && (initial || session->priority < 0);
@@ -175,7 +181,8 @@ static void become_unavailable(struct user *user, struct session *session, const
     if (session->available) {
         broadcast(user, presence);
         if (session->link) /* itself too (§4.5.2): by then it is not available any more */
-            route_to(user->shard, addressed(user, presence, &presence->from), &presence->from, DELIVER_SESSION);
+            route_to(user->shard, addressed(user, presence, &presence->from), &presence->from,
+                     DELIVER_SESSION);
         session->available = false;
         free(session->presence);
         session->presence = NULL;
@@ -211,7 +218,8 @@ void presence_show_to(struct user *user, const struct jid *contact)
     list_each (at, &user->sessions) {
         struct session *session = SESSION_OF(at);
         if (session->available)
-            route_to(user->shard, addressed(user, session_presence(session, &user->shard->arena), contact), contact, DELIVER_ROUTE);
+            route_to(user->shard, addressed(user, session_presence(session, &user->shard->arena), contact),
+                     contact, DELIVER_ROUTE);
     }
 }
 
@@ -228,7 +236,8 @@ void presence_hide_from(struct user *user, const struct jid *contact)
     }
 }
 
-/* ---- Probes (§4.3.2) --------------------------------------------------------------------------------------------- */
+/* ---- Probes (§4.3.2)
+ * --------------------------------------------------------------------------------------------- */
 
 static void answer(struct user *user, struct stanza *presence, const struct jid *from, const struct jid *to)
 {
@@ -237,7 +246,8 @@ static void answer(struct user *user, struct stanza *presence, const struct jid 
     route(user->shard, presence);
 }
 
-/* A stranger is told nothing but that there is no subscription, unless a session has shown itself to him (§4.6.6). */
+/* A stranger is told nothing but that there is no subscription, unless a session has shown itself to him
+ * (§4.6.6). */
 static void refuse_probe(struct user *user, const struct stanza *probe)
 {
     struct jid own = user_jid(user), asker = jid_to_bare(&probe->from);
@@ -257,8 +267,8 @@ static str last_seen(const struct user *user, struct arena *arena)
 {
     if (!user->last_seen_ms)
         return str_none;
-    return arena_printf(arena, "<delay xmlns='urn:xmpp:delay' from='%.*s' stamp='%s'/>", (int)user->bare_len, user->bare,
-                        time_stamp(user->last_seen_ms, arena));
+    return arena_printf(arena, "<delay xmlns='urn:xmpp:delay' from='%.*s' stamp='%s'/>", (int)user->bare_len,
+                        user->bare, time_stamp(user->last_seen_ms, arena));
 }
 
 static void answer_probe(struct user *user, const struct delivery *delivery)
@@ -278,7 +288,8 @@ static void answer_probe(struct user *user, const struct delivery *delivery)
         if (!session->available || (resource.len && !str_eq(session_resource(session), resource)))
             continue;
         any = true;
-        route_to(shard, addressed(user, session_presence(session, &shard->arena), &probe->from), &probe->from, DELIVER_ROUTE);
+        route_to(shard, addressed(user, session_presence(session, &shard->arena), &probe->from), &probe->from,
+                 DELIVER_ROUTE);
     }
     if (any || delivery->how == DELIVER_BROADCAST)
         return;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Roster requests of a user's own sessions, pushes, and what of a roster goes to the store: RFC 6121 §2, versions by §2.6.
+/* Roster requests of a user's own sessions, pushes, and what of a roster goes to the store: RFC 6121 §2,
+ * versions by §2.6.
  *
- * The version is a counter kept with the account; a client that has the newest one gets an empty result, any other the whole roster, which
- * §2.6.3 allows and which needs no record of what was removed. */
+ * The version is a counter kept with the account; a client that has the newest one gets an empty result, any
+ * other the whole roster, which §2.6.3 allows and which needs no record of what was removed. */
 #include "server/user.h"
 
 #include "base/rand.h"
@@ -18,7 +19,8 @@ static str version_text(const struct user *user, struct arena *arena)
     return arena_printf(arena, "%llu", (unsigned long long)user->roster.version);
 }
 
-/* ---- Store and push --------------------------------------------------------------------------------------------- */
+/* ---- Store and push
+ * --------------------------------------------------------------------------------------------- */
 
 static void store_version(struct user *user, struct store_batch *batch)
 {
@@ -37,7 +39,8 @@ void roster_store(struct user *user, const struct roster_item *item, const struc
     }
     buf_init(&value, ROSTER_XML_MAX);
     roster_item_write(&value, item);
-    store_put(batch, str_of(user->bare, user->bare_len), STR("roster"), roster_item_jid(item), buf_str(&value));
+    store_put(batch, str_of(user->bare, user->bare_len), STR("roster"), roster_item_jid(item),
+              buf_str(&value));
     store_version(user, batch);
     buf_fini(&value);
 }
@@ -54,8 +57,8 @@ static void push_xml(struct user *user, str item_xml)
     struct arena *arena = &user->shard->arena;
     char token[13];
     rand_token(token, sizeof token);
-    str payload = arena_printf(arena, "<query xmlns='" NS_ROSTER "' ver='%.*s'>%.*s</query>", STR_ARGS(version_text(user, arena)),
-                               STR_ARGS(item_xml));
+    str payload = arena_printf(arena, "<query xmlns='" NS_ROSTER "' ver='%.*s'>%.*s</query>",
+                               STR_ARGS(version_text(user, arena)), STR_ARGS(item_xml));
     struct stanza *push = arena_alloc(arena, sizeof *push);
     *push = stanza_make(STANZA_IQ, TYPE_SET, arena_printf(arena, "push-%s", token), payload, arena);
     struct jid own = user_jid(user);
@@ -72,9 +75,11 @@ void roster_push(struct user *user, const struct roster_item *item)
     buf_fini(&xml);
 }
 
-/* ---- Get (§2.1.3, §2.1.4, §2.6) ----------------------------------------------------------------------------------- */
+/* ---- Get (§2.1.3, §2.1.4, §2.6)
+ * ----------------------------------------------------------------------------------- */
 
-static void roster_get(struct user *user, struct session *session, const struct stanza *iq, const struct xml_node *query)
+static void roster_get(struct user *user, struct session *session, const struct stanza *iq,
+                       const struct xml_node *query)
 {
     struct arena *arena = &user->shard->arena;
     str has = xml_attr(query, STR("ver"), arena);
@@ -99,7 +104,8 @@ static void roster_get(struct user *user, struct session *session, const struct 
     buf_fini(&xml);
 }
 
-/* ---- Set (§2.1.5, §2.3, §2.4, §2.5) --------------------------------------------------------------------------------- */
+/* ---- Set (§2.1.5, §2.3, §2.4, §2.5)
+ * --------------------------------------------------------------------------------- */
 
 /* A request to set one item, as it was read and found to be in order. */
 struct wish {
@@ -175,7 +181,8 @@ static void remove_item(struct user *user, const struct stanza *iq, const struct
     }
     roster_store_gone(user, wish->contact.full, iq);
     if (item->flags & ROSTER_PENDING_IN)
-        store_del(user_write(user, iq), str_of(user->bare, user->bare_len), STR("request"), wish->contact.full);
+        store_del(user_write(user, iq), str_of(user->bare, user->bare_len), STR("request"),
+                  wish->contact.full);
     subscription_removed(user, item, iq);
     roster_remove(&user->roster, wish->contact.full);
     buf_init(&xml, ROSTER_XML_MAX);
@@ -217,7 +224,8 @@ static void roster_set_wish(struct user *user, const struct stanza *iq, const st
         set_item(user, iq, &wish);
 }
 
-void roster_iq(struct user *user, struct session *session, const struct stanza *iq, const struct xml_node *query)
+void roster_iq(struct user *user, struct session *session, const struct stanza *iq,
+               const struct xml_node *query)
 {
     struct xml_node child;
     if (iq->type == TYPE_SET)

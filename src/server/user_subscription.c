@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Subscriptions: RFC 6121 §3 and the state tables of its appendix A, for both directions.
  *
- * A state is a set of flags of the roster item (roster.h): TO and FROM are the subscription, ASK is "pending out", PENDING_IN "pending in".
- * An item that is not LISTED only holds a request and is not part of the roster that clients see (§3.1.3). Each function below is one column
- * of the appendix's tables. All that is said here is held back until the new state is on disk. */
+ * A state is a set of flags of the roster item (roster.h): TO and FROM are the subscription, ASK is "pending
+ * out", PENDING_IN "pending in". An item that is not LISTED only holds a request and is not part of the
+ * roster that clients see (§3.1.3). Each function below is one column of the appendix's tables. All that is
+ * said here is held back until the new state is on disk. */
 #include "server/user.h"
 #include "xmpp/ns.h"
 
@@ -77,7 +78,8 @@ static void say(struct user *user, const struct jid *contact, enum stanza_type t
     route(user->shard, stanza);
 }
 
-/* ---- Outbound: what a client of the user sends (§3.1.2, §3.1.5, §3.2.2, §3.3.2, §3.4; A.2) ---------------------------- */
+/* ---- Outbound: what a client of the user sends (§3.1.2, §3.1.5, §3.2.2, §3.3.2, §3.4; A.2)
+ * ---------------------------- */
 
 static void forward(struct change *change)
 {
@@ -99,7 +101,7 @@ static void out_subscribe(struct change *change)
 
 static void out_unsubscribe(struct change *change)
 {
-    change->after &= (uint8_t)~(ROSTER_TO | ROSTER_ASK);
+    change->after &= (uint8_t) ~(ROSTER_TO | ROSTER_ASK);
     change_apply(change, str_none);
     forward(change);
     if (change->after != change->before)
@@ -127,7 +129,7 @@ static void out_subscribed(struct change *change)
 static void out_unsubscribed(struct change *change)
 {
     bool hears_of_it = change->before & (ROSTER_FROM | ROSTER_PENDING_IN);
-    change->after &= (uint8_t)~(ROSTER_FROM | ROSTER_PENDING_IN | ROSTER_APPROVED);
+    change->after &= (uint8_t) ~(ROSTER_FROM | ROSTER_PENDING_IN | ROSTER_APPROVED);
     change_apply(change, str_none);
     if (change->before & ROSTER_FROM)
         presence_hide_from(change->user, &change->contact);
@@ -143,7 +145,8 @@ void subscription_from_session(struct user *user, const struct stanza *presence)
     struct change change = change_begin(user, presence, &presence->to);
     if (jid_eq_bare(&presence->to, &own) || user->anonymous)
         return;
-    if (presence->type != TYPE_UNSUBSCRIBED && presence->type != TYPE_UNSUBSCRIBE && !(change.before & ROSTER_LISTED) &&
+    if (presence->type != TYPE_UNSUBSCRIBED && presence->type != TYPE_UNSUBSCRIBE &&
+        !(change.before & ROSTER_LISTED) &&
         user->roster.listed >= user->shard->server->config->limits.roster_items) {
         route_error(user->shard, presence, STANZA_ERROR_RESOURCE_CONSTRAINT, "the roster is full");
         return;
@@ -163,7 +166,8 @@ void subscription_from_session(struct user *user, const struct stanza *presence)
     }
 }
 
-/* ---- Inbound: what a contact sends (§3.1.3, §3.1.6, §3.2.3, §3.3.3; A.3) --------------------------------------------- */
+/* ---- Inbound: what a contact sends (§3.1.3, §3.1.6, §3.2.3, §3.3.3; A.3)
+ * --------------------------------------------- */
 
 static void deliver(struct change *change, enum deliver how)
 {
@@ -186,7 +190,8 @@ static void keep_request(struct change *change)
 {
     struct buf text;
     if (!may_keep_request(change->user)) {
-        route_error(change->user->shard, change->cause, STANZA_ERROR_RESOURCE_CONSTRAINT, "too many requests wait already");
+        route_error(change->user->shard, change->cause, STANZA_ERROR_RESOURCE_CONSTRAINT,
+                    "too many requests wait already");
         return;
     }
     buf_init(&text, 1 << 20);
@@ -219,7 +224,7 @@ static void in_unsubscribe(struct change *change)
 {
     if (!(change->before & (ROSTER_FROM | ROSTER_PENDING_IN)))
         return;
-    change->after &= (uint8_t)~(ROSTER_FROM | ROSTER_PENDING_IN);
+    change->after &= (uint8_t) ~(ROSTER_FROM | ROSTER_PENDING_IN);
     change_apply(change, str_none);
     deliver(change, DELIVER_INTERESTED);
     if (!(change->before & ROSTER_FROM))
@@ -243,7 +248,7 @@ static void in_unsubscribed(struct change *change)
 {
     if (!(change->before & (ROSTER_ASK | ROSTER_TO)))
         return;
-    change->after &= (uint8_t)~(ROSTER_ASK | ROSTER_TO);
+    change->after &= (uint8_t) ~(ROSTER_ASK | ROSTER_TO);
     change_apply(change, str_none);
     deliver(change, DELIVER_INTERESTED);
     push(change);
@@ -269,7 +274,8 @@ void subscription_to_user(struct user *user, const struct stanza *presence)
     }
 }
 
-/* ---- Reminders and removal ------------------------------------------------------------------------------------------ */
+/* ---- Reminders and removal
+ * ------------------------------------------------------------------------------------------ */
 
 void subscription_remind(struct user *user, struct session *session)
 {

@@ -9,16 +9,16 @@
 #include "base/str.h"
 
 struct xml_node {
-    str bytes;  /* the whole element, from '<' to '>' (for a stream header: the start tag alone) */
-    str prefix; /* of the name, "" if none */
-    str name;   /* local name */
-    str ns; /* namespace, resolved (raw: entity references in namespace names are not decoded; see xml_ns_is)
-             */
-    str attrs;                     /* the start tag between the name and '>' or '/>' */
-    str content;                   /* between the tags; empty for <x/> */
+    str bytes;   /* the whole element, from '<' to '>' (for a stream header: the start tag alone) */
+    str prefix;  /* of the name, "" if none */
+    str name;    /* local name */
+    str ns;      /* namespace, resolved; "" if none. Raw: references in it are not decoded, xml_is() sees
+                    through them */
+    str attrs;   /* the start tag between the name and '>' or '/>' */
+    str content; /* between the tags; empty for <x/> */
     const struct xml_node *parent; /* for namespaces; must live as long as the node; NULL at first level */
     str inherited; /* first level only: declarations of the stream header (a default namespace among them), as
-                      in a start tag */
+                      in a start tag, with a space before each; from xml_parse() its `ns` alone */
 };
 
 /* Whether the node has this local name and namespace. */
@@ -63,12 +63,14 @@ str xml_child_text(const struct xml_node *parent, str name, str ns, struct arena
  * §3.3.3 wants. */
 str xml_decode_attr(str raw, struct arena *arena);
 
-/* The namespace bound to a prefix ("" for the default) at this node; str_none if there is none. */
+/* The namespace bound to a prefix ("" for the default) at this node, raw; str_none if the prefix is not
+ * declared,
+ * "" if there is no default namespace. */
 str xml_ns_of(const struct xml_node *node, str prefix);
 
 /* Reads one element out of bytes that we wrote or checked ourselves (a store's value, a test): it is run
- * through the scanner with `ns` as the default namespace. False if it is not exactly one well-formed element.
- */
+ * through the scanner with `ns` as the default namespace (str_none: without one; it must live as long as the
+ * node and does not begin with a space). False if it is not exactly one well-formed element. */
 bool xml_parse(str bytes, str ns, struct xml_node *ret);
 
 #endif

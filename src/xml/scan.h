@@ -32,6 +32,10 @@ enum scan_error {
                              §4.9.3.1 */
 };
 
+/* What no limit exceeds: a higher one counts as this. Prefixes are those declared by the stream header and in
+ * scope within one first-level element, together; more of them is SCAN_ERROR_LIMIT. */
+enum { SCAN_DEPTH_MAX = 256, SCAN_ATTRIBUTES_MAX = 256, SCAN_PREFIXES_MAX = 64 };
+
 struct scan_limits {
     uint32_t element_bytes; /* the stream header, and each first-level element */
     uint16_t depth;         /* of elements within one first-level element, itself being 1 */
@@ -39,15 +43,14 @@ struct scan_limits {
     uint16_t name_bytes;    /* of an element's or attribute's name with its prefix */
 };
 
-struct scan_saved; /* the stack of open elements of an element that is not complete yet */
+struct scan_saved;  /* the stack of open elements of an element that is not complete yet */
+struct scan_header; /* the declarations of a stream's start tag */
 
 struct scanner {
     const struct scan_limits *limits; /* may be replaced between elements (after authentication) */
     struct scan_saved *_saved;
-    char *_header; /* a copy of the stream's start tag's namespace declarations, when there are prefixes
-                      besides `stream` */
-    uint32_t _at;  /* bytes of the element at hand that were scanned already */
-    uint32_t _header_len;
+    const struct scan_header *_header; /* what the stream's start tag left; constant in the usual case */
+    uint32_t _at;                      /* bytes of the element at hand that were scanned already */
     uint8_t _state, _error;
 };
 

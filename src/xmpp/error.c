@@ -6,10 +6,9 @@
 
 static const struct {
     const char *name, *type;
-} errors[] = {
-    { "undefined-condition", "cancel" },
+} errors[] = { { "undefined-condition", "cancel" },
 #define X(id, name, type) { name, type },
-    STANZA_ERRORS(X)
+               STANZA_ERRORS(X)
 #undef X
 };
 
@@ -23,7 +22,8 @@ bool stanza_may_bounce(const struct stanza *stanza)
     return stanza->type != TYPE_ERROR && stanza->type != TYPE_RESULT;
 }
 
-static struct stanza reply(const struct stanza *stanza, enum stanza_type type, str payload, struct arena *arena)
+static struct stanza reply(const struct stanza *stanza, enum stanza_type type, str payload,
+                           struct arena *arena)
 {
     struct stanza answer = stanza_make(stanza->kind, type, stanza->id, payload, arena);
     answer.from = stanza->to;
@@ -31,11 +31,13 @@ static struct stanza reply(const struct stanza *stanza, enum stanza_type type, s
     return answer;
 }
 
-struct stanza stanza_error_reply(const struct stanza *stanza, enum stanza_error error, const char *text, struct arena *arena)
+struct stanza stanza_error_reply(const struct stanza *stanza, enum stanza_error error, const char *text,
+                                 struct arena *arena)
 {
-    str words = text ? arena_printf(arena, "<text xmlns='" NS_STANZA_ERRORS "' xml:lang='en'>%s</text>", text) : STR("");
-    str payload = arena_printf(arena, "<error type='%s'><%s xmlns='" NS_STANZA_ERRORS "'/>%.*s</error>", errors[error].type,
-                               errors[error].name, STR_ARGS(words));
+    str words = text ? arena_printf(arena, "<text xmlns='" NS_STANZA_ERRORS "' xml:lang='en'>%s</text>", text)
+                     : STR("");
+    str payload = arena_printf(arena, "<error type='%s'><%s xmlns='" NS_STANZA_ERRORS "'/>%.*s</error>",
+                               errors[error].type, errors[error].name, STR_ARGS(words));
     return reply(stanza, TYPE_ERROR, payload, arena);
 }
 

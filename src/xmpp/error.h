@@ -39,9 +39,11 @@ enum stanza_error {
 
 const char *stanza_error_name(enum stanza_error error);
 
-/* The error stanza that answers `stanza`: same kind and id, addresses swapped, an <error/> with the condition and, if not NULL, a text for
- * people. The caller must not answer an error with an error: see stanza_may_bounce(). In the arena. */
-struct stanza stanza_error_reply(const struct stanza *stanza, enum stanza_error error, const char *text, struct arena *arena);
+/* The error stanza that answers `stanza`: same kind and id, addresses swapped, an <error/> with the condition
+ * and, if not NULL, a text for people. The caller must not answer an error with an error: see
+ * stanza_may_bounce(). In the arena. */
+struct stanza stanza_error_reply(const struct stanza *stanza, enum stanza_error error, const char *text,
+                                 struct arena *arena);
 
 /* Whether an error may be sent in answer (§8.3.1: never for an error; nor for an iq result). */
 bool stanza_may_bounce(const struct stanza *stanza);

@@ -3,19 +3,19 @@
 #ifndef XMPP_NS_H
 #define XMPP_NS_H
 
-#define NS_CLIENT         "jabber:client"
-#define NS_STREAMS        "http://etherx.jabber.org/streams"
-#define NS_STREAM_ERRORS  "urn:ietf:params:xml:ns:xmpp-streams"
-#define NS_STANZA_ERRORS  "urn:ietf:params:xml:ns:xmpp-stanzas"
-#define NS_TLS            "urn:ietf:params:xml:ns:xmpp-tls"
-#define NS_SASL           "urn:ietf:params:xml:ns:xmpp-sasl"
-#define NS_BIND           "urn:ietf:params:xml:ns:xmpp-bind"
-#define NS_SESSION        "urn:ietf:params:xml:ns:xmpp-session"
-#define NS_ROSTER         "jabber:iq:roster"
-#define NS_ROSTER_VERSION "urn:xmpp:features:rosterver"
-#define NS_PRE_APPROVAL   "urn:xmpp:features:pre-approval"
+#define NS_CLIENT          "jabber:client"
+#define NS_STREAMS         "http://etherx.jabber.org/streams"
+#define NS_STREAM_ERRORS   "urn:ietf:params:xml:ns:xmpp-streams"
+#define NS_STANZA_ERRORS   "urn:ietf:params:xml:ns:xmpp-stanzas"
+#define NS_TLS             "urn:ietf:params:xml:ns:xmpp-tls"
+#define NS_SASL            "urn:ietf:params:xml:ns:xmpp-sasl"
+#define NS_BIND            "urn:ietf:params:xml:ns:xmpp-bind"
+#define NS_SESSION         "urn:ietf:params:xml:ns:xmpp-session"
+#define NS_ROSTER          "jabber:iq:roster"
+#define NS_ROSTER_VERSION  "urn:xmpp:features:rosterver"
+#define NS_PRE_APPROVAL    "urn:xmpp:features:pre-approval"
 #define NS_CHANNEL_BINDING "urn:xmpp:sasl-cb:0"
-#define NS_STREAM_LIMITS  "urn:xmpp:stream-limits:0"
-#define NS_DELAY          "urn:xmpp:delay"
+#define NS_STREAM_LIMITS   "urn:xmpp:stream-limits:0"
+#define NS_DELAY           "urn:xmpp:delay"
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Stanzas: the head is read and rewritten, the payload is carried along as bytes.
  *
- * A stanza leaves as `<kind ATTRS from='' to=''>PAYLOAD</kind>`, where ATTRS are the sender's own attributes, to and from apart, as they
- * stood. That keeps attributes and prefix declarations that we do not know (RFC 6120 §8.4), and costs one copy. What a prefix in the
- * payload refers to, if it was declared on the sender's stream header, is declared again on the stanza, so the bytes mean the same on
- * every stream. */
+ * A stanza leaves as `<kind ATTRS from='' to=''>PAYLOAD</kind>`, where ATTRS are the sender's own attributes,
+ * to and from apart, as they stood. That keeps attributes and prefix declarations that we do not know (RFC
+ * 6120 §8.4), and costs one copy. What a prefix in the payload refers to, if it was declared on the sender's
+ * stream header, is declared again on the stanza, so the bytes mean the same on every stream. */
 #include "xmpp/stanza.h"
 
 #include "base/mem.h"
@@ -54,7 +54,8 @@ static enum stanza_type type_named(enum stanza_kind kind, str name)
     if (!name.p)
         return TYPE_NONE;
     for (enum stanza_type type = TYPE_ERROR; type < TYPE_UNKNOWN; type++)
-        if ((type == TYPE_ERROR || type_table[type].kind == kind) && str_eq(name, str_from(type_table[type].name)))
+        if ((type == TYPE_ERROR || type_table[type].kind == kind) &&
+            str_eq(name, str_from(type_table[type].name)))
             return type;
     /* RFC 6121 §5.2.2: a message of a type that is not known is a normal one */
     return kind == STANZA_MESSAGE ? TYPE_NORMAL : TYPE_UNKNOWN;
@@ -87,12 +88,13 @@ static void copy_bytes(char **at, str s)
 }
 
 /* Sorts the attributes: those for routing into `head`, all others into stanza->attrs. */
-static void read_attributes(const struct xml_node *node, str declarations, str lang, struct arena *arena, struct stanza *ret,
-                            struct head *head)
+static void read_attributes(const struct xml_node *node, str declarations, str lang, struct arena *arena,
+                            struct stanza *ret, struct head *head)
 {
     size_t at = 0;
     struct xml_attr attr;
-    char *attrs = arena_alloc(arena, 2 * node->attrs.len + declarations.len + lang.len + sizeof " xml:lang=''");
+    char *attrs =
+        arena_alloc(arena, 2 * node->attrs.len + declarations.len + lang.len + sizeof " xml:lang=''");
     char *end = attrs;
     while (xml_attr_next(node, &at, &attr)) {
         if (attr.prefix.len == 0) {
@@ -149,7 +151,8 @@ static bool read_jid(str raw, struct arena *arena, struct jid *ret)
     return jid_parse(xml_decode_attr(raw, arena), arena, ret) == OK;
 }
 
-enum stanza_fault stanza_read(const struct xml_node *node, str declarations, str lang, struct arena *arena, struct stanza *ret)
+enum stanza_fault stanza_read(const struct xml_node *node, str declarations, str lang, struct arena *arena,
+                              struct stanza *ret)
 {
     struct head head = { 0 };
     *ret = (struct stanza){ .node = *node };
@@ -164,14 +167,16 @@ enum stanza_fault stanza_read(const struct xml_node *node, str declarations, str
     return has_valid_shape(ret) ? STANZA_OK : STANZA_BAD_REQUEST;
 }
 
-struct stanza stanza_make(enum stanza_kind kind, enum stanza_type type, str id, str payload, struct arena *arena)
+struct stanza stanza_make(enum stanza_kind kind, enum stanza_type type, str id, str payload,
+                          struct arena *arena)
 {
     struct stanza stanza = { .kind = kind, .type = type, .id = id };
     const char *name = stanza_type_name(type);
     str typed = name ? arena_printf(arena, " type='%s'", name) : str_of("", 0);
     /* quotes of an id are those that its sender did not need to escape: both kinds must be looked for */
     char quote = id.len && str_find(id, '\'') < id.len ? '"' : '\'';
-    stanza.attrs = id.p ? arena_printf(arena, "%.*s id=%c%.*s%c", STR_ARGS(typed), quote, STR_ARGS(id), quote) : typed;
+    stanza.attrs =
+        id.p ? arena_printf(arena, "%.*s id=%c%.*s%c", STR_ARGS(typed), quote, STR_ARGS(id), quote) : typed;
     stanza.node = (struct xml_node){
         .prefix = STR(""),
         .name = kind_names[kind],
@@ -213,12 +218,11 @@ static str carry(char **at, str s)
     return moved;
 }
 
-
 struct stanza *stanza_copy(const struct stanza *stanza)
 {
     const struct xml_node *node = &stanza->node;
-    size_t size = stanza->from.full.len + stanza->to.full.len + stanza->id.len + stanza->attrs.len + node->content.len +
-                  node->inherited.len;
+    size_t size = stanza->from.full.len + stanza->to.full.len + stanza->id.len + stanza->attrs.len +
+                  node->content.len + node->inherited.len;
     struct stanza *copy = xmalloc(sizeof *copy + size);
     char *at = (char *)(copy + 1);
     *copy = *stanza;

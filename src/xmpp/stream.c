@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Stream headers and stream errors (RFC 6120 §4). The order of checks is that of how little can be believed: first whether it is a
- * stream at all, then its namespaces, then its version, then its addresses. */
+/* Stream headers and stream errors (RFC 6120 §4). The order of checks is that of how little can be believed:
+ * first whether it is a stream at all, then its namespaces, then its version, then its addresses. */
 #include "xmpp/stream.h"
 
 #include "xml/write.h"
 #include "xmpp/ns.h"
 
-static const char *const error_names[] = {
-    "undefined-condition",
+static const char *const error_names[] = { "undefined-condition",
 #define X(id, name) name,
-    STREAM_ERRORS(X)
+                                           STREAM_ERRORS(X)
 #undef X
 };
 
@@ -36,8 +35,8 @@ enum stream_error stream_error_of_scan(enum scan_error error)
     return STREAM_ERROR_INTERNAL_SERVER_ERROR;
 }
 
-/* §4.7.5: a higher major version is answered with ours; only a version below 1.0, which is one that is absent or 0.x, cannot be
- * served. */
+/* §4.7.5: a higher major version is answered with ours; only a version below 1.0, which is one that is absent
+ * or 0.x, cannot be served. */
 static bool version_is_served(str version)
 {
     uint64_t major, minor;
@@ -52,7 +51,8 @@ static bool read_address(const struct xml_node *node, str name, struct arena *ar
     return !text.p || jid_parse(text, arena, ret) == OK;
 }
 
-enum stream_error stream_header_read(const struct xml_node *node, struct arena *arena, struct stream_header *ret)
+enum stream_error stream_header_read(const struct xml_node *node, struct arena *arena,
+                                     struct stream_header *ret)
 {
     *ret = (struct stream_header){ 0 };
     ret->lang = xml_lang(node, arena);
@@ -75,7 +75,8 @@ enum stream_error stream_header_read(const struct xml_node *node, struct arena *
 
 void stream_header_write(struct buf *out, str from, str to, str id, str lang)
 {
-    buf_lit(out, "<?xml version='1.0'?><stream:stream xmlns='" NS_CLIENT "' xmlns:stream='" NS_STREAMS "' version='1.0'");
+    buf_lit(out, "<?xml version='1.0'?><stream:stream xmlns='" NS_CLIENT "' xmlns:stream='" NS_STREAMS
+                 "' version='1.0'");
     xml_write_attr(out, "from", from);
     xml_write_attr(out, "to", to);
     xml_write_attr(out, "id", id);

@@ -53,12 +53,14 @@ struct stream_header {
     str lang;            /* raw value of xml:lang; str_none if absent */
 };
 
-/* Checks a stream header that a client sent (§4.7, §4.8): the element, its namespace and prefix, the content namespace, the version, the
- * addresses. Returns STREAM_ERROR_NONE, or the error to close the stream with; `*ret` is filled as far as it could be read. */
-enum stream_error stream_header_read(const struct xml_node *node, struct arena *arena, struct stream_header *ret);
+/* Checks a stream header that a client sent (§4.7, §4.8): the element, its namespace and prefix, the content
+ * namespace, the version, the addresses. Returns STREAM_ERROR_NONE, or the error to close the stream with;
+ * `*ret` is filled as far as it could be read. */
+enum stream_error stream_header_read(const struct xml_node *node, struct arena *arena,
+                                     struct stream_header *ret);
 
-/* Writes our header of a stream to a client (§4.7.1-4.7.5): `from` is the domain that answers; `to`, `id` and `lang` may be
- * str_none. */
+/* Writes our header of a stream to a client (§4.7.1-4.7.5): `from` is the domain that answers; `to`, `id` and
+ * `lang` may be str_none. */
 void stream_header_write(struct buf *out, str from, str to, str id, str lang);
 
 /* Writes <stream:error/> with a text for people (NULL for none), and the end tag of the stream (§4.9.1). */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* jabiructl: the administrator's tool. Sends one command to the server's local socket and prints the answer. Passwords are read from standard
- * input, without echo when that is a terminal, so that they stand neither in the list of processes nor in the shell's history. */
+/* jabiructl: the administrator's tool. Sends one command to the server's local socket and prints the answer.
+ * Passwords are read from standard input, without echo when that is a terminal, so that they stand neither in
+ * the list of processes nor in the shell's history. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdbool.h>
@@ -25,7 +26,8 @@ static const char usage[] =
     "  status                what the server does, in numbers\n"
     "  reload                read the configuration and the certificates again\n"
     "  stop                  end all streams, write everything, stop\n\n"
-    "  -s, --socket PATH     the server's control socket (default: $JABIRU_CONTROL or /var/lib/jabiru/control)\n"
+    "  -s, --socket PATH     the server's control socket (default: $JABIRU_CONTROL or "
+    "/var/lib/jabiru/control)\n"
     "  -h, --help            print this, and exit\n"
     "      --version         print the version, and exit\n\n"
     "Exit codes: 0 done, 1 the server refused, 2 wrong usage, 3 no server to talk to.\n";
@@ -111,14 +113,17 @@ static int send_command(const char *path, int count, char **words)
             return fputs("jabiructl: the command is too long\n", stderr), EXIT_USAGE;
         used += (size_t)snprintf(request + used, sizeof request - used, "%s%s", i ? " " : "", words[i]);
     }
-    bool wants_password = count == 3 && !strcmp(words[0], "user") && (!strcmp(words[1], "add") || !strcmp(words[1], "passwd"));
+    bool wants_password =
+        count == 3 && !strcmp(words[0], "user") && (!strcmp(words[1], "add") || !strcmp(words[1], "passwd"));
     if (wants_password && !read_password(password, sizeof password))
         return fputs("jabiructl: no password was given on standard input\n", stderr), EXIT_USAGE;
-    used += (size_t)snprintf(request + used, sizeof request - used, wants_password ? "\n%s\n\n" : "\n\n%s", password);
+    used += (size_t)snprintf(request + used, sizeof request - used, wants_password ? "\n%s\n\n" : "\n\n%s",
+                             password);
     explicit_bzero(password, sizeof password);
     int fd = connect_to(path);
     if (fd < 0) {
-        fprintf(stderr, "jabiructl: can't reach the server at %s: %s; is it running, and are you its user?\n", path, strerror(errno));
+        fprintf(stderr, "jabiructl: can't reach the server at %s: %s; is it running, and are you its user?\n",
+                path, strerror(errno));
         return EXIT_NO_SERVER;
     }
     bool sent = write_all(fd, request, used);

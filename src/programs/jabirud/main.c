@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* jabirud: the server as a process. Reads its configuration, opens the store, starts a thread for each shard, and then only waits for signals:
- * SIGHUP reads the configuration again, SIGTERM and SIGINT end it in order. */
+/* jabirud: the server as a process. Reads its configuration, opens the store, starts a thread for each shard,
+ * and then only waits for signals: SIGHUP reads the configuration again, SIGTERM and SIGINT end it in order.
+ */
 #include "base/log.h"
 #include "base/mem.h"
 #include "extensions/list.h"
@@ -25,7 +26,8 @@ enum { EXIT_USAGE = 1, EXIT_CONFIG = 2, EXIT_START = 3, CONFIGS_MAX = 1024 };
 
 static const char usage[] =
     "usage: jabirud [--config FILE]\n"
-    "Serves XMPP. Runs in the foreground and logs to standard error unless the configuration says otherwise.\n\n"
+    "Serves XMPP. Runs in the foreground and logs to standard error unless the configuration says "
+    "otherwise.\n\n"
     "  -c, --config FILE           configuration (default: /etc/jabiru/jabiru.conf)\n"
     "      --check-config          say what is wrong in it, and exit\n"
     "      --print-default-config  print a configuration file with every key, and exit\n"
@@ -43,7 +45,8 @@ static struct {
     pthread_mutex_t reloading;
 } state = { .config_path = "/etc/jabiru/jabiru.conf", .reloading = PTHREAD_MUTEX_INITIALIZER };
 
-/* ---- Configuration ------------------------------------------------------------------------------------------------------ */
+/* ---- Configuration
+ * ------------------------------------------------------------------------------------------------------ */
 
 static void apply_log(const struct config *config)
 {
@@ -94,7 +97,8 @@ static void stop(void)
     kill(getpid(), SIGTERM);
 }
 
-/* ---- The supervisor's socket (sd_notify(3)) ------------------------------------------------------------------------------- */
+/* ---- The supervisor's socket (sd_notify(3))
+ * ------------------------------------------------------------------------------- */
 
 static void notify(const char *text)
 {
@@ -115,7 +119,9 @@ static void notify(const char *text)
     close(fd);
 }
 
-/* ---- Running ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Running
+ * ----------------------------------------------------------------------------------------------------------------
+ */
 
 static void *run_loop(void *loop)
 {
@@ -181,8 +187,8 @@ static int serve(struct config *config, struct store *store, const sigset_t *sig
         log_error(main, "the control socket %s can't be opened; jabiructl will not work", config->control);
     for (unsigned i = 0; i < count; i++)
         pthread_create(&threads[i], NULL, run_loop, loops[i]);
-    log_info(main, "jabirud " JABIRU_VERSION " ready: %zu hosts, %u shards, port %u, TLS port %u", config->host_count, count,
-             config->c2s.port, config->c2s.tls_port);
+    log_info(main, "jabirud " JABIRU_VERSION " ready: %zu hosts, %u shards, port %u, TLS port %u",
+             config->host_count, count, config->c2s.port, config->c2s.tls_port);
     notify("READY=1");
     wait_for_signals(signals);
     server_stop(server);
@@ -260,7 +266,8 @@ int main(int argc, char **argv)
             action = option;
     }
     if (optind < argc)
-        return fprintf(stderr, "jabirud takes no such argument: %s; try jabirud --help\n", argv[optind]), EXIT_USAGE;
+        return fprintf(stderr, "jabirud takes no such argument: %s; try jabirud --help\n", argv[optind]),
+               EXIT_USAGE;
     switch (action) {
     case CHECK:
         return check();
