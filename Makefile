@@ -1,10 +1,11 @@
 # A thin face over Meson. `make help` lists what there is.
-.PHONY: help deps deps-bench build debug tsan run check unit bench install fmt lint fuzz clean
+.PHONY: help deps deps-bench build debug tsan fuzzers run check unit fuzz bench install docs fmt lint clean
 
 BUILD ?= build
 RELEASE := $(BUILD)/release
 DEBUG := $(BUILD)/debug
 TSAN := $(BUILD)/tsan
+FUZZ := $(BUILD)/fuzz
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -30,14 +31,41 @@ $(RELEASE)/build.ninja:
 $(DEBUG)/build.ninja:
 	@meson setup $(DEBUG) --buildtype=debugoptimized -Db_sanitize=address,undefined
 
+$(FUZZ)/build.ninja:
+	@CC=clang meson setup $(FUZZ) -Dfuzz=true --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false
+
 $(TSAN)/build.ninja:
 	@meson setup $(TSAN) --buildtype=debugoptimized -Db_sanitize=thread
 
-unit: debug ## run the unit tests only
-	@meson test -C $(DEBUG) --suite unit
+fuzzers: deps $(FUZZ)/build.ninja ## build the fuzz targets with Clang in build/fuzz
+	@ninja -C $(FUZZ)
+
+run: build ## start the server in the folder run/, ready to chat (ACCOUNT=a@localhost PASSWORD=p asks nothing)
+	@tools/run $(RELEASE)/src/programs/jabirud/jabirud $(RELEASE)/src/programs/jabiructl/jabiructl
+
+check: build debug tsan fuzzers ## install what is missing, build, run all tests
+	@tools/check
+
+unit: debug ## run the unit and scenario tests only
+	@tools/check tests
+
+fuzz: fuzzers ## fuzz each target for FUZZ_SECONDS (600)
+	@FUZZ_SECONDS=$${FUZZ_SECONDS:-600} tools/check fuzz
+
+bench: build deps-bench ## measure beside other servers and write docs/performance.md
+	@bench/run
+
+install: build ## install (DESTDIR, PREFIX by meson)
+	@meson install -C $(RELEASE)
+
+docs: build ## make the pages that are made from the program
+	@$(RELEASE)/src/programs/jabirud/jabirud --print-config-reference >docs/configuration.md
 
 fmt: ## lay out all C files by .clang-format
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+lint: debug ## check the house's rules
+	@tools/lint $(DEBUG)/src/programs/jabirud/jabirud
 
 clean: ## remove all that was built
 	rm -rf $(BUILD)
