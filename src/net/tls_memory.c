@@ -27,8 +27,11 @@ static bool carry(struct tls_layer *from, struct tls_layer *to)
 
 static void talk(struct tls_layer *client, struct tls_layer *server)
 {
-    while (carry(client, server) | carry(server, client))
-        ;
+    bool any = true;
+    while (any) {
+        any = carry(client, server);
+        any |= carry(server, client);
+    }
 }
 
 static size_t heap_bytes(void)
