@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Prints the heap bytes that an idle server side of a TLS connection holds: `tls_memory [connections]`.
  *
- * Clients and servers shake hands in memory and say a word to each other; then the clients are freed, and what the
- * allocator still counts, above what it counted before, belongs to the servers. Run it without sanitizers. */
+ * Clients and servers shake hands in memory and say a word to each other; then the clients are freed, and
+ * what the allocator still counts, above what it counted before, belongs to the servers. Run it without
+ * sanitizers. */
 #include "base/mem.h"
 #include "net/test_certs.h"
 #include "net/tls_layer.h"
@@ -42,7 +43,8 @@ static size_t heap_bytes(void)
 
 static void measure(struct certs *certs, int version, size_t count)
 {
-    struct tls_context *server_context = certs_server(certs, "one", false), *client_context = certs_client(certs);
+    struct tls_context *server_context = certs_server(certs, "one", false),
+                       *client_context = certs_client(certs);
     struct tls_layer **servers = xcalloc(count, sizeof *servers);
     SSL_CTX_set_max_proto_version(client_context->ssl, version);
     size_t before = 0;
