@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 struct end {
@@ -354,6 +355,29 @@ static void a_port_in_use(void **state)
     world_close(&world);
 }
 
+static void a_dead_process_leaves_a_local_socket(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/socket-test-XXXXXX";
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    struct world world;
+    struct listener listener = { 0 };
+    world_open(&world, false, 0);
+    assert_non_null(mkdtemp(folder));
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/socket", folder);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    close(fd);
+    assert_int_equal(listener_open(&listener, world.loop, address.sun_path, 0), OK);
+    listener_close(&listener);
+    FILE *file = fopen(address.sun_path, "we"); /* no socket: not ours to remove */
+    fclose(file);
+    assert_int_equal(listener_open(&listener, world.loop, address.sun_path, 0), ERR_EXISTS);
+    assert_int_equal(unlink(address.sun_path), 0);
+    assert_int_equal(rmdir(folder), 0);
+    world_close(&world);
+}
+
 /* ---- The simulation alone */
 
 static void a_bad_network_loses_nothing(void **state)
@@ -425,6 +449,7 @@ int main(void)
         cmocka_unit_test(local_sockets_real),
         cmocka_unit_test(local_sockets_simulated),
         cmocka_unit_test(a_port_in_use),
+        cmocka_unit_test(a_dead_process_leaves_a_local_socket),
         cmocka_unit_test(a_bad_network_loses_nothing),
         cmocka_unit_test(a_cut_is_seen_by_both),
         cmocka_unit_test(a_reader_that_sleeps_stops_the_writer),

@@ -90,8 +90,10 @@ static bool send_queue(struct conn *conn, struct buf *queue, uint32_t *sent)
 {
     str waiting = outbox_waiting(queue, *sent);
     size_t taken = 0;
-    if (!waiting.len)
+    if (!waiting.len) {
+        outbox_drop(queue, sent); /* somebody may have opened it and written nothing */
         return true;
+    }
     struct iovec piece = { (char *)waiting.p, waiting.len };
     enum err err = socket_write(conn->_socket, &piece, 1, &taken);
     if (err && err != ERR_AGAIN) {
@@ -110,8 +112,12 @@ static bool send_queue(struct conn *conn, struct buf *queue, uint32_t *sent)
 static bool encrypt(struct conn *conn)
 {
     str waiting = outbox_waiting(&conn->_out, conn->_sent);
-    if (!conn->_tls->secured || !waiting.len)
+    if (!conn->_tls->secured)
         return false;
+    if (!waiting.len) {
+        outbox_drop(&conn->_out, &conn->_sent);
+        return false;
+    }
     if (waiting.len > WIRE_BATCH)
         waiting.len = WIRE_BATCH;
     if (tls_layer_write(conn->_tls, waiting)) {
