@@ -107,7 +107,7 @@ static void resume(struct scanner *scanner, struct scan *s, const char *base)
         return;
     }
     s->core = (struct scan_core){ .place = IN_CONTENT };
-    if (s->header) {
+    if (s->header && s->header->count) {
         s->core.bindings = s->header->count;
         memcpy(s->binding, s->header->bindings, s->header->count * sizeof *s->binding);
     }
