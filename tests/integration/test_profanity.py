@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MIT
+"""Two people with profanity, in two terminals: what they type, and what stands on their screens."""
+import subprocess
+
+import pytest
+
+from jabiru import PATIENCE_S
+from terminal import Terminal
+
+SETTINGS = """[ui]
+splash=false
+wrap=false
+[notifications]
+message=off
+[connection]
+tls.certpath={trusted}
+"""
+ACCOUNT = """[{jid}]
+enabled=true
+jid={jid}
+server=127.0.0.1
+port={port}
+tls.policy={policy}
+password=secret
+resource=profanity
+presence.login=online
+presence.last=online
+"""
+
+
+class Person:
+    """A home folder of their own, and profanity in it."""
+
+    def __init__(self, folder, server, trusted, user, policy):
+        self.jid, self.folder = f"{user}@localhost", folder / user
+        self.environment = {"HOME": self.folder, "LANG": "C.UTF-8", "TERM": "screen-256color",
+                            "XDG_CONFIG_HOME": self.folder / "config", "XDG_DATA_HOME": self.folder / "data",
+                            "DBUS_SESSION_BUS_ADDRESS": "disabled:"}
+        port = server.tls_port if policy == "legacy" else server.port
+        self._write("config/profanity/profrc", SETTINGS.format(trusted=trusted))
+        self._write("data/profanity/accounts", ACCOUNT.format(jid=self.jid, port=port, policy=policy))
+        self.terminal = None
+
+    def _write(self, name, text):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def open(self):
+        self.terminal = Terminal(self.folder, ["profanity", "-a", self.jid], self.environment)
+        return self
+
+    def come(self):
+        self.open().sees(f"{self.jid}/profanity logged in successfully")
+        return self
+
+    def types(self, line):
+        self.terminal.type(line)
+
+    def sees(self, *texts):
+        return self.terminal.wait(*texts)
+
+    def leave(self):
+        if self.terminal:
+            self.terminal.end()
+            self.terminal = None
+
+
+@pytest.fixture
+def trusted(ca, tmp_path):
+    """The CA as a folder that OpenSSL finds it in."""
+    folder = tmp_path / "trusted"
+    folder.mkdir()
+    (folder / "ca.pem").write_bytes(ca.certificate.read_bytes())
+    subprocess.run(["openssl", "rehash", folder], check=True, timeout=PATIENCE_S, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def people(server, accounts, trusted, tmp_path):
+    made = []
+
+    def make(policy, trusts=trusted):
+        names = accounts("alice", "bob")
+        made.extend(Person(tmp_path, server, trusts, name, policy) for name in names)
+        return made[-2:]
+    yield make
+    for person in made:
+        person.leave()
+
+
+@pytest.mark.parametrize("policy", ["force", "legacy"], ids=["starttls", "direct-tls"])
+def test_two_people_meet_chat_and_leave_messages(people, policy):
+    alice, bob = people(policy)
+    alice.come()
+    bob.come()
+    for one, other in ((alice, bob), (bob, alice)):
+        one.types(f"/sub request {other.jid}")
+        other.sees(f"Received authorization request from {one.jid}", f"Authorization request from {one.jid}")
+        other.types(f"/sub allow {one.jid}")
+        one.sees("Subscription received from " + other.jid)
+    alice.types(f"/msg {bob.jid} Good morning, Bob")
+    bob.sees(f"{alice.jid}")
+    bob.types(f"/msg {alice.jid} Good morning, Alice")
+    alice.sees("Good morning, Alice")
+    bob.sees("Good morning, Bob")
+    bob.leave()
+    alice.sees("is offline", "unavailable")
+    for number in range(3):
+        alice.types(f"left for you: {number}")
+        alice.sees(f"left for you: {number}")
+    alice.types("/ping")
+    alice.types("/win 1")
+    alice.sees("Ping response from server")
+    bob.come()
+    bob.types("/win 2")
+    bob.sees("left for you: 2")
+    screen = bob.terminal.screen()
+    places = [screen.find(f"left for you: {number}") for number in range(3)]
+    assert -1 not in places and places == sorted(places), screen
+    assert all(screen.count(f"left for you: {number}") == 1 for number in range(3)), screen
+
+
+def test_profanity_refuses_a_certificate_that_it_has_no_ca_for(people, other_ca, tmp_path):
+    folder = tmp_path / "nothing"
+    folder.mkdir()
+    alice, _ = people("force", folder)
+    alice.open().sees("TLS certificate verification failed")
+    assert "logged in successfully" not in alice.terminal.screen()
