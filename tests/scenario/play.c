@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: MIT */
+/* The language of scenarios: one table of what a line can begin with and one of what a client can do, each with its function. Clients that a line
+ * names need no declaration unless they log in. After each thing that is sent the simulation is driven until it is quiet, so "gets" never waits. */
+#include "play.h"
+
+#include "base/mem.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { SHOWN_MAX = 1 << 20 };
+
+bool play_fail(struct play *play, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fprintf(stderr, "%s:%u (%u shards): ", play->script->file, play->step ? play->step->line : 0, play->stage.shards);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    play->failed = true;
+    return false;
+}
+
+static void show(const char *what, const struct tree *trees)
+{
+    struct buf out;
+    buf_init(&out, SHOWN_MAX);
+    for (; trees; trees = trees->next) {
+        tree_write(&out, trees, 1);
+        buf_lit(&out, "\n");
+    }
+    fprintf(stderr, "  %s:\n%.*s", what, (int)out.len, out.len ? out.p : "");
+    if (!out.len)
+        fputs("    nothing\n", stderr);
+    buf_fini(&out);
+}
+
+static void free_all(struct tree *trees)
+{
+    while (trees) {
+        struct tree *next = trees->next;
+        tree_free(trees);
+        trees = next;
+    }
+}
+
+/* ---- What a client does ------------------------------------------------------------------------------------------------ */
+
+static bool does_send(struct play *play, struct actor *actor, str what)
+{
+    if (!actor->socket)
+        return play_fail(play, "%s is not connected", actor->name);
+    actor_send(actor, what);
+    return true;
+}
+
+static int hex(char c)
+{
+    return isdigit((unsigned char)c) ? c - '0' : (tolower((unsigned char)c) - 'a' + 10) & 15;
+}
+
+/* \n, \\ and \xHH are bytes that a script can't hold or show; \*N* repeats the character before it N times in all. */
+static void unescape(struct buf *out, str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        str rest = str_sub(text, i, text.len);
+        uint64_t times;
+        if (str_starts(rest, STR("\\n"))) {
+            buf_add_char(out, '\n');
+            i++;
+        } else if (str_starts(rest, STR("\\\\"))) {
+            buf_add_char(out, '\\');
+            i++;
+        } else if (str_starts(rest, STR("\\x")) && rest.len >= 4) {
+            buf_add_char(out, (char)(hex(rest.p[2]) * 16 + hex(rest.p[3])));
+            i += 3;
+        } else if (str_starts(rest, STR("\\*")) && out->len) {
+            str count = str_sub(rest, 2, rest.len);
+            count = str_cut(&count, '*');
+            char c = out->p[out->len - 1];
+            i += count.len + 2;
+            for (times = str_to_u64(count, SHOWN_MAX, &times) ? times : 1; times > 1; times--)
+                buf_add_char(out, c);
+        } else {
+            buf_add_char(out, text.p[i]);
+        }
+    }
+}
+
+static bool does_send_raw(struct play *play, struct actor *actor, str what)
+{
+    struct buf bytes;
+    buf_init(&bytes, 4 * SHOWN_MAX);
+    unescape(&bytes, what);
+    bool ok = does_send(play, actor, buf_str(&bytes));
+    buf_fini(&bytes);
+    return ok;
+}
+
+static bool expected_of(struct play *play, str what, struct tree **ret)
+{
+    const char *why;
+    *ret = tree_parse(what, &why);
+    if (!*ret || why) {
+        free_all(*ret);
+        return play_fail(play, "what is expected can't be read: %s", why ? why : "there is no element");
+    }
+    return true;
+}
+
+static bool mismatch(struct play *play, struct actor *actor, struct tree *expected)
+{
+    play_fail(play, "%s got something else%s%s", actor->name, actor->wrong[0] ? "; not XML: " : "", actor->wrong);
+    show("expected", expected);
+    show("got", actor->first);
+    if (!actor->socket)
+        fputs("    (the connection is closed)\n", stderr);
+    return false;
+}
+
+static bool does_get(struct play *play, struct actor *actor, str what)
+{
+    struct tree *all, *at;
+    if (!expected_of(play, what, &all))
+        return false;
+    for (at = all; at; at = at->next) {
+        if (!actor->first || !tree_matches(at, actor->first))
+            break;
+        tree_free(actor_take(actor));
+    }
+    bool ok = !at || mismatch(play, actor, at);
+    free_all(all);
+    return ok;
+}
+
+/* Takes the first of what came that matches. */
+static bool take_match(struct actor *actor, const struct tree *expected)
+{
+    struct tree *before = NULL;
+    for (struct tree *at = actor->first; at; before = at, at = at->next) {
+        if (!tree_matches(expected, at))
+            continue;
+        if (before)
+            before->next = at->next;
+        else
+            actor->first = at->next;
+        if (actor->last == at)
+            actor->last = before;
+        tree_free(at);
+        return true;
+    }
+    return false;
+}
+
+static bool does_get_in_any_order(struct play *play, struct actor *actor, str what)
+{
+    struct tree *all, *at;
+    if (!expected_of(play, what, &all))
+        return false;
+    for (at = all; at && take_match(actor, at);)
+        at = at->next;
+    bool ok = !at || mismatch(play, actor, at);
+    free_all(all);
+    return ok;
+}
+
+static bool does_get_nothing(struct play *play, struct actor *actor, str what)
+{
+    (void)what;
+    return (!actor->first && !actor->wrong[0]) || mismatch(play, actor, NULL);
+}
+
+static bool does_get_header(struct play *play, struct actor *actor, str what)
+{
+    struct tree *expected = NULL;
+    if (!actor->header)
+        return mismatch(play, actor, NULL);
+    if (what.len && !expected_of(play, what, &expected))
+        return false;
+    bool ok = !expected || tree_matches(expected, actor->header);
+    if (!ok) {
+        play_fail(play, "%s got another stream header", actor->name);
+        show("expected", expected);
+        show("got", actor->header);
+    }
+    free_all(expected);
+    return ok;
+}
+
+static bool does_get_features(struct play *play, struct actor *actor, str what)
+{
+    return does_get(play, actor, what.len ? what : STR("<stream:features>*</stream:features>"));
+}
+
+static bool is_over(struct play *play, struct actor *actor)
+{
+    if (actor->first)
+        return mismatch(play, actor, NULL);
+    if (!actor->stream_ended)
+        return play_fail(play, "%s got no </stream:stream>%s%s", actor->name, actor->wrong[0] ? "; not XML: " : "", actor->wrong);
+    return !actor->socket || play_fail(play, "the connection of %s is still open", actor->name);
+}
+
+/* `what` is the condition: <stream:error/> may have a text beside it. */
+static bool does_get_stream_error(struct play *play, struct actor *actor, str what)
+{
+    struct tree *error = actor->first, *expected;
+    if (!expected_of(play, what, &expected))
+        return false;
+    bool ok = error && tree_is(error, "http://etherx.jabber.org/streams", "error") && error->first && !strcmp(error->first->name, expected->name) &&
+              !strcmp(error->first->ns, "urn:ietf:params:xml:ns:xmpp-streams");
+    ok = ok || mismatch(play, actor, expected);
+    free_all(expected);
+    if (!ok)
+        return false;
+    tree_free(actor_take(actor));
+    return is_over(play, actor);
+}
+
+static bool is_closed(struct play *play, struct actor *actor, str what)
+{
+    (void)what;
+    return is_over(play, actor);
+}
+
+static bool does_close(struct play *play, struct actor *actor, str what)
+{
+    (void)what;
+    actor_send(actor, STR("</stream:stream>"));
+    return is_over(play, actor);
+}
+
+static bool does_cut(struct play *play, struct actor *actor, str what)
+{
+    (void)play;
+    (void)what;
+    actor_cut(actor);
+    return true;
+}
+
+static bool does_open(struct play *play, struct actor *actor, str what)
+{
+    char *host = str_dup(what.len ? what : STR("localhost"));
+    bool ok = login_open(play, actor, host);
+    free(host);
+    return ok;
+}
+
+static bool does_open_raw(struct play *play, struct actor *actor, str what)
+{
+    (void)what;
+    return actor_connect(actor) || play_fail(play, "%s can't connect", actor->name);
+}
+
+static bool does_send_header(struct play *play, struct actor *actor, str what)
+{
+    actor_expect_header(actor);
+    return does_send_raw(play, actor,
+                         what.len ? what
+                                  : STR("<stream:stream to='localhost' version='1.0' xmlns='jabber:client' "
+                                        "xmlns:stream='http://etherx.jabber.org/streams'>"));
+}
+
+static bool does_log_in(struct play *play, struct actor *actor, str what)
+{
+    return login_authenticate(play, actor, what, STR("secret"));
+}
+
+static bool is_address(struct play *play, struct actor *actor, str what)
+{
+    (void)play;
+    free(actor->jid);
+    actor->jid = str_dup(what);
+    return true;
+}
+
+/* The longer of two that begin alike comes first. */
+static const struct {
+    str words;
+    bool (*act)(struct play *play, struct actor *actor, str what);
+} acts[] = {
+    { STR_INIT("="), is_address },
+    { STR_INIT("sends:"), does_send },
+    { STR_INIT("sends raw:"), does_send_raw },
+    { STR_INIT("sends header:"), does_send_header },
+    { STR_INIT("sends header"), does_send_header },
+    { STR_INIT("gets:"), does_get },
+    { STR_INIT("gets in any order:"), does_get_in_any_order },
+    { STR_INIT("gets nothing"), does_get_nothing },
+    { STR_INIT("gets stream header:"), does_get_header },
+    { STR_INIT("gets stream header"), does_get_header },
+    { STR_INIT("gets features:"), does_get_features },
+    { STR_INIT("gets features"), does_get_features },
+    { STR_INIT("gets stream error:"), does_get_stream_error },
+    { STR_INIT("is closed with"), does_get_stream_error },
+    { STR_INIT("is closed"), is_closed },
+    { STR_INIT("closes"), does_close },
+    { STR_INIT("cuts"), does_cut },
+    { STR_INIT("opens raw"), does_open_raw },
+    { STR_INIT("opens to"), does_open },
+    { STR_INIT("opens"), does_open },
+    { STR_INIT("logs in as"), does_log_in },
+};
+
+static bool act(struct play *play, str text)
+{
+    str rest = str_trim(text);
+    size_t space = str_find(rest, ' ');
+    str name = str_sub(rest, 0, space);
+    rest = str_trim(str_sub(rest, space, rest.len));
+    for (size_t i = 0; i < COUNT_OF(acts); i++)
+        if (str_starts(rest, acts[i].words))
+            return acts[i].act(play, actor_of(&play->stage, name), str_trim(str_sub(rest, acts[i].words.len, rest.len)));
+    return play_fail(play, "no such step: %.*s", STR_ARGS(text));
+}
+
+/* ---- What happens on the stage ------------------------------------------------------------------------------------------ */
+
+static bool accounts(struct play *play, str list)
+{
+    while (list.len)
+        stage_add_account(&play->stage, str_trim(str_cut(&list, ',')));
+    return true;
+}
+
+static bool each_client(struct play *play, str list, bool (*does)(struct play *, struct actor *))
+{
+    bool ok = true;
+    while (ok && list.len)
+        ok = does(play, actor_of(&play->stage, str_trim(str_cut(&list, ','))));
+    return ok;
+}
+
+static bool connects(struct play *play, str list)
+{
+    return each_client(play, list, login_connect);
+}
+
+static bool comes_online(struct play *play, str list)
+{
+    return each_client(play, list, login_online);
+}
+
+static bool ignores(struct play *play, struct actor *actor)
+{
+    (void)play;
+    actor_forget(actor);
+    return true;
+}
+
+static bool ignore(struct play *play, str list)
+{
+    return each_client(play, list, ignores);
+}
+
+static bool waits(struct play *play, str time)
+{
+    uint64_t count, unit_ms = str_ends(time, STR("ms")) ? 1 : str_ends(time, STR("s")) ? 1000 : str_ends(time, STR("m")) ? 60000 : 3600000;
+    if (!str_to_u64(str_sub(time, 0, time.len - (unit_ms == 1 ? 2 : 1)), 1000000, &count))
+        return play_fail(play, "how long? write 10ms, 10s, 10m or 10h");
+    sim_advance(play->stage.sim, count * unit_ms);
+    stage_settle(&play->stage);
+    return true;
+}
+
+static bool restart(struct play *play, str rest)
+{
+    (void)rest;
+    if (!stage_strike(&play->stage))
+        return play_fail(play, "%s", play->stage.why);
+    list_each (at, &play->stage.actors)
+        actor_forget(LIST_ITEM(at, struct actor, link));
+    return true;
+}
+
+static bool nobody_gets_anything(struct play *play, str rest)
+{
+    (void)rest;
+    return play_end(play);
+}
+
+static const struct {
+    str words;
+    bool (*happen)(struct play *play, str rest);
+} happenings[] = {
+    { STR_INIT("account "), accounts }, { STR_INIT("connect "), connects }, { STR_INIT("online "), comes_online },
+    { STR_INIT("ignore "), ignore },    { STR_INIT("wait "), waits },       { STR_INIT("restart"), restart },
+    { STR_INIT("nobody gets anything"), nobody_gets_anything },
+};
+
+bool play_step(struct play *play, const struct step *step)
+{
+    str text = str_from(step->text ? step->text : "");
+    play->step = step;
+    if (step->is_config) {
+        buf_clear(&play->stage.config_more);
+        buf_add(&play->stage.config_more, text);
+        return !play->stage.server || play_fail(play, "a config must stand before the first step, or after a restart");
+    }
+    if (!stage_raise(&play->stage))
+        return play_fail(play, "the server does not start: %s", play->stage.why);
+    for (size_t i = 0; i < COUNT_OF(happenings); i++)
+        if (str_starts(text, happenings[i].words))
+            return happenings[i].happen(play, str_trim(str_sub(text, happenings[i].words.len, text.len)));
+    return act(play, text);
+}
+
+bool play_end(struct play *play)
+{
+    bool ok = true;
+    stage_settle(&play->stage);
+    list_each (at, &play->stage.actors)
+        ok = does_get_nothing(play, LIST_ITEM(at, struct actor, link), str_none) && ok;
+    return ok;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* What the steps of a scenario do. */
+#ifndef SCENARIO_PLAY_H
+#define SCENARIO_PLAY_H
+
+#include "script.h"
+#include "stage.h"
+
+struct play {
+    struct stage stage;
+    const struct script *script;
+    const struct step *step; /* the one at hand */
+    bool failed;
+};
+
+/* Does one step; false, after a message on stderr, when what happened is not what it says. */
+bool play_step(struct play *play, const struct step *step);
+
+/* At the end: nobody has anything unread. */
+bool play_end(struct play *play);
+
+/* Reports a failure of the step at hand. Returns false. */
+bool play_fail(struct play *play, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* login.c: the usual negotiation, up to where the words say; false after a message. */
+bool login_open(struct play *play, struct actor *actor, const char *host);           /* header and features */
+bool login_authenticate(struct play *play, struct actor *actor, str user, str password); /* SASL PLAIN, the new header and its features */
+bool login_connect(struct play *play, struct actor *actor);                           /* all that, and the resource */
+bool login_online(struct play *play, struct actor *actor);                            /* and roster and presence */
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* Plays scenarios: scripts of who sends what and who gets what (README.md), against the real server in a simulated world. Each is played with one
+ * shard and with three, since what crosses shards takes other paths. Not here: TLS, real sockets and real disks, which the tests of those parts and the
+ * end-to-end tests have.
+ *
+ *     scenario FILE.scn... */
+#include "play.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static bool play(const struct script *script, unsigned shards)
+{
+    struct play play = { .script = script };
+    stage_open(&play.stage, shards);
+    for (size_t i = 0; i < script->count && !play.failed; i++)
+        play_step(&play, &script->steps[i]);
+    if (!play.failed)
+        play_end(&play);
+    if (!stage_close(&play.stage) && !play.failed)
+        play_fail(&play, "%s", play.stage.why);
+    return !play.failed;
+}
+
+int main(int argc, char **argv)
+{
+    bool ok = argc > 1;
+    for (int i = 1; i < argc; i++) {
+        struct script script;
+        if (!script_read(argv[i], &script)) {
+            ok = false;
+            continue;
+        }
+        ok = play(&script, 1) && ok;
+        ok = play(&script, 3) && ok;
+        script_free(&script);
+    }
+    return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/* The simulated world around the real server. Nothing here waits: each step drives the simulation until it is quiet, with a little virtual time for
+ * timers of a millisecond. The server's loops are made anew with each server; the clients' and the store's outlive it. */
+#include "stage.h"
+
+#include "base/mem.h"
+#include "extensions/list.h"
+#include "server/shard.h"
+#include "server/user.h"
+#include "xmpp/sasl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { TURNS_MAX = 100000, CONFIG_MAX = 64 * 1024, STOP_MS = 15000 };
+
+static const char config_base[] = "c2s {\n listen = {\"\"}\n port = \"5222\"\n tls-port = \"0\"\n require-tls = \"false\"\n insecure-login = \"true\"\n}\n"
+                                  "host \"localhost\" {}\nhost \"second.example\" {}\n";
+
+void stage_settle(struct stage *stage)
+{
+    sim_settle(stage->sim, TURNS_MAX);
+    sim_advance(stage->sim, 5);
+    sim_settle(stage->sim, TURNS_MAX);
+}
+
+static char *make_keys(void)
+{
+    static char *made; /* hashing is slow: once a process */
+    struct scram_keys keys;
+    struct arena arena;
+    if (made)
+        return made;
+    arena_init(&arena, 1024);
+    scram_keys_make(STR("secret"), STR("0123456789abcdef"), 4096, &keys);
+    made = str_dup(scram_keys_write(&keys, &arena));
+    arena_fini(&arena);
+    return made;
+}
+
+void stage_open(struct stage *stage, unsigned shards)
+{
+    *stage = (struct stage){ .shards = shards, .keys = make_keys() };
+    stage->sim = sim_new(1);
+    stage->client_loop = sim_loop_new(stage->sim);
+    stage->store_loop = sim_loop_new(stage->sim);
+    list_init(&stage->actors);
+    buf_init(&stage->config_more, CONFIG_MAX);
+    if (store_open("memory:", stage->store_loop, stage->why, sizeof stage->why, &stage->store) != OK)
+        abort();
+}
+
+/* ---- The server ------------------------------------------------------------------------------------------------------- */
+
+static bool read_config(struct stage *stage)
+{
+    struct buf text;
+    char *problems = NULL;
+    size_t size;
+    FILE *to = open_memstream(&problems, &size);
+    buf_init(&text, CONFIG_MAX);
+    buf_add(&text, str_from(config_base));
+    buf_add(&text, buf_str(&stage->config_more));
+    buf_add_char(&text, '\0');
+    stage->config = config_load_text("config", text.p, to);
+    fclose(to);
+    snprintf(stage->why, sizeof stage->why, "%s", problems ? problems : "");
+    free(problems);
+    buf_fini(&text);
+    return stage->config != NULL;
+}
+
+bool stage_raise(struct stage *stage)
+{
+    if (stage->server)
+        return true;
+    if (!read_config(stage))
+        return false;
+    for (unsigned i = 0; i < stage->shards; i++)
+        stage->loops[i] = sim_loop_new(stage->sim);
+    stage->server = server_new(stage->config, extension_list, stage->store, stage->loops, stage->shards, stage->why, sizeof stage->why);
+    return stage->server && server_listen(stage->server, stage->why, sizeof stage->why) == OK;
+}
+
+static unsigned long sessions_left(const struct shard *shard)
+{
+    struct map_walk walk = { 0 };
+    struct map_node *node;
+    unsigned long count = 0;
+    while ((node = map_next(&shard->users, &walk)))
+        list_each (at, &CONTAINER_OF(node, struct user, _node)->sessions)
+            count++;
+    return count;
+}
+
+static bool is_clean(struct stage *stage)
+{
+    struct server *server = stage->server;
+    unsigned long links = 0, sessions = 0;
+    for (unsigned i = 0; i < server->shard_count; i++) {
+        list_each (at, &server->shards[i]->links)
+            links++;
+        sessions += sessions_left(server->shards[i]);
+    }
+    if (!links && !sessions && !server->connections && !server->unauthenticated && !server->commits && !sim_bytes_in_flight(stage->sim))
+        return true;
+    snprintf(stage->why, sizeof stage->why,
+             "when all clients were gone: %lu links, %lu sessions, %u connections, %u unauthenticated, %u commits, %zu bytes in flight", links,
+             sessions, server->connections, server->unauthenticated, server->commits, sim_bytes_in_flight(stage->sim));
+    return false;
+}
+
+bool stage_strike(struct stage *stage)
+{
+    if (!stage->server)
+        return true;
+    server_stop(stage->server);
+    stage_settle(stage);
+    sim_advance(stage->sim, STOP_MS);
+    stage_settle(stage);
+    bool clean = is_clean(stage);
+    server_free(stage->server);
+    stage->server = NULL;
+    for (unsigned i = 0; i < stage->shards; i++)
+        loop_free(stage->loops[i]);
+    config_free(stage->config);
+    stage->config = NULL;
+    return clean;
+}
+
+bool stage_close(struct stage *stage)
+{
+    struct list *link;
+    list_each (at, &stage->actors)
+        actor_leave(LIST_ITEM(at, struct actor, link));
+    stage_settle(stage);
+    sim_advance(stage->sim, STOP_MS);
+    bool clean = !stage->server || is_clean(stage);
+    clean = stage_strike(stage) && clean;
+    while ((link = list_shift(&stage->actors))) {
+        struct actor *actor = LIST_ITEM(link, struct actor, link);
+        actor_forget(actor);
+        tree_reader_fini(&actor->reader);
+        tree_free(actor->header);
+        free(actor->name);
+        free(actor->jid);
+        free(actor);
+    }
+    store_close(stage->store);
+    loop_free(stage->store_loop);
+    loop_free(stage->client_loop);
+    sim_free(stage->sim);
+    buf_fini(&stage->config_more);
+    return clean;
+}
+
+struct account_commit {
+    struct store_commit commit;
+    bool done;
+};
+
+static void account_kept(struct store_commit *base)
+{
+    CONTAINER_OF(base, struct account_commit, commit)->done = base->err == OK;
+}
+
+void stage_add_account(struct stage *stage, str bare)
+{
+    struct account_commit commit = { .commit.done = account_kept };
+    struct store_batch *batch = store_batch_new();
+    store_put(batch, bare, STR("account"), STR(""), str_from(stage->keys));
+    store_commit(stage->store, stage->store_loop, batch, &commit.commit);
+    stage_settle(stage);
+    if (!commit.done)
+        abort();
+}
+
+/* ---- Clients ---------------------------------------------------------------------------------------------------------- */
+
+static struct actor *actor_at(struct tree_reader *reader)
+{
+    return CONTAINER_OF(reader, struct actor, reader);
+}
+
+static void header_came(struct tree_reader *reader, struct tree *root)
+{
+    struct actor *actor = actor_at(reader);
+    tree_free(actor->header);
+    actor->header = tree_head(root);
+}
+
+static void element_came(struct tree_reader *reader, struct tree *tree)
+{
+    struct actor *actor = actor_at(reader);
+    if (actor->last)
+        actor->last = actor->last->next = tree;
+    else
+        actor->first = actor->last = tree;
+}
+
+static void stream_ended(struct tree_reader *reader)
+{
+    actor_at(reader)->stream_ended = true;
+}
+
+static const struct tree_events stream_events = { header_came, element_came, stream_ended };
+
+static void ready(struct socket_owner *owner, unsigned events)
+{
+    struct actor *actor = CONTAINER_OF(owner, struct actor, owner);
+    char bytes[16384];
+    size_t len;
+    enum err err;
+    if (events & SOCKET_WRITABLE)
+        socket_want(actor->socket, owner, SOCKET_READABLE);
+    while ((err = socket_read(actor->socket, bytes, sizeof bytes, &len)) == OK) {
+        const char *wrong = tree_reader_feed(&actor->reader, str_of(bytes, len));
+        if (wrong && !actor->wrong[0])
+            snprintf(actor->wrong, sizeof actor->wrong, "%s in %.*s", wrong, (int)(len < 80 ? len : 80), bytes);
+    }
+    if (err != ERR_AGAIN)
+        actor_leave(actor);
+}
+
+struct actor *actor_of(struct stage *stage, str name)
+{
+    list_each (at, &stage->actors) {
+        struct actor *actor = LIST_ITEM(at, struct actor, link);
+        if (str_eq(str_from(actor->name), name))
+            return actor;
+    }
+    struct actor *actor = NEW(struct actor);
+    actor->stage = stage;
+    actor->name = str_dup(name);
+    actor->owner.ready = ready;
+    list_append(&stage->actors, &actor->link);
+    return actor;
+}
+
+void actor_expect_header(struct actor *actor)
+{
+    tree_reader_fini(&actor->reader);
+    tree_free(actor->header);
+    actor->header = NULL;
+    tree_reader_init(&actor->reader, &stream_events);
+}
+
+bool actor_connect(struct actor *actor)
+{
+    actor_leave(actor);
+    actor_expect_header(actor);
+    actor->stream_ended = false;
+    actor->wrong[0] = '\0';
+    if (socket_connect(actor->stage->client_loop, "127.0.0.1", 5222, &actor->owner, &actor->socket) != OK)
+        return false;
+    stage_settle(actor->stage);
+    return true;
+}
+
+void actor_send(struct actor *actor, str bytes)
+{
+    while (bytes.len && actor->socket) {
+        size_t taken = 0;
+        struct iovec piece = { (void *)(uintptr_t)bytes.p, bytes.len };
+        enum err err = socket_write(actor->socket, &piece, 1, &taken);
+        if (err != OK && err != ERR_AGAIN)
+            break;
+        bytes = str_sub(bytes, taken, bytes.len);
+        stage_settle(actor->stage);
+    }
+    stage_settle(actor->stage);
+}
+
+void actor_leave(struct actor *actor)
+{
+    if (!actor->socket)
+        return;
+    socket_close(actor->socket);
+    actor->socket = NULL;
+}
+
+void actor_cut(struct actor *actor)
+{
+    if (actor->socket)
+        sim_cut(actor->socket);
+    stage_settle(actor->stage);
+    actor_leave(actor);
+}
+
+struct tree *actor_take(struct actor *actor)
+{
+    struct tree *tree = actor->first;
+    if (!tree)
+        return NULL;
+    actor->first = tree->next;
+    if (!actor->first)
+        actor->last = NULL;
+    tree->next = NULL;
+    return tree;
+}
+
+void actor_forget(struct actor *actor)
+{
+    struct tree *tree;
+    while ((tree = actor_take(actor)))
+        tree_free(tree);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* The stage that scenarios are played on: a simulated world with the real server, its store in memory, and named clients. */
+#ifndef SCENARIO_STAGE_H
+#define SCENARIO_STAGE_H
+
+#include "base/list.h"
+#include "loop/loop_sim.h"
+#include "server/server.h"
+#include "tree.h"
+
+enum { STAGE_SHARDS_MAX = 8 };
+
+struct stage {
+    struct sim *sim;
+    struct loop *client_loop, *store_loop;
+    struct loop *loops[STAGE_SHARDS_MAX];
+    unsigned shards;
+    struct store *store;
+    struct config *config;
+    struct server *server;
+    struct buf config_more; /* of the scenario */
+    char *keys;             /* account rows: everybody's password is "secret" */
+    struct list actors;
+    char why[512];          /* of what just failed */
+};
+
+/* A named client: what it is called, and its connection if it has one. */
+struct actor {
+    struct list link;
+    struct stage *stage;
+    char *name, *jid; /* jid: NULL if it was not given one */
+    struct socket_owner owner;
+    struct socket *socket;
+    struct tree_reader reader;
+    struct tree *first, *last; /* elements that came and were not looked at */
+    struct tree *header;       /* the server's last stream header, without children, or NULL */
+    bool stream_ended;         /* its end tag has come */
+    char wrong[128];           /* what was not XML */
+};
+
+void stage_open(struct stage *stage, unsigned shards);
+/* Everything is taken down; false, with why, if the server keeps anything of clients that are gone. */
+bool stage_close(struct stage *stage);
+
+/* Makes the server, if there is none; false with why. */
+bool stage_raise(struct stage *stage);
+/* An orderly stop of the server; its store stays. */
+bool stage_strike(struct stage *stage);
+
+void stage_settle(struct stage *stage);
+void stage_add_account(struct stage *stage, str bare);
+
+struct actor *actor_of(struct stage *stage, str name); /* made if it is not there */
+bool actor_connect(struct actor *actor);
+void actor_send(struct actor *actor, str bytes);
+void actor_cut(struct actor *actor);   /* both ends see a reset */
+void actor_leave(struct actor *actor); /* the socket is closed; what came is kept */
+struct tree *actor_take(struct actor *actor); /* the next element, or NULL; the caller's to free */
+void actor_forget(struct actor *actor);       /* drops all that came */
+/* What comes next begins with a stream header: the client is about to send its own. */
+void actor_expect_header(struct actor *actor);
+
+#endif
