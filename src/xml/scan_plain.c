@@ -19,7 +19,7 @@ static inline const char *pass_high(const char *p, const char *end, char stop)
             p += 2;
         while (end - p >= 4 && chars_three(p))
             p += 3;
-        if (!chars_is(*p, CHAR_PLAIN) || *p == stop || (uint8_t)p[1] < 0x80)
+        if (end - p < 2 || !chars_is(*p, CHAR_PLAIN) || *p == stop || (uint8_t)p[1] < 0x80)
             break;
         p++;
     }
