@@ -115,11 +115,6 @@ static bool in_ranges(const struct range *ranges, size_t count, uint32_t c)
     return low < count && c >= ranges[low].first;
 }
 
-static bool continues(uint8_t byte)
-{
-    return (byte & 0xC0) == 0x80;
-}
-
 /* The bytes that a leading byte asks for; 0 if it cannot lead. */
 static int length_by_lead(uint8_t lead)
 {
@@ -132,20 +127,9 @@ static int length_by_lead(uint8_t lead)
     return lead < 0xF5 ? 4 : 0;
 }
 
-static bool three_are_legal(const uint8_t *u)
-{
-    if (!continues(u[1]) || !continues(u[2]))
-        return false;
-    if (u[0] == 0xE0)
-        return u[1] >= 0xA0;
-    if (u[0] == 0xED)
-        return u[1] < 0xA0;
-    return u[0] != 0xEF || u[1] != 0xBF || u[2] < 0xBE;
-}
-
 static bool four_are_legal(const uint8_t *u)
 {
-    if (!continues(u[1]) || !continues(u[2]) || !continues(u[3]))
+    if (!chars_continues((char)u[1]) || !chars_continues((char)u[2]) || !chars_continues((char)u[3]))
         return false;
     return u[0] == 0xF0 ? u[1] >= 0x90 : u[0] < 0xF4 || u[1] < 0x90;
 }
@@ -159,9 +143,9 @@ int chars_utf8(const char *p, const char *end)
     if (end - p < length)
         return 0;
     if (length == 2)
-        return continues(u[1]) ? 2 : -1;
+        return chars_two(p) ? 2 : -1;
     if (length == 3)
-        return three_are_legal(u) ? 3 : -1;
+        return chars_three(p) ? 3 : -1;
     return four_are_legal(u) ? 4 : -1;
 }
 

@@ -10,6 +10,7 @@
 struct verdict {
     enum scan_event last;  /* SCAN_MORE: fine so far; SCAN_CLOSE: fine and ended; or SCAN_ERROR */
     enum scan_error error; /* the scanner's, with SCAN_ERROR */
+    size_t judged;         /* expat's, without SCAN_ERROR: where the token begins that it waits to be whole */
 };
 
 /* Limits so wide that the inputs of tests keep within them, but for depth, attributes and prefixes. */

@@ -107,10 +107,11 @@ static void resume(struct scanner *scanner, struct scan *s, const char *base)
         return;
     }
     s->core = (struct scan_core){ .place = IN_CONTENT };
-    if (s->header && s->header->count) {
-        s->core.bindings = s->header->count;
-        memcpy(s->binding, s->header->bindings, s->header->count * sizeof *s->binding);
-    }
+    if (!s->header)
+        return;
+    s->core.bindings = s->header->count;
+    for (unsigned i = 0; i < s->header->count; i++)
+        s->binding[i] = s->header->bindings[i];
 }
 
 static void save(struct scanner *scanner, const struct scan *s)

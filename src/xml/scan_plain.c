@@ -10,24 +10,42 @@
 #include "xml/decode.h"
 #include "xml/scan_state.h"
 
+/* Over characters of two and three bytes, and single plain ones between them (a word's space). Leaves the
+ * last few bytes before `end`, and what is rarer, to chars_utf8(). */
+static inline const char *pass_high(const char *p, const char *end, char stop)
+{
+    while (end - p >= 4) {
+        while (end - p >= 4 && chars_two(p))
+            p += 2;
+        while (end - p >= 4 && chars_three(p))
+            p += 3;
+        if (end - p < 2 || !chars_is(*p, CHAR_PLAIN) || *p == stop || (uint8_t)p[1] < 0x80)
+            break;
+        p++;
+    }
+    return p;
+}
+
 /* Over characters that are fine in text and in values, up to `stop`, '<' or what is not plain. */
-static const char *pass(const char *p, const char *end, char stop)
+static inline const char *pass(const char *p, const char *end, char stop)
 {
     for (;;) {
         p = chars_skip(p, end, stop);
-        if (p == end)
+        if (p == end || *p == stop || *p == '<')
             return p;
-        int step = 0;
+        const char *start = p;
         uint32_t code;
-        if ((uint8_t)*p >= 0x80)
-            step = chars_utf8(p, end);
-        else if (*p == '&')
-            step = (int)decode_ref(p, end, &code);
-        else if (chars_is(*p, CHAR_SPACE))
-            step = 1;
-        if (step <= 0)
+        if (chars_is(*p, CHAR_SPACE)) {
+            p++;
+        } else if (*p == '&') {
+            p += decode_ref(p, end, &code);
+        } else if ((uint8_t)*p >= 0x80) {
+            p = pass_high(p, end, stop);
+            int length = p == start ? chars_utf8(p, end) : 0;
+            p += length > 0 ? length : 0;
+        }
+        if (p == start)
             return p;
-        p += step;
     }
 }
 
@@ -61,20 +79,21 @@ static inline const char *pass_name(const char *p, const char *end, size_t max, 
 static inline const char *pass_attr(const struct scan *s, const char *p, const char *end,
                                     struct scan_attrs *attrs)
 {
-    struct scan_attr attr = { .name = p };
-    p = pass_name(p, end, s->name_max, &attr.prefix_len);
+    struct scan_attr *attr = &attrs->list[attrs->count];
+    attr->name = p;
+    p = pass_name(p, end, s->name_max, &attr->prefix_len);
     if (!p || *p != '=' || end - p < 3)
         return NULL;
-    attr.name_len = (uint16_t)(p - attr.name);
+    attr->name_len = (uint16_t)(p - attr->name);
     char quote = p[1];
     if (quote != '"' && quote != '\'')
         return NULL;
-    attr.value = p + 2;
-    p = pass(attr.value, end, quote);
+    attr->value = p + 2;
+    p = pass(attr->value, end, quote);
     if (p == end || *p != quote)
         return NULL;
-    attr.value_len = (uint32_t)(p - attr.value);
-    scan_attrs_add(attrs, attr);
+    attr->value_len = (uint32_t)(p - attr->value);
+    scan_attrs_add(attrs);
     return p + 1;
 }
 

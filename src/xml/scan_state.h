@@ -143,8 +143,17 @@ static inline void scan_attrs_clear(struct scan_attrs *attrs)
     attrs->seen = 0;
 }
 
-/* Notes an attribute of the tag at hand; there is room for it. */
-void scan_attrs_add(struct scan_attrs *attrs, struct scan_attr attr);
+/* Notes the attribute that was written to attrs->list[attrs->count]. */
+static inline void scan_attrs_add(struct scan_attrs *attrs)
+{
+    const struct scan_attr *attr = &attrs->list[attrs->count++];
+    unsigned hash =
+        (uint8_t)attr->name[0] * 5u + (uint8_t)attr->name[attr->name_len - 1] * 3u + attr->name_len;
+    uint64_t bit = (uint64_t)1 << (hash & 63);
+    attrs->twins |= (attrs->seen & bit) != 0;
+    attrs->seen |= bit;
+    attrs->special |= attr->prefix_len || (attr->name_len == 5 && memcmp(attr->name, "xmlns", 5) == 0);
+}
 
 /* The start tag from core.tag to `p` (behind its '>') is complete; core.name and name_len are set. Checks
  * what can only be checked now, and enters the element. */

@@ -153,13 +153,14 @@ static const char *tag_ends(struct scan *s, bool empty, const char *p)
     struct xml_attr attr;
     for (size_t at = 0; xml_attr_next(&tag, &at, &attr);) {
         size_t prefix = attr.prefix.len ? attr.prefix.len + 1 : 0;
-        scan_attrs_add(&attrs, (struct scan_attr){
-                                   .name = attr.name.p - prefix,
-                                   .name_len = (uint16_t)(attr.name.len + prefix),
-                                   .prefix_len = (uint16_t)attr.prefix.len,
-                                   .value = attr.raw.p,
-                                   .value_len = (uint32_t)attr.raw.len,
-                               });
+        attrs.list[attrs.count] = (struct scan_attr){
+            .name = attr.name.p - prefix,
+            .name_len = (uint16_t)(attr.name.len + prefix),
+            .prefix_len = (uint16_t)attr.prefix.len,
+            .value = attr.raw.p,
+            .value_len = (uint32_t)attr.raw.len,
+        };
+        scan_attrs_add(&attrs);
     }
     return scan_tag_done(s, &attrs, empty, p);
 }

@@ -17,16 +17,6 @@
 enum { ID_XML = 254, ID_NONE = 255 };
 _Static_assert((int)SCAN_PREFIXES_MAX < (int)ID_XML, "a binding's number fits beside the two special ones");
 
-void scan_attrs_add(struct scan_attrs *attrs, struct scan_attr attr)
-{
-    unsigned hash = (uint8_t)attr.name[0] * 5u + (uint8_t)attr.name[attr.name_len - 1] * 3u + attr.name_len;
-    uint64_t bit = (uint64_t)1 << (hash & 63);
-    attrs->twins |= (attrs->seen & bit) != 0;
-    attrs->seen |= bit;
-    attrs->special |= attr.prefix_len || (attr.name_len == 5 && memcmp(attr.name, "xmlns", 5) == 0);
-    attrs->list[attrs->count++] = attr;
-}
-
 static str name_of(const struct scan_attr *attr)
 {
     return str_of(attr->name, attr->name_len);
