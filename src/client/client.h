@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* The client's end of an XMPP stream (RFC 6120): connects, secures, authenticates and binds by itself, and then hands
+ * over stanzas as they come. What they mean is the owner's business.
+ *
+ * A client stands in the object that owns it and is small: once it is logged in it holds no buffer but those of what
+ * is under way, so that a process can have many thousands.
+ *
+ * Thread affinity: everything on the loop of its settings. No callback runs inside a call of ours. */
+#ifndef CLIENT_CLIENT_H
+#define CLIENT_CLIENT_H
+
+#include "net/conn.h"
+#include "xml/scan.h"
+#include "xmpp/sasl.h"
+
+struct client;
+
+enum client_tls { CLIENT_TLS_NONE, CLIENT_TLS_STARTTLS, CLIENT_TLS_DIRECT };
+
+/* What clients of one server have in common. Must outlive them. */
+struct client_settings {
+    struct loop *loop;
+    const char *address; /* an IP literal, or "/path" of a Unix socket */
+    uint16_t port;
+    const char *domain; /* to log in to; also the name for SNI and certificate checks */
+    enum client_tls tls;
+    struct tls_context *tls_context; /* from tls_client_context(); NULL without TLS */
+    unsigned mechanisms; /* a bit (1 << enum sasl_mechanism) for each that may be used; 0: any that we know */
+    bool plain_in_clear; /* allow PLAIN without TLS: for tests */
+    bool bare; /* no negotiation: ready as soon as the connection (and TLS) stands, the stream counts as open and
+                  bound. For a peer that passes stanzas and speaks no XMPP */
+    struct scan_limits limits;
+    uint32_t out_max;          /* bytes that may wait to be sent */
+    uint32_t login_timeout_ms; /* from client_start() to `ready`; 0: none */
+};
+
+/* Sensible limits for all that is not about the server itself: the owner sets the rest. */
+void client_settings_init(struct client_settings *settings, struct loop *loop);
+
+struct client_events {
+    /* Authenticated and bound. No presence was sent. */
+    void (*ready)(struct client *client);
+    /* A first-level element of the stream after `ready`: a stanza, or a nonza of an extension. It is gone when the
+     * call returns. The handler may close or end the client. */
+    void (*stanza)(struct client *client, const struct xml_node *node);
+    /* The end, once: OK after client_close(); ERR_REFUSED (by the server, with its condition as the reason),
+     * ERR_PERMISSION (not authenticated), ERR_TLS, ERR_TIMEOUT, ERR_CLOSED, ERR_SYNTAX (no XMPP), ERR_UNSUPPORTED
+     * (nothing in common), ERR_LIMIT, ERR_IO. All is released: the handler may start it anew. */
+    void (*closed)(struct client *client, enum err why);
+};
+
+struct client_login;
+
+struct client {
+    /* Set by the owner before client_start(); the slices must live until `ready` or `closed`. */
+    str user, password;               /* prepared: jid_prepare_local(), jid_prepare_password() */
+    str resource;                     /* str_none: the server chooses */
+    struct scram_client_cache *cache; /* saves hashing at the next login of this account, or of one that has the same
+                                         password and salt; NULL: none */
+    /* Private: */
+    struct conn _conn;
+    struct scanner _scanner;
+    struct buf _rest; /* an element that is not complete; empty and without memory when idle */
+    const struct client_settings *_settings;
+    const struct client_events *_events;
+    struct client_login *_login; /* until `ready` */
+    struct socket_owner _connecting;
+    struct socket *_socket; /* until connected */
+    struct timer _deadline;
+    struct task _tell;
+    bool *_gone; /* set by client_fini() while a callback runs */
+    char *_jid;
+    char _reason[32];
+    uint8_t _state;
+    int8_t _why;
+};
+
+/* Begins to connect and to log in; `ready` or `closed` follows. The fields above must be set; the rest of the memory
+ * may hold anything, as long as the client does not run. Hashing the password takes milliseconds on the loop, unless
+ * the cache has it. */
+void client_start(struct client *client, const struct client_settings *settings, const struct client_events *events);
+
+/* Ends in order: what is queued leaves, the stream and the connection are closed, and `closed` comes with OK (at the
+ * latest after some seconds). Does nothing when it is ending already. */
+void client_close(struct client *client);
+
+/* Lets go of everything at once; no callback comes any more. For a running client, and harmless for one that has ended
+ * or is zeroed. */
+void client_fini(struct client *client);
+
+/* Queues bytes, which must be whole stanzas; they leave at the end of the turn. After `ready` only. */
+void client_send(struct client *client, str bytes);
+
+/* The queue itself, to build stanzas in place, as conn_out() and conn_wrote(). */
+struct buf *client_out(struct client *client);
+void client_wrote(struct client *client);
+
+/* The full JID that was bound; "" before `ready` and for a bare stream. */
+const char *client_jid(const struct client *client);
+
+/* Why it ended, in the server's word ("not-authorized", "conflict"), or ours; "" if there is none. */
+const char *client_reason(const struct client *client);
+
+#endif

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT */
+/* The run: who logs in when, what phase it is, what is counted. The modes say what is sent.
+ *
+ * One thread does everything, and a tenth of a second is the grain of the phases: a timer looks whether the phase at
+ * hand is over. Only what is sent and comes back while PHASE_COUNT lasts counts for rates and latencies; losses are
+ * counted from the first stanza to the last, and the end waits until all has come back or nothing more comes.
+ *
+ * Sections: users, the phases, the beginning and the end. */
+#include "programs/jabiru-load/load.h"
+
+#include "programs/jabiru-load/modes.h"
+#include "programs/jabiru-load/report.h"
+#include "programs/jabiru-load/stamp.h"
+#include "xmpp/jid.h"
+
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    TICK_MS = 100,
+    TICKS_A_SECOND = 10,
+    SETTLED_TICKS = 5,
+    SETTLE_TICKS_MAX = 600,
+    DRAINED_TICKS = 20, /* without a word, before what has not come back is given up */
+    LEAVE_TICKS_MAX = 100,
+    ARENA_BLOCK = 4096,
+    FILES_SPARE = 32,
+};
+
+uint64_t load_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* ---- Users */
+
+static void enter(struct load *load, enum phase phase);
+
+void load_fail(struct load *load, const struct user *user, enum err why)
+{
+    if (load->phase >= PHASE_LEAVE)
+        return;
+    const char *reason = client_reason(&user->client);
+    fprintf(stderr, "jabiru-load: %s: %s%s%s\n", user->name, err_text(why), *reason ? ": " : "", reason);
+    load->exit_code = EXIT_NO_LOGIN;
+    enter(load, PHASE_LEAVE);
+}
+
+void load_send_presence(struct user *user)
+{
+    if (user->load->options.mode->with_presence && !user->load->options.no_presence)
+        client_send(&user->client, STR("<presence/>"));
+}
+
+static void next_login(struct load *load)
+{
+    if (load->phase == PHASE_LOGIN && load->started < load->options.users)
+        load_start_user(load, &load->users[load->started++]);
+}
+
+static void user_ready(struct client *client)
+{
+    struct user *user = CONTAINER_OF(client, struct user, client);
+    struct load *load = user->load;
+    user->online = true;
+    load->online++;
+    load->ready++;
+    load->last_cache = user->cache;
+    if (load->options.relay) {
+        char hello[32];
+        snprintf(hello, sizeof hello, "PAIR %u\n", user->index / 2);
+        client_send(client, str_from(hello));
+    }
+    if (load->options.mode->logs_in_itself) {
+        load->options.mode->ready(user);
+        return;
+    }
+    load_send_presence(user);
+    if (load->phase == PHASE_LOGIN && load->ready == load->options.users)
+        enter(load, load->options.mode->settles ? PHASE_SETTLE : PHASE_WARM);
+    else
+        next_login(load);
+}
+
+static void user_stanza(struct client *client, const struct xml_node *node)
+{
+    struct user *user = CONTAINER_OF(client, struct user, client);
+    user->load->heard++;
+    if (user->load->options.mode->stanza)
+        user->load->options.mode->stanza(user, node);
+}
+
+static void user_closed(struct client *client, enum err why)
+{
+    struct user *user = CONTAINER_OF(client, struct user, client);
+    struct load *load = user->load;
+    if (user->online)
+        load->online--;
+    user->online = false;
+    if (load->phase >= PHASE_LEAVE)
+        return;
+    load->tally.errors += why != OK;
+    if (load->options.mode->logs_in_itself)
+        load->options.mode->closed(user, why);
+    else if (load->phase <= PHASE_SETTLE)
+        load_fail(load, user, why);
+}
+
+static const struct client_events user_events = {
+    .ready = user_ready,
+    .stanza = user_stanza,
+    .closed = user_closed,
+};
+
+void load_start_user(struct load *load, struct user *user)
+{
+    if (!user->cache.iterations)
+        user->cache = load->last_cache;
+    user->client.user = str_from(user->name);
+    user->client.password = load->password;
+    user->client.resource = STR("load");
+    user->client.cache = &user->cache;
+    client_start(&user->client, &load->settings, &user_events);
+}
+
+void load_send_stamped(struct user *user, size_t at, uint64_t now)
+{
+    if (!user->online)
+        return;
+    struct buf *out = client_out(&user->client);
+    size_t begin = out->len;
+    buf_add(out, str_of(user->text, user->text_len));
+    if (!buf_failed(out))
+        stamp_write(out->p + begin + at, now);
+    client_wrote(&user->client);
+}
+
+str load_read_id(const struct xml_node *node, bool *ret_error)
+{
+    struct xml_attr attr;
+    size_t at = 0;
+    str id = str_none;
+    *ret_error = false;
+    while (xml_attr_next(node, &at, &attr)) {
+        if (attr.prefix.len)
+            continue;
+        if (str_is(attr.name, "id"))
+            id = attr.raw;
+        else if (str_is(attr.name, "type"))
+            *ret_error = str_is(attr.raw, "error");
+    }
+    return id;
+}
+
+/* ---- The phases */
+
+static void say_ready(const struct load *load)
+{
+    printf("ready %u\n", load->options.users);
+    fflush(stdout);
+}
+
+static void leave_all(struct load *load)
+{
+    for (unsigned i = 0; i < load->options.users; i++)
+        if (load->users[i].online)
+            client_close(&load->users[i].client);
+}
+
+static void enter(struct load *load, enum phase phase)
+{
+    const struct mode *mode = load->options.mode;
+    if (phase == PHASE_WARM && mode->holds)
+        phase = PHASE_COUNT;
+    load->phase = phase;
+    load->ticks = load->quiet = 0;
+    switch (phase) {
+    case PHASE_SETTLE:
+        mode->prepare(load);
+        break;
+    case PHASE_WARM:
+        mode->begin(load);
+        break;
+    case PHASE_COUNT:
+        load->count_began = load_now();
+        say_ready(load);
+        break;
+    case PHASE_DRAIN:
+        load->count_ended = load_now();
+        break;
+    case PHASE_LEAVE:
+        leave_all(load);
+        break;
+    case PHASE_OVER:
+        loop_stop(load->loop);
+        break;
+    case PHASE_LOGIN:
+        break;
+    }
+}
+
+static bool counted_enough(const struct load *load)
+{
+    return load_now() - load->count_began >= load->options.seconds * (uint64_t)1000000000;
+}
+
+static void look_at_phase(struct load *load)
+{
+    bool all_back = load->tally.all_expected <= load->tally.all_received;
+    switch (load->phase) {
+    case PHASE_SETTLE:
+        if (load->quiet >= SETTLED_TICKS || load->ticks >= SETTLE_TICKS_MAX)
+            enter(load, PHASE_WARM);
+        break;
+    case PHASE_WARM:
+        if (load->ticks >= TICKS_A_SECOND)
+            enter(load, PHASE_COUNT);
+        break;
+    case PHASE_COUNT:
+        if (counted_enough(load))
+            enter(load, PHASE_DRAIN);
+        break;
+    case PHASE_DRAIN:
+        if (all_back || load->quiet >= DRAINED_TICKS)
+            enter(load, PHASE_LEAVE);
+        break;
+    case PHASE_LEAVE:
+        if (!load->online || load->ticks >= LEAVE_TICKS_MAX)
+            enter(load, PHASE_OVER);
+        break;
+    case PHASE_LOGIN:
+    case PHASE_OVER:
+        break;
+    }
+}
+
+static void tick(struct timer *timer)
+{
+    struct load *load = CONTAINER_OF(timer, struct load, tick);
+    load->ticks++;
+    load->quiet = load->heard == load->heard_before ? load->quiet + 1 : 0;
+    load->heard_before = load->heard;
+    if (load->ticks % TICKS_A_SECOND == 0)
+        report_progress(load);
+    look_at_phase(load);
+    timer_start(load->loop, timer, TICK_MS);
+}
+
+/* ---- The beginning and the end */
+
+static _Noreturn void usage(const char *what, const char *why)
+{
+    fprintf(stderr, "jabiru-load: %s: %s\n", what, why);
+    exit(EXIT_USAGE);
+}
+
+/* Each user takes a file. */
+static void allow_files(unsigned users)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_max < users + FILES_SPARE)
+        usage("--users", "more than the limit of open files (ulimit -Hn) allows");
+}
+
+static const char *resolve(const char *host, struct arena *arena)
+{
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found;
+    char address[64];
+    int failed = getaddrinfo(host, NULL, &hints, &found);
+    if (failed)
+        usage(host, gai_strerror(failed));
+    failed = getnameinfo(found->ai_addr, found->ai_addrlen, address, sizeof address, NULL, 0, NI_NUMERICHOST);
+    freeaddrinfo(found);
+    if (failed)
+        usage(host, gai_strerror(failed));
+    return arena_str(arena, str_from(address)).p;
+}
+
+static void prepare_settings(struct load *load)
+{
+    const struct options *options = &load->options;
+    struct client_settings *settings = &load->settings;
+    char why[256];
+    client_settings_init(settings, load->loop);
+    settings->address = resolve(options->host, &load->keep);
+    settings->port = options->port;
+    settings->domain = options->domain;
+    settings->tls = options->tls;
+    settings->mechanisms = options->mechanisms;
+    settings->plain_in_clear = true;
+    settings->bare = options->relay;
+    if (options->tls && tls_client_context(options->ca, options->ca, why, sizeof why, &settings->tls_context))
+        usage("TLS", why);
+    if (options->password &&
+        jid_prepare_password(str_from(options->password), &load->keep, &load->password))
+        usage("--password", "not a password");
+}
+
+static void prepare_users(struct load *load)
+{
+    load->users = xcalloc(load->options.users, sizeof *load->users);
+    for (unsigned i = 0; i < load->options.users; i++) {
+        struct user *user = &load->users[i];
+        user->load = load;
+        user->index = i;
+        snprintf(user->name, sizeof user->name, "%s%u", load->options.user_prefix, i);
+    }
+}
+
+static void clean_up(struct load *load)
+{
+    timer_stop(&load->tick);
+    for (unsigned i = 0; i < load->options.users; i++) {
+        client_fini(&load->users[i].client);
+        free(load->users[i].text);
+    }
+    free(load->users);
+    tls_context_unref(load->settings.tls_context);
+    arena_fini(&load->arena);
+    arena_fini(&load->keep);
+    loop_free(load->loop);
+}
+
+enum exit_code load_run(const struct options *options)
+{
+    static struct load load; /* too large for a stack */
+    load.options = *options;
+    load.loop = loop_new();
+    load.tick.fired = tick;
+    arena_init(&load.arena, ARENA_BLOCK);
+    arena_init(&load.keep, ARENA_BLOCK);
+    allow_files(options->users);
+    prepare_settings(&load);
+    prepare_users(&load);
+    timer_start(load.loop, &load.tick, TICK_MS);
+    if (options->mode->logs_in_itself)
+        enter(&load, PHASE_WARM);
+    for (unsigned i = 0; i < options->parallel; i++)
+        next_login(&load);
+    loop_run(load.loop);
+    if (load.exit_code == EXIT_OK) {
+        report_result(&load);
+        if (load.tally.all_expected > load.tally.all_received || load.tally.errors)
+            load.exit_code = EXIT_LOSSES;
+    }
+    clean_up(&load);
+    return load.exit_code;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* Each user pings the server (XEP-0199), with --window pings in flight. An error is an answer too, and counted as such:
+ * what is measured is the way to the server and back. The time of sending stands in the id. */
+#include "programs/jabiru-load/modes.h"
+#include "programs/jabiru-load/stamp.h"
+
+#define BEFORE_STAMP "<iq id='"
+
+static void send_ping(struct user *user, uint64_t now)
+{
+    load_sent(user->load, 1);
+    load_send_stamped(user, sizeof BEFORE_STAMP - 1, now);
+}
+
+static void begin(struct load *load)
+{
+    unsigned window = load->options.window ? load->options.window : 1;
+    for (unsigned i = 0; i < load->options.users; i++) {
+        struct user *user = &load->users[i];
+        struct buf text;
+        buf_init(&text, 4096);
+        buf_addf(&text, BEFORE_STAMP STAMP_BLANK "' type='get' to='%s'><ping xmlns='urn:xmpp:ping'/></iq>",
+                 load->options.domain);
+        user->text_len = (uint32_t)text.len;
+        user->text = buf_take(&text);
+        for (unsigned n = 0; n < window; n++)
+            send_ping(user, load_now());
+    }
+}
+
+static void stanza(struct user *user, const struct xml_node *node)
+{
+    struct load *load = user->load;
+    uint64_t now = load_now();
+    bool is_error;
+    uint64_t stamp = stamp_read(load_read_id(node, &is_error), now);
+    if (!str_is(node->name, "iq") || !stamp)
+        return;
+    load->tally.errors += is_error;
+    load_received(load, stamp, now);
+    if (load_working(load))
+        send_ping(user, now);
+}
+
+const struct mode mode_ping = {
+    .name = "ping",
+    .help = "each user pings the server",
+    .unit = "pings",
+    .begin = begin,
+    .stanza = stanza,
+};
