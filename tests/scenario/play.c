@@ -136,6 +136,19 @@ static bool does_get(struct play *play, struct actor *actor, str what)
     return ok;
 }
 
+/* Gets one request, and answers it with an empty result. */
+static bool does_answer(struct play *play, struct actor *actor, str what)
+{
+    struct buf out;
+    const char *id = actor->first ? tree_attr(actor->first, "id") : NULL;
+    const char *from = actor->first ? tree_attr(actor->first, "from") : NULL;
+    buf_init(&out, 4000);
+    buf_addf(&out, "<iq type='result' id='%s' to='%s'/>", id ? id : "", from ? from : "");
+    bool ok = does_get(play, actor, what) && does_send(play, actor, buf_str(&out));
+    buf_fini(&out);
+    return ok;
+}
+
 /* Takes the first of what came that matches. */
 static bool take_match(struct actor *actor, const struct tree *expected)
 {
@@ -288,6 +301,7 @@ static const struct {
     { STR_INIT("sends header:"), does_send_header },
     { STR_INIT("sends header"), does_send_header },
     { STR_INIT("gets:"), does_get },
+    { STR_INIT("answers:"), does_answer },
     { STR_INIT("gets in any order:"), does_get_in_any_order },
     { STR_INIT("gets nothing"), does_get_nothing },
     { STR_INIT("gets stream header:"), does_get_header },

@@ -6,6 +6,8 @@
  *     scenario FILE.scn... */
 #include "play.h"
 
+#include "base/log.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -25,6 +27,7 @@ static bool play(const struct script *script, unsigned shards)
 int main(int argc, char **argv)
 {
     bool ok = argc > 1;
+    log_set_level(LOG_AREA_COUNT, LOG_WARN);
     for (int i = 1; i < argc; i++) {
         struct script script;
         if (!script_read(argv[i], &script)) {
