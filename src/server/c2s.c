@@ -365,19 +365,20 @@ static void keep(struct c2s *c2s, str rest)
         conn_pause(&c2s->conn, c2s->busy);
 }
 
+/* The bytes move to the event's arena: what they say may be delivered only when the outermost event ends, and a
+ * part that moves or ends the link must find nothing half-read. */
 static void work_off(struct c2s *c2s)
 {
     struct shard *shard = c2s->link.shard;
     shard_enter(shard);
-    /* taken away, so that a part that moves or ends the link finds nothing half-read */
-    struct buf in = c2s->in;
+    str in = arena_str(&shard->arena, buf_str(&c2s->in));
+    buf_fini(&c2s->in);
     buf_init(&c2s->in, IN_MAX);
-    size_t done = consume(c2s, buf_str(&in));
-    keep(c2s, str_sub(buf_str(&in), done, in.len));
+    size_t done = consume(c2s, in);
+    keep(c2s, str_sub(in, done, in.len));
     if (c2s->passport)
         leave_home(c2s);
     shard_leave(shard);
-    buf_fini(&in);
 }
 
 static void data(struct conn *conn, str bytes)

@@ -141,6 +141,7 @@ static void end_known(struct store_read *read)
     struct user *user = first->user;
     struct shard *shard = user->shard;
     shard_enter(shard);
+    user->appends_pending--;
     if (read->err == OK) {
         user->offline_known = true;
         user->offline_count = (uint32_t)read->total;
@@ -176,6 +177,7 @@ void offline_store(struct user *user, const struct stanza *message)
     first->user = user;
     first->message = stanza_copy(message);
     first->read.done = end_known;
+    user->appends_pending++; /* a client that catches up waits for this one too */
     user_block(user);
     store_log_find(user->shard->server->store, user->shard->loop, owner_of(user), str_from(KIND),
                    &(struct store_log_query){ .peer = str_none, .limit = 1, .last = true, .count = true },

@@ -30,9 +30,11 @@ class Client(ClientXMPP):
         self.ca_certs = ca.certificate
         if identity:
             self.certfile, self.keyfile = map(str, identity)
-        self.server, self.direct, self._binding = server, direct, binding
+        self.jabirud, self.direct, self._binding = server, direct, binding
         self.default_domain = host
         self["feature_mechanisms"].sasl_callback = self._credentials
+        if not mechanism:
+            self["feature_mechanisms"].use_mechs = {"SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"}
         self.roster.auto_authorize, self.roster.auto_subscribe = None, False
         for plugin in ("xep_0030", "xep_0199", "xep_0092", "xep_0202", "xep_0012"):
             self.register_plugin(plugin)
@@ -51,7 +53,7 @@ class Client(ClientXMPP):
         return found
 
     async def get_dns_records(self, domain, port=None):
-        return [(domain, "127.0.0.1", self.server.tls_port if self.direct else self.server.port)]
+        return [(domain, "127.0.0.1", self.jabirud.tls_port if self.direct else self.jabirud.port)]
 
     def _keep(self, stanza):
         self.arrived[stanza.name].append(stanza)
@@ -69,7 +71,7 @@ class Client(ClientXMPP):
         self.add_event_handler("session_start", lambda _: end(None), disposable=True)
         for bad in ("failed_all_auth", "ssl_invalid_chain", "connection_failed", "disconnected"):
             self.add_event_handler(bad, lambda data, bad=bad: end((bad, data)), disposable=True)
-        port = self.server.tls_port if self.direct else self.server.port
+        port = self.jabirud.tls_port if self.direct else self.jabirud.port
         self.connect(("127.0.0.1", port), use_ssl=self.direct, force_starttls=not self.direct)
         failure = await asyncio.wait_for(done, PATIENCE_S)
         if failure:
@@ -100,6 +102,12 @@ class Client(ClientXMPP):
 
     async def body(self, text):
         return await self.wait("message", lambda m: m["body"] == text)
+
+    async def roster(self):
+        """The whole roster, by bare JID. The request makes this an interested resource (RFC 6121 §2.2); it names no version,
+        since an empty answer would say that nothing has changed."""
+        answer = await self.make_iq_get(queryxmlns="jabber:iq:roster").send(timeout=PATIENCE_S)
+        return {str(jid): item for jid, item in answer["roster"]["items"].items()}
 
     async def ping(self):
         """When this has its answer, the server has read, in order, all that was sent before."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Two people with slixmpp, each checking the server's certificate against the CA: from logging in to offline messages."""
 import asyncio
+import datetime
 
 import pytest
 from slixmpp.exceptions import IqError
@@ -119,6 +120,8 @@ def test_the_newer_of_two_sessions_with_one_resource_stays(server, ca, accounts)
 
 async def befriend(alice, bob):
     """Both ways, as two people do it: a request, a yes, and the same back."""
+    await alice.roster()
+    await bob.roster()
     for one, other in ((alice, bob), (bob, alice)):
         one.send_presence_subscription(pto=other.boundjid.bare, ptype="subscribe")
         await other.subscription("subscribe", one)
@@ -126,23 +129,16 @@ async def befriend(alice, bob):
         await one.subscription("subscribed", other)
 
 
-async def roster_of(client):
-    items = (await client.get_roster())["roster"]["items"]
-    return {str(jid): item for jid, item in items.items()}
-
-
 def test_two_people_add_each_other_and_see_each_other(server, ca, accounts):
     names = accounts("alice", "bob")
 
     async def story():
         alice, bob = [await Client(server, ca, name, "home").login() for name in names]
-        await alice.get_roster()
-        await bob.get_roster()
         await alice.update_roster(bob.boundjid.bare, name="Bob", groups=["Friends"])
         await befriend(alice, bob)
-        item = (await roster_of(alice))[bob.boundjid.bare]
+        item = (await alice.roster())[bob.boundjid.bare]
         assert (item["subscription"], item["name"], item["groups"]) == ("both", "Bob", ["Friends"])
-        assert (await roster_of(bob))[alice.boundjid.bare]["subscription"] == "both"
+        assert (await bob.roster())[alice.boundjid.bare]["subscription"] == "both"
         bob.send_presence(pshow="away", pstatus="at lunch")
         seen = await alice.wait("presence", lambda p: p["from"] == bob.boundjid and p["show"] == "away")
         assert seen["status"] == "at lunch"
@@ -276,7 +272,8 @@ def test_services_of_the_server(server, ca, accounts):
                 "http://jabber.org/protocol/disco#info"} <= set(info["features"])
         await client["xep_0030"].get_items(jid="localhost", timeout=30)
         assert (await client["xep_0092"].get_version("localhost"))["software_version"]["name"] == "Jabiru"
-        assert (await client["xep_0202"].get_entity_time("localhost"))["entity_time"]["utc"]
+        time = await client["xep_0202"].get_entity_time("localhost")
+        datetime.datetime.strptime(time.xml.findtext(".//{urn:xmpp:time}utc"), "%Y-%m-%dT%H:%M:%SZ")
         assert (await client["xep_0012"].get_last_activity("localhost"))["last_activity"]["seconds"] >= 0
         with pytest.raises(IqError) as unknown:
             iq = client.make_iq_get(queryxmlns="urn:example:unknown", ito="localhost")
