@@ -1,402 +1,474 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading the configuration. libconfuse parses; every value reaches it as text and is checked here against
- * its row, at the moment it is parsed, because only then is its line known. What is wrong is counted and
- * reading goes on, so one run shows all mistakes. */
+/* Reading the configuration: from the file to the structure. config_text.c readies the text, config_parse.c
+ * makes a tree of it with libconfuse, and here every row of config_table.c takes its value from that tree or
+ * its default, is judged, and is put into its field. Reading goes on after a mistake, so that one run shows
+ * all of them.
+ *
+ * A value comes from, in this order: the host's section; for extensions, the section of that name at the top
+ * level; the default. Everything lies in one arena that goes with the last reference.
+ *
+ * What not: files that the configuration names are not looked at (config_files.c), and nothing is applied. */
 #include "server/config.h"
 
-#include "base/log.h"
 #include "base/mem.h"
+#include "base/utf8.h"
+#include "server/config_parse.h"
+#include "server/config_text.h"
+#include "server/config_value.h"
+#include "xmpp/jid.h"
 
-#include <confuse.h>
+#include <assert.h>
+#include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-enum { SECTION_OPTIONS = 48, PROBLEMS_MAX = 20 };
+enum { TEXT_MAX = 1 << 20, LIST_MAX = 1000, HOSTS_MAX = 10000, RANGE_MAX = 200 };
 
-/* libconfuse's callbacks carry no argument; a file is read by one thread at a time. */
-static _Thread_local struct {
-    FILE *problems;
-    const char *name;
-    unsigned count;
-} reading;
-
-static void problem(int line, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void problem(int line, const char *format, ...)
-{
-    va_list args;
-    if (reading.count++ >= PROBLEMS_MAX)
-        return;
-    fprintf(reading.problems, "%s:%d: ", reading.name, line);
-    va_start(args, format);
-    vfprintf(reading.problems, format, args);
-    va_end(args);
-    fputc('\n', reading.problems);
-}
-
-/* ---- Values
- * ----------------------------------------------------------------------------------------------------------
- */
-
-static const struct {
-    enum config_type type;
-    const char *suffix;
-    uint64_t factor;
-} units[] = {
-    { CONFIG_SIZE, "K", 1024 }, { CONFIG_SIZE, "M", 1 << 20 }, { CONFIG_TIME, "ms", 1 },
-    { CONFIG_TIME, "s", 1000 }, { CONFIG_TIME, "m", 60000 },   { CONFIG_TIME, "h", 3600000 },
+/* What a `struct config` stands in. */
+struct loaded {
+    struct config config;
+    atomic_uint refs;
+    struct arena arena;
 };
 
-static bool read_number(enum config_type type, str text, uint64_t *ret)
-{
-    uint64_t factor = type == CONFIG_TIME ? 1000 : 1;
-    for (size_t i = 0; i < COUNT_OF(units); i++) {
-        str suffix = str_from(units[i].suffix);
-        if (units[i].type != type || !str_ends(text, suffix))
-            continue;
-        factor = units[i].factor;
-        text.len -= suffix.len;
-        break;
-    }
-    return str_to_u64(text, UINT32_MAX, ret) && (*ret *= factor, true);
-}
+struct reader {
+    const char *file;
+    str folder; /* of the file, with its slash; empty: the working folder */
+    const struct config_extension *const *extensions;
+    struct config_errors *errors;
+    struct config *config;
+    struct arena *arena;
+    bool whole; /* libconfuse came to the end of the file */
+};
 
-static bool read_choice(const char *choices, str text, uint64_t *ret)
-{
-    str rest = str_from(choices);
-    for (uint64_t i = 0; rest.p; i++) {
-        if (str_eq(str_cut(&rest, '|'), text)) {
-            *ret = i;
-            return true;
-        }
-    }
-    return false;
-}
+/* Where keys are read from and put to. */
+struct place {
+    cfg_t *section;     /* NULL: not in the file */
+    void *base;         /* the structure of settings */
+    const char *prefix; /* for messages: "c2s.", "host \"x\": " */
+};
 
-static bool read_bool(str text, uint64_t *ret)
-{
-    *ret = str_is(text, "true") || str_is(text, "yes") || str_is(text, "on");
-    return *ret || str_is(text, "false") || str_is(text, "no") || str_is(text, "off");
-}
+/* ---- One value ---- */
 
-/* Reads a value of a row that is not text; says what is wrong with it in that line (0: nowhere). */
-static bool read_value(const struct config_row *row, const char *value, int line, uint64_t *ret)
+static void wrong_value(struct reader *reader, const struct place *place, const struct config_key *key,
+                        unsigned line, str value, const char *advice)
 {
-    str text = str_from(value);
-    switch (row->type) {
-    case CONFIG_BOOL:
-        if (read_bool(text, ret))
-            return true;
-        problem(line, "%s is \"%s\": write true or false", row->name, value);
-        return false;
-    case CONFIG_CHOICE:
-        if (read_choice(row->choices, text, ret))
-            return true;
-        problem(line, "%s is \"%s\": write one of %s", row->name, value, row->choices);
-        return false;
-    default:
-        if (read_number(row->type, text, ret) && *ret >= row->min && *ret <= row->max)
-            return true;
-        problem(line, "%s is \"%s\": write a %s from %llu to %llu", row->name, value,
-                row->type == CONFIG_SIZE   ? "size in bytes (or with K or M)"
-                : row->type == CONFIG_TIME ? "time with its unit (ms, s, m, h), in milliseconds"
-                                           : "number",
-                (unsigned long long)row->min, (unsigned long long)row->max);
-        return false;
-    }
-}
-
-static const struct config_row *find_row(const char *section, const char *name)
-{
-    for (size_t i = 0; i < config_row_count; i++)
-        if (!strcmp(config_rows[i].section, section) && !strcmp(config_rows[i].name, name))
-            return &config_rows[i];
-    return NULL;
-}
-
-static int validate(cfg_t *cfg, cfg_opt_t *option)
-{
-    const char *section = cfg_name(cfg);
-    const struct config_row *row = find_row(section && strcmp(section, "root") ? section : "", option->name);
-    uint64_t value;
-    if (!row || row->type == CONFIG_TEXT || row->type == CONFIG_LIST)
-        return 0;
-    read_value(row, cfg_opt_getnstr(option, cfg_opt_size(option) - 1), cfg->line, &value);
-    return 0;
-}
-
-/* ---- Messages of libconfuse
- * --------------------------------------------------------------------------------------------- */
-
-static unsigned distance(str a, str b)
-{
-    unsigned row[64];
-    if (a.len >= COUNT_OF(row) || b.len >= COUNT_OF(row))
-        return 99;
-    for (unsigned i = 0; i <= b.len; i++)
-        row[i] = i;
-    for (size_t i = 1; i <= a.len; i++) {
-        unsigned diagonal = row[0];
-        row[0] = (unsigned)i;
-        for (size_t k = 1; k <= b.len; k++) {
-            unsigned best = diagonal + (a.p[i - 1] != b.p[k - 1]);
-            diagonal = row[k];
-            best = best < row[k] + 1 ? best : row[k] + 1;
-            row[k] = best < row[k - 1] + 1 ? best : row[k - 1] + 1;
-        }
-    }
-    return row[b.len];
-}
-
-static const char *nearest(str name)
-{
-    const char *best = NULL;
-    unsigned least = 4;
-    for (size_t i = 0; i < config_row_count; i++) {
-        unsigned d = distance(name, str_from(config_rows[i].name));
-        if (d < least) {
-            least = d;
-            best = config_rows[i].name;
-        }
-    }
-    return best;
-}
-
-static void on_error(cfg_t *cfg, const char *format, va_list args)
-{
-    char text[512];
-    vsnprintf(text, sizeof text, format, args);
-    str rest = str_from(text);
-    if (!str_starts(rest, STR("no such option"))) {
-        problem(cfg->line, "%s: see --print-default-config for how a file looks", text);
-        return;
-    }
-    str_cut(&rest, '\'');
-    str name = str_cut(&rest, '\'');
-    const char *meant = nearest(name);
-    if (meant)
-        problem(cfg->line, "there is no key \"%.*s\" here: did you mean \"%s\"?", STR_ARGS(name), meant);
+    struct buf range;
+    buf_init(&range, RANGE_MAX);
+    config_value_add_range(key, &range);
+    if (advice)
+        config_errors_add(reader->errors, reader->file, line, "%s%s can't be \"%.*s\": %s", place->prefix,
+                          key->name, STR_ARGS(value), advice);
     else
-        problem(cfg->line, "there is no key \"%.*s\" here: --print-default-config lists all keys",
-                STR_ARGS(name));
+        config_errors_add(reader->errors, reader->file, line, "%s%s can't be \"%.*s\": write %.*s",
+                          place->prefix, key->name, STR_ARGS(value), STR_ARGS(buf_str(&range)));
+    buf_fini(&range);
 }
 
-/* ---- From the table to libconfuse
- * ------------------------------------------------------------------------------------------ */
+/* Fit to be written into logs and stanzas. */
+static bool is_clean(str value)
+{
+    if (!utf8_valid(value))
+        return false;
+    for (size_t i = 0; i < value.len; i++)
+        if ((unsigned char)value.p[i] < ' ' || value.p[i] == 0x7F)
+            return false;
+    return true;
+}
 
-static const char *const section_names[] = { "c2s", "limits", "log", "host" };
+/* Judges a text or an item of a list. */
+static bool check_text(struct reader *reader, const struct place *place, const struct config_key *key,
+                       unsigned line, str value)
+{
+    const char *advice = is_clean(value) ? NULL : "write UTF-8 without line ends and control characters";
+    if (!advice && key->check)
+        advice = key->check(arena_str(reader->arena, value).p);
+    if (advice)
+        wrong_value(reader, place, key, line, value, advice);
+    return !advice;
+}
 
-struct options {
-    cfg_opt_t top[SECTION_OPTIONS];
-    cfg_opt_t sections[COUNT_OF(section_names)][SECTION_OPTIONS];
-};
+static const char *resolved(struct reader *reader, enum config_type type, str path)
+{
+    str folder = type == CONFIG_PATH ? reader->folder : str_none;
+    bool in_data = type == CONFIG_DATA_PATH && reader->config->data;
+    if (path.len == 0 || path.p[0] == '/' || type == CONFIG_STRING)
+        return arena_str(reader->arena, path).p;
+    if (in_data)
+        return arena_printf(reader->arena, "%s/%.*s", reader->config->data, STR_ARGS(path)).p;
+    return arena_printf(reader->arena, "%.*s%.*s", STR_ARGS(folder), STR_ARGS(path)).p;
+}
 
-static size_t add_rows(const char *section, cfg_opt_t *to)
+static void set_text(struct reader *reader, const struct place *place, const struct config_key *key,
+                     str value)
+{
+    *(const char **)((char *)place->base + key->offset) = resolved(reader, key->type, value);
+}
+
+static void set_list(const struct place *place, const struct config_key *key, const char **items,
+                     size_t count)
+{
+    *(struct config_list *)((char *)place->base + key->offset) = (struct config_list){ items, count };
+}
+
+static void read_list(struct reader *reader, const struct place *place, const struct config_key *key,
+                      size_t count)
+{
+    const char **items = arena_zalloc(reader->arena, (count + 1) * sizeof *items);
+    for (size_t i = 0; i < count; i++) {
+        unsigned line;
+        str value = config_parsed_value(place->section, key->name, i, &line);
+        items[i] = arena_str(reader->arena, value).p;
+        if (i == LIST_MAX)
+            wrong_value(reader, place, key, line, value, "write no more than 1000 values");
+        if (i >= LIST_MAX)
+            continue;
+        check_text(reader, place, key, line, value);
+    }
+    set_list(place, key, items, count);
+}
+
+static void read_single(struct reader *reader, const struct place *place, const struct config_key *key,
+                        size_t count)
+{
+    unsigned line = (unsigned)place->section->line;
+    uint64_t number;
+    str value = STR("");
+    if (count > 0)
+        value = config_parsed_value(place->section, key->name, count - 1, &line);
+    if (count != 1)
+        config_errors_add(reader->errors, reader->file, line, "%s%s can't be a list: write one value",
+                          place->prefix, key->name);
+    else if (!config_value_is_number(key) && check_text(reader, place, key, line, value))
+        set_text(reader, place, key, value);
+    else if (config_value_is_number(key) && config_value_parse(key, value, &number))
+        config_value_set(key, place->base, number);
+    else if (config_value_is_number(key))
+        wrong_value(reader, place, key, line, value, NULL);
+}
+
+/* ---- All keys of a section ---- */
+
+static void set_default(struct reader *reader, const struct place *place, const struct config_key *key)
+{
+    str rest = str_from(key->default_text), item;
+    uint64_t number = 0;
+    if (config_value_is_number(key)) {
+        bool good = config_value_parse(key, rest, &number);
+        assert(good); /* the row contradicts itself */
+        (void)good;
+        config_value_set(key, place->base, number);
+        return;
+    }
+    if (key->type != CONFIG_LIST) {
+        set_text(reader, place, key, rest);
+        return;
+    }
+    const char **items = arena_zalloc(reader->arena, (rest.len + 1) * sizeof *items);
+    size_t count = 0;
+    while (config_value_next_item(&rest, &item))
+        items[count++] = arena_str(reader->arena, item).p;
+    set_list(place, key, items, count);
+}
+
+static void read_key(struct reader *reader, const struct place *place, const struct config_key *key)
+{
+    bool is_set;
+    size_t count = config_parsed_values(place->section, key->name, &is_set);
+    if (!is_set || (count == 0 && !reader->whole)) /* not set, or the syntax error stands in its value */
+        return;
+    if (key->type == CONFIG_LIST)
+        read_list(reader, place, key, count);
+    else
+        read_single(reader, place, key, count);
+}
+
+/* In the order of the rows: a path in the data folder finds that folder set. */
+static void read_keys(struct reader *reader, const struct place *place, const struct config_key *keys,
+                      bool with_defaults)
+{
+    for (const struct config_key *key = keys; key->name; key++) {
+        if (with_defaults)
+            set_default(reader, place, key);
+        if (place->section)
+            read_key(reader, place, key);
+    }
+}
+
+/* The section of this name within `tree`, or NULL. */
+static cfg_t *section_in(cfg_t *tree, const char *name)
+{
+    return cfg_size(tree, name) > 0 ? cfg_getsec(tree, name) : NULL;
+}
+
+static void read_sections(struct reader *reader, cfg_t *tree)
+{
+    for (const struct config_section *section = config_sections; section->name; section++) {
+        struct place place = { tree, reader->config, "" };
+        if (*section->name) {
+            place.section = section_in(tree, section->name);
+            place.prefix = arena_printf(reader->arena, "%s.", section->name).p;
+        }
+        read_keys(reader, &place, section->keys, true);
+    }
+}
+
+/* ---- Extensions ---- */
+
+static size_t extension_count(const struct reader *reader)
 {
     size_t count = 0;
-    for (size_t i = 0; i < config_row_count; i++) {
-        const struct config_row *row = &config_rows[i];
-        if (strcmp(row->section, section))
-            continue;
-        cfg_opt_t list = CFG_STR_LIST(row->name, (char *)row->fallback, CFGF_NONE);
-        cfg_opt_t text = CFG_STR(row->name, (char *)row->fallback, CFGF_NONE);
-        to[count++] = row->type == CONFIG_LIST ? list : text;
-    }
+    while (reader->extensions && reader->extensions[count])
+        count++;
     return count;
 }
 
-static void make_options(struct options *options)
+/* What the top level says; hosts begin with a copy. */
+static void **read_extensions(struct reader *reader, cfg_t *tree)
 {
-    cfg_opt_t end = CFG_END();
-    size_t count = add_rows("", options->top);
-    for (size_t i = 0; i < COUNT_OF(section_names); i++) {
-        options->sections[i][add_rows(section_names[i], options->sections[i])] = end;
-        bool is_host = !strcmp(section_names[i], "host");
-        cfg_opt_t section =
-            CFG_SEC(section_names[i], options->sections[i], is_host ? CFGF_MULTI | CFGF_TITLE : CFGF_NONE);
-        options->top[count++] = section;
+    size_t count = extension_count(reader);
+    void **settings = arena_zalloc(reader->arena, (count + 1) * sizeof *settings);
+    for (size_t i = 0; i < count; i++) {
+        const struct config_extension *extension = reader->extensions[i];
+        settings[i] = arena_zalloc(reader->arena, extension->size);
+        struct place place = { section_in(tree, extension->name), settings[i],
+                               arena_printf(reader->arena, "%s.", extension->name).p };
+        read_keys(reader, &place, extension->keys, true);
     }
-    options->top[count] = end;
+    return settings;
 }
 
-static void watch_values(cfg_t *cfg)
+static void read_host_extensions(struct reader *reader, cfg_t *section, const char *prefix,
+                                 void *const *common, struct config_host *host)
 {
-    char path[128];
-    for (size_t i = 0; i < config_row_count; i++) {
-        const struct config_row *row = &config_rows[i];
-        snprintf(path, sizeof path, "%s%s%s", row->section, *row->section ? "|" : "", row->name);
-        cfg_set_validate_func(cfg, path, validate);
+    size_t count = extension_count(reader);
+    void **settings = arena_zalloc(reader->arena, (count + 1) * sizeof *settings);
+    for (size_t i = 0; i < count; i++) {
+        const struct config_extension *extension = reader->extensions[i];
+        settings[i] = common[i];
+        cfg_t *own = section_in(section, extension->name);
+        if (!own)
+            continue;
+        settings[i] = arena_alloc(reader->arena, extension->size);
+        memcpy(settings[i], common[i], extension->size);
+        struct place place = { own, settings[i],
+                               arena_printf(reader->arena, "%s%s.", prefix, extension->name).p };
+        read_keys(reader, &place, extension->keys, false);
     }
+    host->_settings = (const void *const *)settings;
 }
 
-/* ---- From libconfuse to the structure
- * ---------------------------------------------------------------------------------------- */
+/* ---- Hosts ---- */
 
-static const char *keep(struct config *config, const char *text)
+static void normalise_admins(struct reader *reader, struct config_host *host)
 {
-    return arena_str(&config->_arena, str_from(text ? text : "")).p;
-}
-
-static void fill_list(struct config *config, cfg_t *cfg, const struct config_row *row, struct config_list *to)
-{
-    to->count = cfg_size(cfg, row->name);
-    to->items = arena_zalloc(&config->_arena, (to->count + 1) * sizeof(char *));
-    for (size_t i = 0; i < to->count; i++)
-        to->items[i] = keep(config, cfg_getnstr(cfg, row->name, (unsigned)i));
-}
-
-static void fill_row(struct config *config, cfg_t *cfg, const struct config_row *row, void *base)
-{
-    char *at = (char *)base + row->offset;
-    uint64_t value = 0;
-    if (row->type == CONFIG_LIST) {
-        fill_list(config, cfg, row, (struct config_list *)(void *)at);
-        return;
+    const char **items = arena_zalloc(reader->arena, (host->admins.count + 1) * sizeof *items);
+    for (size_t i = 0; i < host->admins.count; i++) {
+        struct jid jid;
+        items[i] = host->admins.items[i];
+        if (jid_parse(str_from(items[i]), reader->arena, &jid) == OK)
+            items[i] = arena_str(reader->arena, jid.full).p;
     }
-    const char *text = cfg_getstr(cfg, row->name);
-    if (row->type == CONFIG_TEXT) {
-        *(const char **)(void *)at = keep(config, text);
-        return;
+    host->admins.items = items;
+}
+
+static void check_host(struct reader *reader, const struct config_host *host)
+{
+    for (const struct config_host *other = reader->config->hosts; other < host; other++)
+        if (!strcmp(other->name, host->name))
+            config_errors_add(reader->errors, reader->file, host->_line,
+                              "host \"%s\" is there twice, see line %u: put the keys of both into one",
+                              host->name, other->_line);
+    if (!*host->certificate != !*host->key)
+        config_errors_add(reader->errors, reader->file, host->_line,
+                          "host \"%s\" has a %s without a %s: write both or none", host->name,
+                          *host->key ? "key" : "certificate", *host->key ? "certificate" : "key");
+}
+
+static void read_host(struct reader *reader, cfg_t *section, void *const *common, struct config_host *host)
+{
+    const char *title = cfg_title(section);
+    str name = str_none;
+    if (jid_prepare_domain(str_from(title), reader->arena, &name) != OK) {
+        config_errors_add(reader->errors, reader->file, host->_line,
+                          "\"%s\" is no domain: write host \"example.org\" { ... }", title);
+        name = str_from(title);
     }
-    if (!read_value(row, text ? text : row->fallback, cfg->line, &value))
-        return;
-    if (row->type == CONFIG_BOOL)
-        *(bool *)at = value;
-    else
-        *(unsigned *)(void *)at = (unsigned)value;
+    host->name = arena_str(reader->arena, name).p;
+    const char *prefix = arena_printf(reader->arena, "host \"%s\": ", title).p;
+    struct place place = { section, host, prefix };
+    read_keys(reader, &place, config_host_section.keys, true);
+    read_host_extensions(reader, section, prefix, common, host);
+    normalise_admins(reader, host);
+    check_host(reader, host);
 }
 
-static void fill_section(struct config *config, cfg_t *cfg, const char *section, void *base)
+static void read_hosts(struct reader *reader, cfg_t *tree, const char *text)
 {
-    for (size_t i = 0; i < config_row_count; i++)
-        if (!strcmp(config_rows[i].section, section))
-            fill_row(config, cfg, &config_rows[i], base);
-}
-
-/* A name as hosts are compared: lower-case letters, digits, dots and hyphens; others must be given as
- * A-labels. */
-static bool is_host_name(str name)
-{
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.p[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.') && !(c & 0x80))
-            return false;
+    void **common = read_extensions(reader, tree);
+    size_t count = cfg_size(tree, "host");
+    if (count > HOSTS_MAX) {
+        config_errors_add(reader->errors, reader->file, 0, "there are too many hosts: keep 10000");
+        count = HOSTS_MAX;
     }
-    return name.len > 0 && name.len <= 253 && name.p[0] != '.' && name.p[name.len - 1] != '.';
-}
-
-static void fill_hosts(struct config *config, cfg_t *cfg)
-{
-    config->host_count = cfg_size(cfg, "host");
-    config->hosts = arena_zalloc(&config->_arena, (config->host_count + 1) * sizeof(struct config_host));
-    for (size_t i = 0; i < config->host_count; i++) {
-        cfg_t *section = cfg_getnsec(cfg, "host", (unsigned)i);
-        struct config_host *host = &config->hosts[i];
-        host->name = keep(config, cfg_title(section));
-        fill_section(config, section, "host", host);
-        if (!is_host_name(str_from(host->name)))
-            problem(section->line,
-                    "host \"%s\" is no domain name: write it in lower case, as in host \"example.org\" { }",
-                    host->name);
-        if (!*host->certificate != !*host->key)
-            problem(section->line, "host \"%s\" has only one of certificate and key: give both, or none",
-                    host->name);
+    struct config_host *hosts = arena_zalloc(reader->arena, (count + 1) * sizeof *hosts);
+    reader->config->hosts = hosts;
+    reader->config->host_count = count;
+    unsigned *lines = arena_zalloc(reader->arena, (count + 1) * sizeof *lines);
+    config_text_section_lines(text, "host", lines, count);
+    for (size_t i = 0; i < count; i++) {
+        hosts[i]._line = lines[i];
+        read_host(reader, cfg_getnsec(tree, "host", (unsigned)i), common, &hosts[i]);
     }
-    if (!config->host_count)
-        problem(cfg->line, "no host is served: add host \"example.org\" { }");
+    if (count == 0 && reader->whole)
+        config_errors_add(reader->errors, reader->file, 0,
+                          "there is no host: write host \"example.org\" { ... } with the domain to serve");
 }
 
-static void check_log(const struct config *config, int line)
-{
-    if (log_level_named(str_from(config->log.level)) < 0)
-        problem(line, "log level is \"%s\": write error, warn, info or debug", config->log.level);
-    for (size_t i = 0; i < config->log.areas.count; i++) {
-        str level = str_from(config->log.areas.items[i]);
-        str area = str_cut(&level, '=');
-        if (log_area_named(area) < 0 || log_level_named(level) < 0)
-            problem(line, "log area \"%s\": write it as \"c2s=debug\"", config->log.areas.items[i]);
-    }
-}
+/* ---- The whole ---- */
 
-static struct config *fill(cfg_t *cfg)
+/* What follows from several keys. */
+static void finish(struct reader *reader)
 {
-    struct config *config = NEW(struct config);
-    arena_init(&config->_arena, 4096);
-    fill_section(config, cfg, "", config);
-    for (size_t i = 0; i + 1 < COUNT_OF(section_names); i++)
-        fill_section(config, cfg_getsec(cfg, section_names[i]), section_names[i], config);
-    fill_hosts(config, cfg);
-    check_log(config, cfg->line);
-    if (!*config->store)
-        config->store = arena_printf(&config->_arena, "sqlite:%s/jabiru.db", config->data).p;
-    if (!*config->control)
-        config->control = arena_printf(&config->_arena, "%s/control", config->data).p;
+    struct config *config = reader->config;
+    const struct config_limits *limits = &config->limits;
     config->limits_before =
-        (struct scan_limits){ config->limits.stanza_before, (uint16_t)config->limits.depth,
-                              (uint16_t)config->limits.attributes, (uint16_t)config->limits.name_bytes };
+        (struct scan_limits){ limits->stanza_before, limits->depth, limits->attributes, limits->name_bytes };
     config->limits_after = config->limits_before;
-    config->limits_after.element_bytes = config->limits.stanza_after;
+    config->limits_after.element_bytes = limits->stanza_after;
+    str path = str_from(config->store);
+    if (!str_starts(path, STR("sqlite:")))
+        return;
+    path = str_sub(path, strlen("sqlite:"), path.len);
+    config->store = arena_printf(reader->arena, "sqlite:%s", resolved(reader, CONFIG_DATA_PATH, path)).p;
+}
+
+static void read_tree(struct reader *reader, char *text)
+{
+    cfg_t *tree = config_parse(text, reader->file, reader->extensions, reader->errors, &reader->whole);
+    read_sections(reader, tree);
+    read_hosts(reader, tree, text);
+    finish(reader);
+    cfg_free(tree);
+}
+
+static size_t error_count(const struct config_errors *errors)
+{
+    return errors->count + errors->dropped;
+}
+
+static struct loaded *loaded_new(void)
+{
+    struct loaded *loaded = NEW(struct loaded);
+    arena_init(&loaded->arena, 8192);
+    atomic_init(&loaded->refs, 1);
+    return loaded;
+}
+
+static enum err check_length(const char *name, str text, struct config_errors *errors)
+{
+    if (text.len > TEXT_MAX) {
+        config_errors_add(errors, name, 0, "the file is larger than 1 MiB: make it shorter");
+        return ERR_LIMIT;
+    }
+    if (text.len > 0 && memchr(text.p, '\0', text.len)) {
+        config_errors_add(errors, name, 0, "the file has a NUL byte in it: write text only");
+        return ERR_INVALID;
+    }
+    return OK;
+}
+
+enum err config_load_text(const char *name, str text, const struct config_extension *const *extensions,
+                          struct config_errors *errors, const struct config **ret)
+{
+    size_t before = error_count(errors), slash = str_find_last(str_from(name), '/');
+    enum err err = check_length(name, text, errors);
+    if (err)
+        return err;
+    struct loaded *loaded = loaded_new();
+    struct reader reader = { .file = name,
+                             .extensions = extensions,
+                             .errors = errors,
+                             .config = &loaded->config,
+                             .arena = &loaded->arena };
+    if (name[slash] == '/')
+        reader.folder = str_of(name, slash + 1);
+    char *copy = str_dup(text);
+    if (config_text_prepare(copy, name, errors))
+        read_tree(&reader, copy);
+    free(copy);
+    if (error_count(errors) > before) {
+        config_unref(&loaded->config);
+        return ERR_INVALID;
+    }
+    *ret = &loaded->config;
+    return OK;
+}
+
+/* The whole file, at most a byte more than is allowed. */
+static enum err read_file(const char *path, struct buf *to)
+{
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return err_from_errno(errno);
+    size_t count = 1;
+    while (count > 0 && to->len <= TEXT_MAX && buf_reserve(to, 4096)) {
+        count = fread(to->p + to->len, 1, 4096, file);
+        to->len += count;
+    }
+    enum err err = ferror(file) ? ERR_IO : OK;
+    fclose(file);
+    return err;
+}
+
+enum err config_load_file(const char *path, const struct config_extension *const *extensions,
+                          struct config_errors *errors, const struct config **ret)
+{
+    struct buf text;
+    buf_init(&text, TEXT_MAX + 8192);
+    enum err err = read_file(path, &text);
+    if (err)
+        config_errors_add(errors, path, 0,
+                          "the file can't be read (%s): name another with --config, or make one with jabirud "
+                          "--print-default-config",
+                          err_text(err));
+    else
+        err = config_load_text(path, buf_str(&text), extensions, errors, ret);
+    buf_fini(&text);
+    return err;
+}
+
+/* ---- References and look-up ---- */
+
+static struct loaded *loaded_of(const struct config *config)
+{
+    return CONTAINER_OF(config, struct loaded, config);
+}
+
+const struct config *config_ref(const struct config *config)
+{
+    atomic_fetch_add_explicit(&loaded_of(config)->refs, 1, memory_order_relaxed);
     return config;
 }
 
-static struct config *load(const char *name, const char *path, const char *text, FILE *problems)
+void config_unref(const struct config *config)
 {
-    struct options options = { 0 };
-    struct config *config = NULL;
-    reading.problems = problems;
-    reading.name = name;
-    reading.count = 0;
-    make_options(&options);
-    cfg_t *cfg = cfg_init(options.top, CFGF_NONE);
-    cfg_set_error_function(cfg, on_error);
-    watch_values(cfg);
-    int result = path ? cfg_parse(cfg, path) : cfg_parse_buf(cfg, text);
-    if (result == CFG_FILE_ERROR)
-        problem(0, "can't be read: check that it is there and readable");
-    else if (result == CFG_SUCCESS && !reading.count)
-        config = fill(cfg);
-    cfg_free(cfg);
-    if (config && reading.count) {
-        config_free(config);
-        config = NULL;
-    }
-    return config;
+    if (!config || atomic_fetch_sub_explicit(&loaded_of(config)->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    struct loaded *loaded = loaded_of(config);
+    arena_fini(&loaded->arena);
+    free(loaded);
 }
 
-struct config *config_load(const char *path, FILE *problems)
+const struct config_host *config_host_named(const struct config *config, str name)
 {
-    return load(path, path, NULL, problems);
+    for (size_t i = 0; i < config->host_count; i++)
+        if (str_eq(str_from(config->hosts[i].name), name))
+            return &config->hosts[i];
+    return NULL;
 }
 
-struct config *config_load_text(const char *name, const char *text, FILE *problems)
+const void *config_extension_settings(const struct config_host *host, size_t index)
 {
-    return load(name, NULL, text, problems);
-}
-
-void config_free(struct config *config)
-{
-    if (config)
-        arena_fini(&config->_arena);
-    free(config);
-}
-
-static bool check_file(const char *path, const char *what, const char *host, FILE *problems)
-{
-    if (!*path || access(path, R_OK) == 0)
-        return true;
-    fprintf(problems,
-            "host \"%s\": the %s %s can't be read: check that it is there and that this user may read it\n",
-            host, what, path);
-    return false;
-}
-
-bool config_check_files(const struct config *config, FILE *problems)
-{
-    bool good = true;
-    for (size_t i = 0; i < config->host_count; i++) {
-        const struct config_host *host = &config->hosts[i];
-        good &= check_file(host->certificate, "certificate", host->name, problems);
-        good &= check_file(host->key, "key", host->name, problems);
-        good &= check_file(host->client_ca, "client-ca", host->name, problems);
-    }
-    return good;
+    return host->_settings[index];
 }

@@ -1,102 +1,134 @@
 /* SPDX-License-Identifier: MIT */
-/* The configuration: one libconfuse file, read into one structure that does not change any more. Every key
- * has its row in config_table.c, from which reading, checking, --print-default-config and
- * docs/configuration.md are made. */
+/* The configuration: one file in libconfuse's syntax, read into a structure that never changes afterwards. A
+ * reload makes a new one and swaps the pointer; whoever still works with the old one holds a reference. Every
+ * key, with its default, bounds, unit and words, stands in config_table.c and nowhere else.
+ *
+ * Loading runs in one thread at a time (libconfuse's lexer is global); reading and counting in any. */
 #ifndef SERVER_CONFIG_H
 #define SERVER_CONFIG_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/err.h"
+#include "base/log.h"
+#include "server/config_table.h"
 #include "xml/scan.h"
 
 #include <stdio.h>
 
-struct config_list {
-    size_t count;
-    const char **items;
-};
-
 enum config_conflict { CONFLICT_REPLACE, CONFLICT_REFUSE };
-enum config_log_format { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
 
+/* A virtual host. Paths are absolute or start in the working folder; "" is "not set". */
 struct config_host {
-    const char *name; /* a domain in normal form */
+    const char *name; /* in normal form (RFC 7622) */
     const char *certificate, *key, *client_ca;
     bool anonymous;
+    struct config_list admins; /* bare JIDs in normal form */
+    struct config_list extensions_on, extensions_off;
+    /* Addresses for people, as URIs (XEP-0157); empty lists are not published. */
     struct config_list contact_abuse, contact_admin, contact_feedback, contact_sales, contact_security,
         contact_support;
+    const void *const *_settings; /* of the extensions, in the order that was given to config_load_ */
+    unsigned _line;
+};
+
+struct config_c2s {
+    struct config_list listen; /* IP addresses */
+    uint16_t port, tls_port;   /* 0: off */
+    bool require_tls, allow_plain, insecure_login;
+    struct config_list mechanisms; /* empty: all */
+    uint32_t scram_iterations;
+    enum config_conflict conflict;
+    uint32_t max_resources;                    /* of one user */
+    uint32_t login_tries;                      /* on one stream */
+    uint64_t negotiation_ms, idle_ms, ping_ms; /* idle_ms 0: never closed for silence */
+    uint32_t max_connections, max_unauthenticated, max_unauthenticated_per_address;
+};
+
+struct config_limits {
+    uint32_t stanza_before, stanza_after; /* before and after login */
+    uint16_t depth, attributes, name_bytes;
+    uint32_t output_bytes; /* queued for one connection */
+    uint32_t input_rate;   /* bytes a second from one connection; 0: any */
+    uint32_t roster_items, offline_messages, subscription_requests; /* of one user */
+};
+
+struct config_log {
+    const char *file; /* "": standard error */
+    enum log_format format;
+    enum log_level level;
+    struct config_list areas; /* "area=level" */
 };
 
 struct config {
     const char *data;    /* folder */
-    unsigned shards;     /* 0: one a core */
-    const char *store;   /* URL; "": sqlite in the data folder */
-    const char *control; /* path of the control socket; "": in the data folder */
-    struct {
-        struct config_list listen;
-        unsigned port, tls_port;
-        bool require_tls, allow_plain, insecure_login;
-        unsigned conflict; /* enum config_conflict */
-        unsigned max_resources, login_tries, negotiation_ms, max_connections, max_unauthenticated,
-            scram_iterations;
-    } c2s;
-    struct {
-        unsigned stanza_before, stanza_after, depth, attributes, name_bytes, output_bytes, roster_items,
-            offline_messages;
-    } limits;
-    struct {
-        const char *file;
-        unsigned format; /* enum config_log_format */
-        const char *level;
-        struct config_list areas;
-    } log;
+    uint32_t shards;     /* 0: one for each core */
+    const char *store;   /* for store_open(), with the data folder put in */
+    const char *control; /* path of the control socket; "": none */
+    struct config_c2s c2s;
+    struct config_limits limits;
+    struct scan_limits limits_before, limits_after; /* the scanner's part of `limits`, ready to use */
+    struct config_log log;
+    const struct config_host *hosts;
     size_t host_count;
-    struct config_host *hosts;
-    struct scan_limits limits_before, limits_after; /* made of limits */
+};
+
+/* What is wrong with a file, in the order of its lines, each as "file:line: what is wrong: what to write
+ * instead". Bounded: what is too much is counted only. */
+enum { CONFIG_ERRORS_MAX = 20 };
+struct config_errors {
+    const char *lines[CONFIG_ERRORS_MAX];
+    size_t count;   /* of `lines` */
+    size_t dropped; /* errors beyond */
+    unsigned _line[CONFIG_ERRORS_MAX];
     struct arena _arena;
 };
 
-/* Reads a file, or text (`name` stands for it in messages). Everything that is wrong is written to
- * `problems`, a line each: "file:line: what: what to do". Returns the configuration (config_free() it), or
- * NULL when anything is wrong. */
-struct config *config_load(const char *path, FILE *problems);
-struct config *config_load_text(const char *name, const char *text, FILE *problems);
-void config_free(struct config *config);
+void config_errors_init(struct config_errors *errors);
+void config_errors_fini(struct config_errors *errors);
 
-/* Says what the files that it names (certificates, keys) lack, in the same form; true if nothing. */
-bool config_check_files(const struct config *config, FILE *problems);
+/* Adds an error, once; `line` 0: it concerns the file as a whole. */
+void config_errors_add(struct config_errors *errors, const char *file, unsigned line, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
-/* A complete file with every key, commented out at its default; and the same as a Markdown page. */
-void config_print_default(FILE *to);
-void config_print_markdown(FILE *to);
+/* Prints them, a line each, and how many were dropped. */
+void config_errors_print(const struct config_errors *errors, FILE *file);
 
-/* ---- The table
- * ----------------------------------------------------------------------------------------------------------
- */
+/* Reads a configuration. `extensions`: NULL-terminated, or NULL for none; they must outlive the result.
+ * Relative paths in it start in the folder of `path` (of `name`). Returns OK and a reference in `ret`, or,
+ * with at least one error added: ERR_NOT_FOUND, ERR_PERMISSION or ERR_IO (the file can't be read), ERR_LIMIT
+ * (too large), ERR_INVALID. */
+enum err config_load_file(const char *path, const struct config_extension *const *extensions,
+                          struct config_errors *errors, const struct config **ret);
+enum err config_load_text(const char *name, str text, const struct config_extension *const *extensions,
+                          struct config_errors *errors, const struct config **ret);
 
-enum config_type {
-    CONFIG_TEXT,
-    CONFIG_NUMBER,
-    CONFIG_BOOL,
-    CONFIG_SIZE,
-    CONFIG_TIME,
-    CONFIG_LIST,
-    CONFIG_CHOICE
-};
+/* One more reference; returns `config`. Any thread. */
+const struct config *config_ref(const struct config *config);
 
-struct config_row {
-    const char *section; /* "" for the top level; "host" for a host's */
-    const char *name;
-    enum config_type type; /* CONFIG_SIZE in bytes (K, M), CONFIG_TIME in milliseconds (ms, s, m, h) */
-    size_t offset;         /* in struct config, or in struct config_host */
-    const char *fallback;  /* as it would stand in a file */
-    uint64_t min, max;     /* of numbers, sizes, times */
-    const char *choices;   /* of CONFIG_CHOICE: "replace|refuse" */
-    bool live;             /* a reload applies it; else it needs a restart */
-    const char *help;
-};
+/* Gives a reference back; the last frees. NULL is allowed. Any thread. */
+void config_unref(const struct config *config);
 
-extern const struct config_row config_rows[];
-extern const size_t config_row_count;
+/* Looks at what the configuration points to: certificates, keys and CA files can be read, the folders of
+ * data, log and control socket are there. Blocks. Adds errors; returns true when there was none. `file` is
+ * named in them. */
+bool config_check_files(const struct config *config, const char *file, struct config_errors *errors);
+
+/* The host of this name in normal form, or NULL. */
+const struct config_host *config_host_named(const struct config *config, str name);
+
+/* The settings of the extension with this index in the array given at loading, for this host: a block of its
+ * declared size. Never NULL. */
+const void *config_extension_settings(const struct config_host *host, size_t index);
+
+/* The keys whose value differs and that take effect at a restart only, added to `names` as "c2s.port" with ",
+ * " between; a host that came or went is named `host "example.org"`. Returns how many there are. */
+size_t config_needs_restart(const struct config *old, const struct config *new, struct buf *names);
+
+/* Prints a complete commented configuration file, every key with its default, which loads as it is. */
+void config_print_default(FILE *file, const struct config_extension *const *extensions);
+
+/* Prints docs/configuration.md. */
+void config_print_markdown(FILE *file, const struct config_extension *const *extensions);
 
 #endif

@@ -1,59 +1,384 @@
 /* SPDX-License-Identifier: MIT */
-/* Every key of the configuration: its place, type, default, bounds, and what it is for. Nothing else knows a
- * key's name. */
+/* The one table of configuration keys. From it come the reading (config.c), the documentation and the printed
+ * default (config_doc.c), and the list of what a reload can't change. To add a key: a field in config.h, a
+ * row here, and `make docs`.
+ *
+ * The checks at the head judge single values that a type alone can't: they return what to write instead.
+ * They don't look at files (config_files.c does) and not at other keys (config.c does). */
+#include "server/config_table.h"
 #include "server/config.h"
+#include "xmpp/jid.h"
 
-#include <stddef.h>
+#include <arpa/inet.h>
 
-#define TOP(member)  offsetof(struct config, member)
-#define HOST(member) offsetof(struct config_host, member)
+static const char *check_address(const char *value)
+{
+    unsigned char address[16];
+    if (!*value || inet_pton(AF_INET, value, address) == 1 || inet_pton(AF_INET6, value, address) == 1)
+        return NULL;
+    return "write an IP address such as \"127.0.0.1\" or \"::1\", or \"\" for all";
+}
 
-/* clang-format off */
-const struct config_row config_rows[] = {
-    { "", "data", CONFIG_TEXT, TOP(data), "/var/lib/jabiru", 0, 0, NULL, false, "folder for the store and the control socket" },
-    { "", "shards", CONFIG_NUMBER, TOP(shards), "0", 0, 256, NULL, false, "threads that serve clients; 0: one for each core" },
-    { "", "store", CONFIG_TEXT, TOP(store), "", 0, 0, NULL, false, "where accounts, rosters and messages are kept, as sqlite:FILE; empty: the file jabiru.db in the data folder" },
-    { "", "control", CONFIG_TEXT, TOP(control), "", 0, 0, NULL, false, "path of the socket for jabiructl; empty: the file control in the data folder" },
+static const char *check_user(const char *value)
+{
+    struct arena arena;
+    arena_init(&arena, 256);
+    struct jid jid;
+    bool good = jid_parse(str_from(value), &arena, &jid) == OK && jid.local_len && jid_is_bare(&jid);
+    arena_fini(&arena);
+    return good ? NULL : "write an account's address such as \"anna@example.org\"";
+}
 
-    { "c2s", "listen", CONFIG_LIST, TOP(c2s.listen), "{\"\"}", 0, 0, NULL, false, "addresses to take clients on; an empty one means all, IPv4 and IPv6" },
-    { "c2s", "port", CONFIG_NUMBER, TOP(c2s.port), "5222", 0, 65535, NULL, false, "port for clients that begin in plain text and switch to TLS (STARTTLS); 0: none" },
-    { "c2s", "tls-port", CONFIG_NUMBER, TOP(c2s.tls_port), "5223", 0, 65535, NULL, false, "port for clients that begin with TLS; 0: none" },
-    { "c2s", "require-tls", CONFIG_BOOL, TOP(c2s.require_tls), "true", 0, 0, NULL, true, "whether a client must use TLS before it logs in" },
-    { "c2s", "allow-plain", CONFIG_BOOL, TOP(c2s.allow_plain), "true", 0, 0, NULL, true, "whether the mechanism PLAIN is offered (inside TLS)" },
-    { "c2s", "insecure-login", CONFIG_BOOL, TOP(c2s.insecure_login), "false", 0, 0, NULL, true, "whether passwords may cross the wire without TLS; only for tests on one machine" },
-    { "c2s", "conflict", CONFIG_CHOICE, TOP(c2s.conflict), "replace", 0, 0, "replace|refuse", true, "what happens when a client wants a resource that is in use: the old session ends, or the new one is refused" },
-    { "c2s", "max-resources", CONFIG_NUMBER, TOP(c2s.max_resources), "10", 1, 1000, NULL, true, "sessions that one account may have at a time" },
-    { "c2s", "login-tries", CONFIG_NUMBER, TOP(c2s.login_tries), "5", 1, 100, NULL, true, "failed logins on one connection before it is closed" },
-    { "c2s", "negotiation-time", CONFIG_TIME, TOP(c2s.negotiation_ms), "60s", 1000, 3600000, NULL, true, "time from connecting to a bound resource" },
-    { "c2s", "max-connections", CONFIG_NUMBER, TOP(c2s.max_connections), "1000000", 1, 100000000, NULL, true, "connections of clients at a time" },
-    { "c2s", "max-unauthenticated", CONFIG_NUMBER, TOP(c2s.max_unauthenticated), "10000", 1, 100000000, NULL, true, "connections at a time that have not logged in yet" },
-    { "c2s", "scram-iterations", CONFIG_NUMBER, TOP(c2s.scram_iterations), "10000", 4096, 1000000, NULL, true, "rounds of hashing for new passwords" },
+static const char *check_area_level(const char *value)
+{
+    str level = str_from(value), area = str_cut(&level, '=');
+    if (log_area_named(area) >= 0 && level.p && log_level_named(level) >= 0)
+        return NULL;
+    return "write AREA=LEVEL such as \"c2s=debug\" (areas: main config net tls c2s auth router user store "
+           "control "
+           "ext; levels: error warn info debug)";
+}
 
-    { "limits", "stanza-before-login", CONFIG_SIZE, TOP(limits.stanza_before), "10K", 10000, 1 << 20, NULL, true, "size of one element before authentication" },
-    { "limits", "stanza", CONFIG_SIZE, TOP(limits.stanza_after), "256K", 10000, 16 << 20, NULL, true, "size of one stanza after authentication" },
-    { "limits", "depth", CONFIG_NUMBER, TOP(limits.depth), "64", 8, 1000, NULL, true, "depth of elements in a stanza" },
-    { "limits", "attributes", CONFIG_NUMBER, TOP(limits.attributes), "64", 8, 1000, NULL, true, "attributes of one element" },
-    { "limits", "name", CONFIG_SIZE, TOP(limits.name_bytes), "256", 64, 4096, NULL, true, "length of an element's or attribute's name" },
-    { "limits", "output", CONFIG_SIZE, TOP(limits.output_bytes), "8M", 65536, 1 << 30, NULL, true, "bytes that may wait for a slow client before it is disconnected" },
-    { "limits", "roster-items", CONFIG_NUMBER, TOP(limits.roster_items), "1000", 1, 100000, NULL, true, "contacts in one roster" },
-    { "limits", "offline-messages", CONFIG_NUMBER, TOP(limits.offline_messages), "1000", 0, 1000000, NULL, true, "messages kept for one account while it is offline" },
+static const char *check_uri(const char *value)
+{
+    size_t colon = strcspn(value, ":");
+    if (colon > 0 && value[colon] == ':' && value[colon + 1])
+        return NULL;
+    return "write a URI such as \"mailto:abuse@example.org\" or \"xmpp:admin@example.org\"";
+}
 
-    { "log", "file", CONFIG_TEXT, TOP(log.file), "", 0, 0, NULL, true, "file to append to; empty: standard error" },
-    { "log", "format", CONFIG_CHOICE, TOP(log.format), "text", 0, 0, "text|json", true, "form of a line" },
-    { "log", "level", CONFIG_TEXT, TOP(log.level), "info", 0, 0, NULL, true, "error, warn, info or debug" },
-    { "log", "areas", CONFIG_LIST, TOP(log.areas), "{}", 0, 0, NULL, true, "levels of single areas, as {\"c2s=debug\", \"store=warn\"}" },
+static const char *check_store(const char *value)
+{
+    if (!strcmp(value, "memory:") || (str_starts(str_from(value), STR("sqlite:")) && value[7]))
+        return NULL;
+    return "write \"sqlite:FILE\", or \"memory:\" to keep nothing";
+}
 
-    { "host", "certificate", CONFIG_TEXT, HOST(certificate), "", 0, 0, NULL, true, "file with the certificate chain, PEM, the host's own first; empty: no TLS" },
-    { "host", "key", CONFIG_TEXT, HOST(key), "", 0, 0, NULL, true, "file with its private key, PEM" },
-    { "host", "client-ca", CONFIG_TEXT, HOST(client_ca), "", 0, 0, NULL, true, "file with the CAs of client certificates (SASL EXTERNAL); empty: none are asked for" },
-    { "host", "anonymous", CONFIG_BOOL, HOST(anonymous), "false", 0, 0, NULL, true, "whether clients may log in without an account (SASL ANONYMOUS)" },
-    { "host", "contact-abuse", CONFIG_LIST, HOST(contact_abuse), "{}", 0, 0, NULL, true, "addresses (URIs) to report abuse to; shown to clients (XEP-0157), as the next ones" },
-    { "host", "contact-admin", CONFIG_LIST, HOST(contact_admin), "{}", 0, 0, NULL, true, "addresses of the administrators" },
-    { "host", "contact-feedback", CONFIG_LIST, HOST(contact_feedback), "{}", 0, 0, NULL, true, "addresses for feedback" },
-    { "host", "contact-sales", CONFIG_LIST, HOST(contact_sales), "{}", 0, 0, NULL, true, "addresses of the sales department" },
-    { "host", "contact-security", CONFIG_LIST, HOST(contact_security), "{}", 0, 0, NULL, true, "addresses to report weaknesses to" },
-    { "host", "contact-support", CONFIG_LIST, HOST(contact_support), "{}", 0, 0, NULL, true, "addresses for support" },
+static const char *check_not_empty(const char *value)
+{
+    return *value ? NULL : "write a path";
+}
+
+#define IN_CONFIG(member) CONFIG_FIELD(struct config, member)
+#define IN_HOST(member)   CONFIG_FIELD(struct config_host, member)
+
+static const struct config_key top_keys[] = {
+    { .name = "data",
+      .type = CONFIG_PATH,
+      .effect = ON_RESTART,
+      IN_CONFIG(data),
+      .default_text = "/var/lib/jabiru",
+      .check = check_not_empty,
+      .help = "The folder for all that the server keeps." },
+    { .name = "shards",
+      .type = CONFIG_INT,
+      .effect = ON_RESTART,
+      IN_CONFIG(shards),
+      .default_text = "0",
+      .max = 256,
+      .unit = "threads",
+      .help = "Threads that serve users; 0: one for each processor core." },
+    { .name = "store",
+      .type = CONFIG_STRING,
+      .effect = ON_RESTART,
+      IN_CONFIG(store),
+      .default_text = "sqlite:jabiru.db",
+      .check = check_store,
+      .help =
+          "Where accounts, rosters and messages are kept: sqlite:FILE (a relative one starts in the data\n"
+          "folder), or memory: for tests, which keeps nothing." },
+    { .name = "control",
+      .type = CONFIG_DATA_PATH,
+      .effect = ON_RESTART,
+      IN_CONFIG(control),
+      .default_text = "control",
+      .help = "The local socket for jabiructl; a relative one starts in the data folder; empty: none." },
+    { 0 },
 };
-/* clang-format on */
 
-const size_t config_row_count = sizeof config_rows / sizeof config_rows[0];
+static const struct config_key c2s_keys[] = {
+    { .name = "listen",
+      .type = CONFIG_LIST,
+      .effect = ON_RESTART,
+      IN_CONFIG(c2s.listen),
+      .default_text = "\"\"",
+      .check = check_address,
+      .help = "The IP addresses to listen on; an empty one means all, IPv4 and IPv6." },
+    { .name = "port",
+      .type = CONFIG_INT,
+      .effect = ON_RESTART,
+      IN_CONFIG(c2s.port),
+      .default_text = "5222",
+      .help = "The port for clients that begin in plain text and switch to TLS (STARTTLS); 0: off." },
+    { .name = "tls-port",
+      .type = CONFIG_INT,
+      .effect = ON_RESTART,
+      IN_CONFIG(c2s.tls_port),
+      .default_text = "5223",
+      .help = "The port for clients that begin with TLS (XEP-0368); 0: off." },
+    { .name = "require-tls",
+      .type = CONFIG_BOOL,
+      IN_CONFIG(c2s.require_tls),
+      .default_text = "true",
+      .help = "Whether clients must use TLS before they log in (RFC 7590)." },
+    { .name = "allow-plain",
+      .type = CONFIG_BOOL,
+      IN_CONFIG(c2s.allow_plain),
+      .default_text = "true",
+      .help = "Whether the SASL mechanism PLAIN is offered, under TLS only. Few clients need it." },
+    { .name = "insecure-login",
+      .type = CONFIG_BOOL,
+      IN_CONFIG(c2s.insecure_login),
+      .default_text = "false",
+      .help = "Whether logins without TLS are taken, PLAIN among them: passwords can be read on the way.\n"
+              "For benchmarks and tests on the loopback interface. Needs require-tls = false, too." },
+    { .name = "mechanisms",
+      .type = CONFIG_LIST,
+      IN_CONFIG(c2s.mechanisms),
+      .default_text = "",
+      .help = "The SASL mechanisms to offer, such as \"SCRAM-SHA-256-PLUS\"; empty: all that are possible." },
+    { .name = "scram-iterations",
+      .type = CONFIG_INT,
+      IN_CONFIG(c2s.scram_iterations),
+      .default_text = "10000",
+      .min = 4096,
+      .max = 10000000,
+      .unit = "rounds",
+      .help =
+          "Hash rounds for passwords that are set from now on. More rounds slow down guessing, and logins." },
+    { .name = "conflict",
+      .type = CONFIG_CHOICE,
+      IN_CONFIG(c2s.conflict),
+      .default_text = "replace",
+      .choices = "replace refuse",
+      .help = "When a client asks for a resource that is in use: replace ends the old session,\n"
+              "refuse turns the new one away (RFC 6120 section 7.7.2.2)." },
+    { .name = "max-resources",
+      .type = CONFIG_INT,
+      IN_CONFIG(c2s.max_resources),
+      .default_text = "10",
+      .min = 1,
+      .max = 1000,
+      .unit = "sessions",
+      .help = "Sessions of one user at the same time." },
+    { .name = "login-tries",
+      .type = CONFIG_INT,
+      IN_CONFIG(c2s.login_tries),
+      .default_text = "5",
+      .min = 1,
+      .max = 100,
+      .unit = "tries",
+      .help = "Failed logins on one stream before it is closed." },
+    { .name = "negotiation-time",
+      .type = CONFIG_DURATION,
+      IN_CONFIG(c2s.negotiation_ms),
+      .default_text = "1m",
+      .min = 1000,
+      .max = 3600000,
+      .help = "The time from connecting until a session is bound; slower clients are closed." },
+    { .name = "idle-time",
+      .type = CONFIG_DURATION,
+      IN_CONFIG(c2s.idle_ms),
+      .default_text = "1h",
+      .max = 7 * 86400000ull,
+      .help = "The silence after which a client is asked for a sign of life (XEP-0199); 0: never." },
+    { .name = "ping-time",
+      .type = CONFIG_DURATION,
+      IN_CONFIG(c2s.ping_ms),
+      .default_text = "1m",
+      .min = 1000,
+      .max = 3600000,
+      .help = "The time for that sign of life; then the connection counts as lost." },
+    { .name = "max-connections",
+      .type = CONFIG_INT,
+      IN_CONFIG(c2s.max_connections),
+      .default_text = "1000000",
+      .min = 1,
+      .unit = "connections",
+      .help = "Connections of clients at the same time." },
+    { .name = "max-unauthenticated",
+      .type = CONFIG_INT,
+      IN_CONFIG(c2s.max_unauthenticated),
+      .default_text = "10000",
+      .min = 1,
+      .unit = "connections",
+      .help = "Connections that have not logged in yet, at the same time." },
+    { .name = "max-unauthenticated-per-address",
+      .type = CONFIG_INT,
+      IN_CONFIG(c2s.max_unauthenticated_per_address),
+      .default_text = "1000",
+      .min = 1,
+      .unit = "connections",
+      .help = "The same for one IP address (of IPv6: one /64)." },
+    { 0 },
+};
+
+static const struct config_key limits_keys[] = {
+    { .name = "stanza-before-login",
+      .type = CONFIG_SIZE,
+      IN_CONFIG(limits.stanza_before),
+      .default_text = "10000",
+      .min = 10000,
+      .max = 1 << 20,
+      .help = "The largest element from a client that has not logged in. RFC 6120 section 13.12\n"
+              "asks for at least 10000." },
+    { .name = "stanza",
+      .type = CONFIG_SIZE,
+      IN_CONFIG(limits.stanza_after),
+      .default_text = "256K",
+      .min = 10000,
+      .max = 16 << 20,
+      .help = "The largest stanza from a client." },
+    { .name = "depth",
+      .type = CONFIG_INT,
+      IN_CONFIG(limits.depth),
+      .default_text = "64",
+      .min = 8,
+      .max = 1024,
+      .unit = "areas",
+      .help = "How deeply elements may be nested within a stanza." },
+    { .name = "attributes",
+      .type = CONFIG_INT,
+      IN_CONFIG(limits.attributes),
+      .default_text = "64",
+      .min = 8,
+      .max = 1024,
+      .unit = "attributes",
+      .help = "Attributes of one element, namespace declarations included." },
+    { .name = "name",
+      .type = CONFIG_SIZE,
+      IN_CONFIG(limits.name_bytes),
+      .default_text = "256",
+      .min = 64,
+      .max = 4096,
+      .help = "The longest name of an element or attribute, with its prefix." },
+    { .name = "output",
+      .type = CONFIG_SIZE,
+      IN_CONFIG(limits.output_bytes),
+      .default_text = "4M",
+      .min = 64 << 10,
+      .max = 1 << 30,
+      .help = "What may wait to be sent to one connection; a client that reads more slowly is closed." },
+    { .name = "input-rate",
+      .type = CONFIG_SIZE,
+      IN_CONFIG(limits.input_rate),
+      .default_text = "0",
+      .max = 1 << 30,
+      .unit = "a second",
+      .help = "Bytes a second that are read from one connection; more waits. 0: as fast as it comes." },
+    { .name = "roster-items",
+      .type = CONFIG_INT,
+      IN_CONFIG(limits.roster_items),
+      .default_text = "1000",
+      .min = 1,
+      .max = 100000,
+      .unit = "contacts",
+      .help = "Contacts in one user's roster." },
+    { .name = "offline-messages",
+      .type = CONFIG_INT,
+      IN_CONFIG(limits.offline_messages),
+      .default_text = "1000",
+      .max = 1000000,
+      .unit = "messages",
+      .help = "Messages kept for one user who is away (XEP-0160); 0: none are." },
+    { .name = "subscription-requests",
+      .type = CONFIG_INT,
+      IN_CONFIG(limits.subscription_requests),
+      .default_text = "100",
+      .min = 1,
+      .max = 10000,
+      .unit = "requests",
+      .help = "Subscription requests to one user that wait for an answer." },
+    { 0 },
+};
+
+static const struct config_key log_keys[] = {
+    { .name = "file",
+      .type = CONFIG_PATH,
+      IN_CONFIG(log.file),
+      .default_text = "",
+      .help = "The file to append to; empty: standard error. A reload opens it anew." },
+    { .name = "format",
+      .type = CONFIG_CHOICE,
+      IN_CONFIG(log.format),
+      .default_text = "text",
+      .choices = "text json",
+      .help = "One line an event, as text or as JSON." },
+    { .name = "level",
+      .type = CONFIG_CHOICE,
+      IN_CONFIG(log.level),
+      .default_text = "info",
+      .choices = "error warn info debug",
+      .help = "What is worth a line." },
+    { .name = "areas",
+      .type = CONFIG_LIST,
+      IN_CONFIG(log.areas),
+      .default_text = "",
+      .check = check_area_level,
+      .help = "Other levels for single areas, such as \"c2s=debug\"." },
+    { 0 },
+};
+
+const struct config_section config_sections[] = {
+    { "", "At the top of the file, in no section.", top_keys },
+    { "c2s", "Connections of clients, and their logins.", c2s_keys },
+    { "limits", "How much of anything one peer may ask of the server.", limits_keys },
+    { "log", "What the server tells its administrator.", log_keys },
+    { 0 },
+};
+
+#define CONTACT(kind, whom)                                                                                  \
+    {                                                                                                        \
+        .name = "contact-" #kind, .type = CONFIG_LIST, IN_HOST(contact_##kind), .default_text = "",          \
+        .check = check_uri, .help = "URIs of " whom ", published by XEP-0157."                               \
+    }
+
+static const struct config_key host_keys[] = {
+    { .name = "certificate",
+      .type = CONFIG_PATH,
+      IN_HOST(certificate),
+      .default_text = "",
+      .help = "The file with the certificate chain in PEM, the host's own first; empty: no TLS." },
+    { .name = "key",
+      .type = CONFIG_PATH,
+      IN_HOST(key),
+      .default_text = "",
+      .help = "The file with the certificate's private key in PEM." },
+    { .name = "client-ca",
+      .type = CONFIG_PATH,
+      IN_HOST(client_ca),
+      .default_text = "",
+      .help = "The file with the CAs whose client certificates log users in (SASL EXTERNAL); empty: off." },
+    { .name = "anonymous",
+      .type = CONFIG_BOOL,
+      IN_HOST(anonymous),
+      .default_text = "false",
+      .help = "Whether guests may log in without an account (SASL ANONYMOUS)." },
+    { .name = "admins",
+      .type = CONFIG_LIST,
+      IN_HOST(admins),
+      .default_text = "",
+      .check = check_user,
+      .help = "Accounts that may administer the host." },
+    { .name = "extensions-on",
+      .type = CONFIG_LIST,
+      IN_HOST(extensions_on),
+      .default_text = "",
+      .help = "Extensions to switch on that are off by default." },
+    { .name = "extensions-off",
+      .type = CONFIG_LIST,
+      IN_HOST(extensions_off),
+      .default_text = "",
+      .help = "Extensions to switch off that are on by default." },
+    CONTACT(abuse, "those who deal with abuse"),
+    CONTACT(admin, "the administrators"),
+    CONTACT(feedback, "those who take feedback"),
+    CONTACT(sales, "those who sell"),
+    CONTACT(security, "those who take reports of vulnerabilities"),
+    CONTACT(support, "those who help users"),
+    { 0 },
+};
+
+const struct config_section config_host_section = {
+    "host", "A virtual host: one section for each domain that is served, with its name as title.", host_keys
+};

@@ -29,7 +29,7 @@ static const char header[] = "<?xml version='1.0'?><stream:stream to='localhost'
                              "xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>";
 
 struct world {
-    struct config *config, *second;
+    const struct config *config, *second;
     struct store *store;
     struct loop *loops[SHARDS];
     pthread_t threads[SHARDS];
@@ -154,15 +154,18 @@ static uint16_t free_port(void)
     return ntohs(address.sin_port);
 }
 
-static struct config *make_config(uint16_t port)
+static const struct config *make_config(uint16_t port)
 {
     char text[256];
     snprintf(text, sizeof text,
              "c2s { listen = {\"127.0.0.1\"} port = %u tls-port = 0 require-tls = false insecure-login = "
              "true }\nhost \"localhost\" { }\n",
              port);
-    struct config *config = config_load_text("test", text, stderr);
-    assert_non_null(config);
+    const struct config *config = NULL;
+    struct config_errors errors;
+    config_errors_init(&errors);
+    assert_int_equal(config_load_text("test", str_from(text), NULL, &errors, &config), OK);
+    config_errors_fini(&errors);
     return config;
 }
 
@@ -201,8 +204,8 @@ static int stop(void **state)
     server_free(world->server);
     for (unsigned i = 0; i < SHARDS; i++)
         loop_free(world->loops[i]);
-    config_free(world->config);
-    config_free(world->second);
+    config_unref(world->config);
+    config_unref(world->second);
     free(world);
     return 0;
 }

@@ -55,17 +55,14 @@ void stage_open(struct stage *stage, unsigned shards)
 static bool read_config(struct stage *stage)
 {
     struct buf text;
-    char *problems = NULL;
-    size_t size;
-    FILE *to = open_memstream(&problems, &size);
+    struct config_errors errors;
+    config_errors_init(&errors);
     buf_init(&text, CONFIG_MAX);
     buf_add(&text, str_from(config_base));
     buf_add(&text, buf_str(&stage->config_more));
-    buf_add_char(&text, '\0');
-    stage->config = config_load_text("config", text.p, to);
-    fclose(to);
-    snprintf(stage->why, sizeof stage->why, "%s", problems ? problems : "");
-    free(problems);
+    if (config_load_text("config", buf_str(&text), NULL, &errors, &stage->config) != OK)
+        snprintf(stage->why, sizeof stage->why, "%s", errors.lines[0]);
+    config_errors_fini(&errors);
     buf_fini(&text);
     return stage->config != NULL;
 }
@@ -123,7 +120,7 @@ bool stage_strike(struct stage *stage)
     stage->server = NULL;
     for (unsigned i = 0; i < stage->shards; i++)
         loop_free(stage->loops[i]);
-    config_free(stage->config);
+    config_unref(stage->config);
     stage->config = NULL;
     return clean;
 }

@@ -16,7 +16,7 @@ struct stage {
     struct loop *loops[STAGE_SHARDS_MAX];
     unsigned shards;
     struct store *store;
-    struct config *config;
+    const struct config *config;
     struct server *server;
     struct buf config_more; /* of the scenario */
     char *keys;             /* account rows: everybody's password is "secret" */

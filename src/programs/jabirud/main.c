@@ -39,7 +39,7 @@ static const char usage[] =
 
 static struct {
     const char *config_path;
-    struct config *configs[CONFIGS_MAX]; /* those of before a reload live on: hosts point into them */
+    const struct config *configs[CONFIGS_MAX]; /* those of before a reload live on: hosts point into them */
     size_t config_count;
     struct server *server;
     pthread_mutex_t reloading;
@@ -50,9 +50,9 @@ static struct {
 
 static void apply_log(const struct config *config)
 {
-    if (!log_open(config->log.file, config->log.format == CONFIG_LOG_JSON ? LOG_JSON : LOG_TEXT))
+    if (!log_open(config->log.file, config->log.format))
         log_error(main, "the log file %s can't be opened; going on as before", config->log.file);
-    log_set_level(LOG_AREA_COUNT, (enum log_level)log_level_named(str_from(config->log.level)));
+    log_set_level(LOG_AREA_COUNT, config->log.level);
     for (size_t i = 0; i < config->log.areas.count; i++) {
         str level = str_from(config->log.areas.items[i]);
         str area = str_cut(&level, '=');
@@ -60,12 +60,43 @@ static void apply_log(const struct config *config)
     }
 }
 
+/* What is wrong is printed to `problems`; NULL then. */
+static const struct config *load(FILE *problems)
+{
+    const struct config *config = NULL;
+    struct config_errors errors;
+    config_errors_init(&errors);
+    if (config_load_file(state.config_path, NULL, &errors, &config) != OK)
+        config_errors_print(&errors, problems);
+    config_errors_fini(&errors);
+    return config;
+}
+
+static bool check_files(const struct config *config)
+{
+    struct config_errors errors;
+    config_errors_init(&errors);
+    bool good = config_check_files(config, state.config_path, &errors);
+    config_errors_print(&errors, stderr);
+    config_errors_fini(&errors);
+    return good;
+}
+
+static void warn_of_restart(const struct config *config)
+{
+    struct buf names;
+    buf_init(&names, 1024);
+    if (config_needs_restart(state.configs[0], config, &names))
+        log_warn(config, "these changes need a restart: %.*s", STR_ARGS(buf_str(&names)));
+    buf_fini(&names);
+}
+
 static enum err reload_locked(char *why, size_t why_room)
 {
     char *problems = NULL;
     size_t length = 0;
     FILE *to = open_memstream(&problems, &length);
-    struct config *config = state.config_count < CONFIGS_MAX ? config_load(state.config_path, to) : NULL;
+    const struct config *config = state.config_count < CONFIGS_MAX ? load(to) : NULL;
     fclose(to);
     enum err err = ERR_INVALID;
     if (config)
@@ -75,11 +106,12 @@ static enum err reload_locked(char *why, size_t why_room)
     free(problems);
     if (err != OK) {
         log_error(config, "not reloaded, the old configuration stays: %s", why);
-        config_free(config);
+        config_unref(config);
         return err;
     }
     state.configs[state.config_count++] = config;
     apply_log(config);
+    warn_of_restart(config);
     log_info(config, "reloaded %s", state.config_path);
     return OK;
 }
@@ -166,7 +198,7 @@ static void harden(void)
     }
 }
 
-static int serve(struct config *config, struct store *store, const sigset_t *signals)
+static int serve(const struct config *config, struct store *store, const sigset_t *signals)
 {
     unsigned count = shard_count(config);
     struct loop **loops = xcalloc(count, sizeof(struct loop *));
@@ -212,8 +244,8 @@ static int start(void)
     struct store *store;
     char why[512] = "";
     sigset_t signals;
-    struct config *config = config_load(state.config_path, stderr);
-    if (!config || !config_check_files(config, stderr))
+    const struct config *config = load(stderr);
+    if (!config || !check_files(config))
         return EXIT_CONFIG;
     state.configs[state.config_count++] = config;
     harden();
@@ -230,17 +262,17 @@ static int start(void)
     int code = serve(config, store, &signals);
     log_info(main, "stopped");
     for (size_t i = 0; i < state.config_count; i++)
-        config_free(state.configs[i]);
+        config_unref(state.configs[i]);
     return code;
 }
 
 static int check(void)
 {
-    struct config *config = config_load(state.config_path, stderr);
-    bool good = config && config_check_files(config, stderr);
+    const struct config *config = load(stderr);
+    bool good = config && check_files(config);
     if (good)
         printf("%s is in order\n", state.config_path);
-    config_free(config);
+    config_unref(config);
     return good ? EXIT_SUCCESS : EXIT_CONFIG;
 }
 
@@ -272,9 +304,9 @@ int main(int argc, char **argv)
     case CHECK:
         return check();
     case DEFAULTS:
-        return config_print_default(stdout), EXIT_SUCCESS;
+        return config_print_default(stdout, NULL), EXIT_SUCCESS;
     case REFERENCE:
-        return config_print_markdown(stdout), EXIT_SUCCESS;
+        return config_print_markdown(stdout, NULL), EXIT_SUCCESS;
     case VERSION:
         return puts("jabirud " JABIRU_VERSION), EXIT_SUCCESS;
     case 'h':
