@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* The life of a client: connecting, bytes to elements, the end. Logging in is client_login.c.
  *
- * In: the connection hands over bytes that are gone afterwards; the scanner looks at them in place, and only what is
- * left of an element at their end is kept, until the next bytes complete it. So an idle client holds no memory but
- * itself, its TLS state and its JID.
+ * In: the connection hands over bytes that are gone afterwards; the scanner looks at them in place, and only
+ * what is left of an element at their end is kept, until the next bytes complete it. So an idle client holds
+ * no memory but itself, its TLS state and its JID.
  *
- * The end has one way: the reason is noted, the stream closed, and the connection's own end (which always comes, and
- * never inside a call) releases everything and tells the owner. A client that has no connection yet tells by a task.
- * Callbacks of the owner may free the client; `_gone` tells that to the loop over elements.
+ * The end has one way: the reason is noted, the stream closed, and the connection's own end (which always
+ * comes, and never inside a call) releases everything and tells the owner. A client that has no connection
+ * yet tells by a task. Callbacks of the owner may free the client; `_gone` tells that to the loop over
+ * elements.
  *
  * Not here: DNS (the owner brings an address), resumption, reconnecting. */
 #include "client/client.h"
@@ -21,8 +22,7 @@
 
 enum { CLOSE_TIMEOUT_MS = 5000, INPUT_AT_ONCE_MAX = 128 * 1024, ALL_USED = -1 };
 
-#define BARE_HEADER                                                                                          \
-    "<stream:stream xmlns='" NS_CLIENT "' xmlns:stream='" NS_STREAMS "' version='1.0'>"
+#define BARE_HEADER "<stream:stream xmlns='" NS_CLIENT "' xmlns:stream='" NS_STREAMS "' version='1.0'>"
 
 void client_settings_init(struct client_settings *settings, struct loop *loop)
 {
@@ -139,8 +139,8 @@ static void element(struct client *client, const struct xml_node *node)
         client_login_element(client, node);
 }
 
-/* Handles what is whole in the input. Returns the bytes used, or ALL_USED when the client has ended or is ending
- * (then, if `*gone`, it must not be touched). */
+/* Handles what is whole in the input. Returns the bytes used, or ALL_USED when the client has ended or is
+ * ending (then, if `*gone`, it must not be touched). */
 static ptrdiff_t consume(struct client *client, str input, const bool *gone)
 {
     size_t at = 0;
@@ -254,7 +254,8 @@ static void connected(struct socket_owner *owner, unsigned events)
         begin_stream(client);
 }
 
-void client_start(struct client *client, const struct client_settings *settings, const struct client_events *events)
+void client_start(struct client *client, const struct client_settings *settings,
+                  const struct client_events *events)
 {
     *client = (struct client){
         .user = client->user,

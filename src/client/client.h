@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The client's end of an XMPP stream (RFC 6120): connects, secures, authenticates and binds by itself, and then hands
- * over stanzas as they come. What they mean is the owner's business.
+/* The client's end of an XMPP stream (RFC 6120): connects, secures, authenticates and binds by itself, and
+ * then hands over stanzas as they come. What they mean is the owner's business.
  *
- * A client stands in the object that owns it and is small: once it is logged in it holds no buffer but those of what
- * is under way, so that a process can have many thousands.
+ * A client stands in the object that owns it and is small: once it is logged in it holds no buffer but those
+ * of what is under way, so that a process can have many thousands.
  *
  * Thread affinity: everything on the loop of its settings. No callback runs inside a call of ours. */
 #ifndef CLIENT_CLIENT_H
@@ -27,8 +27,8 @@ struct client_settings {
     struct tls_context *tls_context; /* from tls_client_context(); NULL without TLS */
     unsigned mechanisms; /* a bit (1 << enum sasl_mechanism) for each that may be used; 0: any that we know */
     bool plain_in_clear; /* allow PLAIN without TLS: for tests */
-    bool bare; /* no negotiation: ready as soon as the connection (and TLS) stands, the stream counts as open and
-                  bound. For a peer that passes stanzas and speaks no XMPP */
+    bool bare; /* no negotiation: ready as soon as the connection (and TLS) stands, the stream counts as open
+                  and bound. For a peer that passes stanzas and speaks no XMPP */
     struct scan_limits limits;
     uint32_t out_max;          /* bytes that may wait to be sent */
     uint32_t login_timeout_ms; /* from client_start() to `ready`; 0: none */
@@ -40,12 +40,13 @@ void client_settings_init(struct client_settings *settings, struct loop *loop);
 struct client_events {
     /* Authenticated and bound. No presence was sent. */
     void (*ready)(struct client *client);
-    /* A first-level element of the stream after `ready`: a stanza, or a nonza of an extension. It is gone when the
-     * call returns. The handler may close or end the client. */
+    /* A first-level element of the stream after `ready`: a stanza, or a nonza of an extension. It is gone
+     * when the call returns. The handler may close or end the client. */
     void (*stanza)(struct client *client, const struct xml_node *node);
     /* The end, once: OK after client_close(); ERR_REFUSED (by the server, with its condition as the reason),
-     * ERR_PERMISSION (not authenticated), ERR_TLS, ERR_TIMEOUT, ERR_CLOSED, ERR_SYNTAX (no XMPP), ERR_UNSUPPORTED
-     * (nothing in common), ERR_LIMIT, ERR_IO. All is released: the handler may start it anew. */
+     * ERR_PERMISSION (not authenticated), ERR_TLS, ERR_TIMEOUT, ERR_CLOSED, ERR_SYNTAX (no XMPP),
+     * ERR_UNSUPPORTED (nothing in common), ERR_LIMIT, ERR_IO. All is released: the handler may start it anew.
+     */
     void (*closed)(struct client *client, enum err why);
 };
 
@@ -55,8 +56,8 @@ struct client {
     /* Set by the owner before client_start(); the slices must live until `ready` or `closed`. */
     str user, password;               /* prepared: jid_prepare_local(), jid_prepare_password() */
     str resource;                     /* str_none: the server chooses */
-    struct scram_client_cache *cache; /* saves hashing at the next login of this account, or of one that has the same
-                                         password and salt; NULL: none */
+    struct scram_client_cache *cache; /* saves hashing at the next login of this account, or of one that has
+                                         the same password and salt; NULL: none */
     /* Private: */
     struct conn _conn;
     struct scanner _scanner;
@@ -75,17 +76,18 @@ struct client {
     int8_t _why;
 };
 
-/* Begins to connect and to log in; `ready` or `closed` follows. The fields above must be set; the rest of the memory
- * may hold anything, as long as the client does not run. Hashing the password takes milliseconds on the loop, unless
- * the cache has it. */
-void client_start(struct client *client, const struct client_settings *settings, const struct client_events *events);
+/* Begins to connect and to log in; `ready` or `closed` follows. The fields above must be set; the rest of the
+ * memory may hold anything, as long as the client does not run. Hashing the password takes milliseconds on
+ * the loop, unless the cache has it. */
+void client_start(struct client *client, const struct client_settings *settings,
+                  const struct client_events *events);
 
-/* Ends in order: what is queued leaves, the stream and the connection are closed, and `closed` comes with OK (at the
- * latest after some seconds). Does nothing when it is ending already. */
+/* Ends in order: what is queued leaves, the stream and the connection are closed, and `closed` comes with OK
+ * (at the latest after some seconds). Does nothing when it is ending already. */
 void client_close(struct client *client);
 
-/* Lets go of everything at once; no callback comes any more. For a running client, and harmless for one that has ended
- * or is zeroed. */
+/* Lets go of everything at once; no callback comes any more. For a running client, and harmless for one that
+ * has ended or is zeroed. */
 void client_fini(struct client *client);
 
 /* Queues bytes, which must be whole stanzas; they leave at the end of the turn. After `ready` only. */

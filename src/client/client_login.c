@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Logging in: stream headers, STARTTLS, SASL, binding (RFC 6120 §4 to §7), each step an answer to what the server's
- * features or last element say.
+/* Logging in: stream headers, STARTTLS, SASL, binding (RFC 6120 §4 to §7), each step an answer to what the
+ * server's features or last element say.
  *
- * The strongest mechanism that both ends have is used, with channel binding where the channel has one that the server
- * knows (XEP-0440; without that list, tls-exporter on TLS 1.3 and tls-unique on 1.2, RFC 9266 §3). PLAIN needs TLS
- * unless the settings say otherwise. What was offered goes into SCRAM's check of it (XEP-0474), so that nobody on the
- * way can take the better mechanisms out of the list.
+ * The strongest mechanism that both ends have is used, with channel binding where the channel has one that
+ * the server knows (XEP-0440; without that list, tls-exporter on TLS 1.3 and tls-unique on 1.2, RFC 9266 §3).
+ * PLAIN needs TLS unless the settings say otherwise. What was offered goes into SCRAM's check of it
+ * (XEP-0474), so that nobody on the way can take the better mechanisms out of the list.
  *
  * What a login needs stands in one heap block that is wiped and freed when it is over.
  *
@@ -73,8 +73,10 @@ struct offer {
 };
 
 enum { PLUS_MASK = 1 << SASL_SCRAM_SHA_512_PLUS | 1 << SASL_SCRAM_SHA_256_PLUS | 1 << SASL_SCRAM_SHA_1_PLUS };
-enum { USABLE_MASK = PLUS_MASK | 1 << SASL_SCRAM_SHA_512 | 1 << SASL_SCRAM_SHA_256 | 1 << SASL_SCRAM_SHA_1 |
-                     1 << SASL_PLAIN };
+enum {
+    USABLE_MASK = PLUS_MASK | 1 << SASL_SCRAM_SHA_512 | 1 << SASL_SCRAM_SHA_256 | 1 << SASL_SCRAM_SHA_1 |
+                  1 << SASL_PLAIN
+};
 
 static void read_mechanisms(struct client *client, const struct xml_node *list, struct offer *ret)
 {
@@ -100,7 +102,8 @@ static void read_bindings(struct client *client, const struct xml_node *features
     struct xml_node list, item;
     if (!xml_child(features, STR("sasl-channel-binding"), STR(NS_CHANNEL_BINDING), &list))
         return;
-    for (bool more = xml_first(&list, &item); more && ret->binding_count < BINDINGS_MAX; more = xml_next(&item)) {
+    for (bool more = xml_first(&list, &item); more && ret->binding_count < BINDINGS_MAX;
+         more = xml_next(&item)) {
         str type = xml_attr(&item, STR("type"), &client->_login->arena);
         if (type.p)
             ret->bindings[ret->binding_count++] = type;
@@ -130,7 +133,8 @@ static bool find_binding(struct client *client, const struct offer *offer, struc
     for (size_t i = 0; i < COUNT_OF(kinds); i++) {
         if (offer->binding_count ? !binding_announced(offer, kinds[i].type) : !kinds[i].by_default)
             continue;
-        /* RFC 9266 §4.2: tls-exporter on TLS 1.2 needs an extension that not every peer has; tls-unique is there. */
+        /* RFC 9266 §4.2: tls-exporter on TLS 1.2 needs an extension that not every peer has; tls-unique is
+         * there. */
         if (kinds[i].kind == BINDING_TLS_EXPORTER && !offer->binding_count &&
             strcmp(conn_tls_version(&client->_conn), "TLSv1.3") != 0)
             continue;
@@ -201,7 +205,8 @@ static void authenticate(struct client *client, const struct xml_node *features)
         send_sasl(client, "auth", sasl_mechanism_name(sasl->mechanism));
 }
 
-/* The data of a challenge or of success. False if it is no base64. "=" is data of no bytes (RFC 6120 §6.4.2). */
+/* The data of a challenge or of success. False if it is no base64. "=" is data of no bytes (RFC 6120 §6.4.2).
+ */
 static bool sasl_data(struct client *client, const struct xml_node *node, bool *ret_has, str *ret)
 {
     str text = str_trim(xml_text(node, &client->_login->arena));

@@ -365,8 +365,8 @@ static void keep(struct c2s *c2s, str rest)
         conn_pause(&c2s->conn, c2s->busy);
 }
 
-/* The bytes move to the event's arena: what they say may be delivered only when the outermost event ends, and a
- * part that moves or ends the link must find nothing half-read. */
+/* The bytes move to the event's arena: what they say may be delivered only when the outermost event ends, and
+ * a part that moves or ends the link must find nothing half-read. */
 static void work_off(struct c2s *c2s)
 {
     struct shard *shard = c2s->link.shard;

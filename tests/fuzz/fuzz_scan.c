@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Any bytes as a stream: the scanner, fed whole and in pieces, and expat are of one mind, and the cursor sees in each
- * element what expat reports of it. */
+/* Any bytes as a stream: the scanner, fed whole and in pieces, and expat are of one mind, and the cursor sees
+ * in each element what expat reports of it. */
 #include "xml/oracle.h"
 
 #include <stdlib.h>

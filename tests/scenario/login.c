@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What every client does before a scenario gets interesting: stream, SASL PLAIN, resource, roster and presence, each answer looked at only as far as
- * to know that it went well. Scenarios about these things use the raw steps instead. */
+/* What every client does before a scenario gets interesting: stream, SASL PLAIN, resource, roster and
+ * presence, each answer looked at only as far as to know that it went well. Scenarios about these things use
+ * the raw steps instead. */
 #include "play.h"
 
 #include "base/base64.h"
@@ -17,7 +18,8 @@ static bool took(struct play *play, struct actor *actor, const char *ns, const c
     const char *got = tree ? tree_attr(tree, "type") : NULL;
     bool ok = tree && tree_is(tree, ns, name) && (!type || (got && !strcmp(got, type)));
     if (!ok)
-        play_fail(play, "%s expected <%s/> while logging in and got <%s/>", actor->name, name, tree ? tree->name : "nothing");
+        play_fail(play, "%s expected <%s/> while logging in and got <%s/>", actor->name, name,
+                  tree ? tree->name : "nothing");
     tree_free(tree);
     return ok;
 }
@@ -27,7 +29,10 @@ static bool send_header(struct play *play, struct actor *actor, const char *host
     struct buf out;
     actor_expect_header(actor);
     buf_init(&out, 1000);
-    buf_addf(&out, "<?xml version='1.0'?><stream:stream to='%s' version='1.0' xmlns='jabber:client' xmlns:stream='" NS_OF_STREAMS "'>", host);
+    buf_addf(&out,
+             "<?xml version='1.0'?><stream:stream to='%s' version='1.0' xmlns='jabber:client' "
+             "xmlns:stream='" NS_OF_STREAMS "'>",
+             host);
     actor_send(actor, buf_str(&out));
     buf_fini(&out);
     return took(play, actor, NS_OF_STREAMS, "features", NULL);
@@ -82,12 +87,14 @@ static bool bind_resource(struct play *play, struct actor *actor, str jid)
 bool login_connect(struct play *play, struct actor *actor)
 {
     if (!actor->jid)
-        return play_fail(play, "%s has no address: write \"%s = user@host/resource\" above", actor->name, actor->name);
+        return play_fail(play, "%s has no address: write \"%s = user@host/resource\" above", actor->name,
+                         actor->name);
     str jid = str_from(actor->jid);
     str host = jid;
     str_cut(&host, '@');
     char *name = str_dup(str_cut(&host, '/'));
-    bool ok = login_open(play, actor, name) && login_authenticate(play, actor, jid, STR("secret")) && bind_resource(play, actor, jid);
+    bool ok = login_open(play, actor, name) && login_authenticate(play, actor, jid, STR("secret")) &&
+              bind_resource(play, actor, jid);
     free(name);
     return ok;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Plays scenarios: scripts of who sends what and who gets what (README.md), against the real server in a simulated world. Each is played with one
- * shard and with three, since what crosses shards takes other paths. Not here: TLS, real sockets and real disks, which the tests of those parts and the
- * end-to-end tests have.
+/* Plays scenarios: scripts of who sends what and who gets what (README.md), against the real server in a
+ * simulated world. Each is played with one shard and with three, since what crosses shards takes other paths.
+ * Not here: TLS, real sockets and real disks, which the tests of those parts and the end-to-end tests have.
  *
  *     scenario FILE.scn... */
 #include "play.h"

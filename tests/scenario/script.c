@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Cutting a script into steps: a step begins at the left margin and goes on over the indented lines below it; blank lines and lines that begin
- * with # mean nothing; `config {` goes on to a lone }. What a step means is play.c's business. */
+/* Cutting a script into steps: a step begins at the left margin and goes on over the indented lines below it;
+ * blank lines and lines that begin with # mean nothing; `config {` goes on to a lone }. What a step means is
+ * play.c's business. */
 #include "script.h"
 
 #include "base/buf.h"

@@ -7,7 +7,8 @@
 
 struct step {
     unsigned line;
-    char *text; /* its words, and the indented lines below it; of a config step: the lines between the braces */
+    char *
+        text; /* its words, and the indented lines below it; of a config step: the lines between the braces */
     bool is_config;
 };
 

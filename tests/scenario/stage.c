@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The simulated world around the real server. Nothing here waits: each step drives the simulation until it is quiet, with a little virtual time for
- * timers of a millisecond. The server's loops are made anew with each server; the clients' and the store's outlive it. */
+/* The simulated world around the real server. Nothing here waits: each step drives the simulation until it is
+ * quiet, with a little virtual time for timers of a millisecond. The server's loops are made anew with each
+ * server; the clients' and the store's outlive it. */
 #include "stage.h"
 
 #include "base/mem.h"
@@ -14,7 +15,8 @@
 
 enum { TURNS_MAX = 100000, CONFIG_MAX = 64 * 1024, STOP_MS = 15000 };
 
-static const char config_base[] = "c2s {\n listen = {\"\"}\n port = \"5222\"\n tls-port = \"0\"\n require-tls = \"false\"\n insecure-login = \"true\"\n}\n"
+static const char config_base[] = "c2s {\n listen = {\"\"}\n port = \"5222\"\n tls-port = \"0\"\n "
+                                  "require-tls = \"false\"\n insecure-login = \"true\"\n}\n"
                                   "host \"localhost\" {}\nhost \"second.example\" {}\n";
 
 void stage_settle(struct stage *stage)
@@ -50,7 +52,8 @@ void stage_open(struct stage *stage, unsigned shards)
         abort();
 }
 
-/* ---- The server ------------------------------------------------------------------------------------------------------- */
+/* ---- The server
+ * ------------------------------------------------------------------------------------------------------- */
 
 static bool read_config(struct stage *stage)
 {
@@ -75,7 +78,8 @@ bool stage_raise(struct stage *stage)
         return false;
     for (unsigned i = 0; i < stage->shards; i++)
         stage->loops[i] = sim_loop_new(stage->sim);
-    stage->server = server_new(stage->config, extension_list, stage->store, stage->loops, stage->shards, stage->why, sizeof stage->why);
+    stage->server = server_new(stage->config, extension_list, stage->store, stage->loops, stage->shards,
+                               stage->why, sizeof stage->why);
     return stage->server && server_listen(stage->server, stage->why, sizeof stage->why) == OK;
 }
 
@@ -99,11 +103,14 @@ static bool is_clean(struct stage *stage)
             links++;
         sessions += sessions_left(server->shards[i]);
     }
-    if (!links && !sessions && !server->connections && !server->unauthenticated && !server->commits && !sim_bytes_in_flight(stage->sim))
+    if (!links && !sessions && !server->connections && !server->unauthenticated && !server->commits &&
+        !sim_bytes_in_flight(stage->sim))
         return true;
     snprintf(stage->why, sizeof stage->why,
-             "when all clients were gone: %lu links, %lu sessions, %u connections, %u unauthenticated, %u commits, %zu bytes in flight", links,
-             sessions, server->connections, server->unauthenticated, server->commits, sim_bytes_in_flight(stage->sim));
+             "when all clients were gone: %lu links, %lu sessions, %u connections, %u unauthenticated, %u "
+             "commits, %zu bytes in flight",
+             links, sessions, server->connections, server->unauthenticated, server->commits,
+             sim_bytes_in_flight(stage->sim));
     return false;
 }
 
@@ -172,7 +179,9 @@ void stage_add_account(struct stage *stage, str bare)
         abort();
 }
 
-/* ---- Clients ---------------------------------------------------------------------------------------------------------- */
+/* ---- Clients
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 static struct actor *actor_at(struct tree_reader *reader)
 {
@@ -213,7 +222,8 @@ static void ready(struct socket_owner *owner, unsigned events)
     while ((err = socket_read(actor->socket, bytes, sizeof bytes, &len)) == OK) {
         const char *wrong = tree_reader_feed(&actor->reader, str_of(bytes, len));
         if (wrong && !actor->wrong[0])
-            snprintf(actor->wrong, sizeof actor->wrong, "%s in %.*s", wrong, (int)(len < 80 ? len : 80), bytes);
+            snprintf(actor->wrong, sizeof actor->wrong, "%s in %.*s", wrong, (int)(len < 80 ? len : 80),
+                     bytes);
     }
     if (err != ERR_AGAIN)
         actor_leave(actor);

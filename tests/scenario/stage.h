@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The stage that scenarios are played on: a simulated world with the real server, its store in memory, and named clients. */
+/* The stage that scenarios are played on: a simulated world with the real server, its store in memory, and
+ * named clients. */
 #ifndef SCENARIO_STAGE_H
 #define SCENARIO_STAGE_H
 
@@ -21,7 +22,7 @@ struct stage {
     struct buf config_more; /* of the scenario */
     char *keys;             /* account rows: everybody's password is "secret" */
     struct list actors;
-    char why[512];          /* of what just failed */
+    char why[512]; /* of what just failed */
 };
 
 /* A named client: what it is called, and its connection if it has one. */
@@ -53,8 +54,8 @@ void stage_add_account(struct stage *stage, str bare);
 struct actor *actor_of(struct stage *stage, str name); /* made if it is not there */
 bool actor_connect(struct actor *actor);
 void actor_send(struct actor *actor, str bytes);
-void actor_cut(struct actor *actor);   /* both ends see a reset */
-void actor_leave(struct actor *actor); /* the socket is closed; what came is kept */
+void actor_cut(struct actor *actor);          /* both ends see a reset */
+void actor_leave(struct actor *actor);        /* the socket is closed; what came is kept */
 struct tree *actor_take(struct actor *actor); /* the next element, or NULL; the caller's to free */
 void actor_forget(struct actor *actor);       /* drops all that came */
 /* What comes next begins with a stream header: the client is about to send its own. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Trees of XML, by expat with namespaces. Names are "namespace|local" inside of expat's reach and are taken apart here; prefixes and the order of
- * attributes mean nothing and are not kept. A script's " ..." in a tag becomes an attribute that no XML name can have a namespace like. */
+/* Trees of XML, by expat with namespaces. Names are "namespace|local" inside of expat's reach and are taken
+ * apart here; prefixes and the order of attributes mean nothing and are not kept. A script's " ..." in a tag
+ * becomes an attribute that no XML name can have a namespace like. */
 #include "tree.h"
 
 #include "base/mem.h"
@@ -12,7 +13,9 @@ enum { TEXT_MAX = 16 << 20 };
 #define ANY_ATTRIBUTES "scenario.any"
 #define XML_LANG       "http://www.w3.org/XML/1998/namespace|lang"
 
-/* ---- Making --------------------------------------------------------------------------------------------------------- */
+/* ---- Making
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 static void start(void *arg, const char *name, const char **attrs)
 {
@@ -124,7 +127,8 @@ void tree_free(struct tree *tree)
     free(tree);
 }
 
-/* ---- The script's side ------------------------------------------------------------------------------------------------ */
+/* ---- The script's side
+ * ------------------------------------------------------------------------------------------------ */
 
 struct gathered {
     struct tree_reader reader;
@@ -169,7 +173,8 @@ struct tree *tree_parse(str text, const char **why)
     return all.first;
 }
 
-/* ---- Comparing -------------------------------------------------------------------------------------------------------- */
+/* ---- Comparing
+ * -------------------------------------------------------------------------------------------------------- */
 
 const char *tree_attr(const struct tree *tree, const char *name)
 {
@@ -189,7 +194,8 @@ static bool attributes_match(const struct tree *expected, const struct tree *got
     bool any = tree_attr(expected, ANY_ATTRIBUTES) != NULL;
     for (const struct tree_attr *want = expected->attrs; want; want = want->next) {
         const char *value = tree_attr(got, want->name);
-        if (strcmp(want->name, ANY_ATTRIBUTES) && (!value || (strcmp(want->value, "*") && strcmp(want->value, value))))
+        if (strcmp(want->name, ANY_ATTRIBUTES) &&
+            (!value || (strcmp(want->value, "*") && strcmp(want->value, value))))
             return false;
     }
     for (const struct tree_attr *attr = got->attrs; attr && !any; attr = attr->next)
@@ -201,7 +207,8 @@ static bool attributes_match(const struct tree *expected, const struct tree *got
 bool tree_matches(const struct tree *expected, const struct tree *got)
 {
     str wanted = str_trim(buf_str(&expected->text));
-    if (strcmp(expected->name, got->name) || strcmp(expected->ns, got->ns) || !attributes_match(expected, got))
+    if (strcmp(expected->name, got->name) || strcmp(expected->ns, got->ns) ||
+        !attributes_match(expected, got))
         return false;
     if (str_is(wanted, "*"))
         return true;
@@ -214,7 +221,9 @@ bool tree_matches(const struct tree *expected, const struct tree *got)
     return !a && !b;
 }
 
-/* ---- Showing ---------------------------------------------------------------------------------------------------------- */
+/* ---- Showing
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 void tree_write(struct buf *out, const struct tree *tree, unsigned indent)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Little XML trees for the scenarios, made by expat so that our own scanner is not its own judge; and the comparison of what a script expects
- * with what a server sent. */
+/* Little XML trees for the scenarios, made by expat so that our own scanner is not its own judge; and the
+ * comparison of what a script expects with what a server sent. */
 #ifndef SCENARIO_TREE_H
 #define SCENARIO_TREE_H
 
@@ -23,9 +23,11 @@ struct tree {
 /* Called at each start and end tag of a stream, with the element as far as it is known. */
 struct tree_reader;
 struct tree_events {
-    void (*opened)(struct tree_reader *reader, struct tree *root);  /* the outermost start tag; the tree stays the reader's */
-    void (*element)(struct tree_reader *reader, struct tree *tree); /* a whole element of the first level, now the receiver's */
-    void (*closed)(struct tree_reader *reader);                     /* the outermost end tag */
+    void (*opened)(struct tree_reader *reader,
+                   struct tree *root); /* the outermost start tag; the tree stays the reader's */
+    void (*element)(struct tree_reader *reader,
+                    struct tree *tree);         /* a whole element of the first level, now the receiver's */
+    void (*closed)(struct tree_reader *reader); /* the outermost end tag */
 };
 
 /* Reads a stream as its bytes come. */
@@ -40,8 +42,9 @@ void tree_reader_fini(struct tree_reader *reader);
 /* NULL, or what is wrong with the XML. */
 const char *tree_reader_feed(struct tree_reader *reader, str bytes);
 
-/* The elements in a script's text, in namespace jabber:client unless they say otherwise; "stream" is bound. A tag that ends in " ..." may have
- * other attributes. NULL with a sentence in `why`, or when there are none. */
+/* The elements in a script's text, in namespace jabber:client unless they say otherwise; "stream" is bound. A
+ * tag that ends in " ..." may have other attributes. NULL with a sentence in `why`, or when there are none.
+ */
 struct tree *tree_parse(str text, const char **why);
 /* A copy without children and text. */
 struct tree *tree_head(const struct tree *tree);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Values below 32 have a bucket each. Above, a value's highest bit chooses a row and the five bits behind it a bucket
- * in that row, so a bucket is never wider than a 32nd of what it holds, and finding it takes a shift. No floating
- * point, nothing to allocate, nothing to sort. */
+/* Values below 32 have a bucket each. Above, a value's highest bit chooses a row and the five bits behind it
+ * a bucket in that row, so a bucket is never wider than a 32nd of what it holds, and finding it takes a
+ * shift. No floating point, nothing to allocate, nothing to sort. */
 #include "programs/jabiru-load/histogram.h"
 
 enum { ROW = 1 << HISTOGRAM_SUB_BITS };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Counts of durations in buckets that grow with what they hold (log-linear): any number of samples in constant memory,
- * each known to within 1/32 of its size. */
+/* Counts of durations in buckets that grow with what they hold (log-linear): any number of samples in
+ * constant memory, each known to within 1/32 of its size. */
 #ifndef JABIRU_LOAD_HISTOGRAM_H
 #define JABIRU_LOAD_HISTOGRAM_H
 
@@ -19,8 +19,8 @@ struct histogram {
 
 void histogram_add(struct histogram *histogram, uint64_t value);
 
-/* The smallest value that at least `per_mille` of 1000 samples do not exceed, rounded up to the end of its bucket and
- * never above the maximum; 0 when there are no samples. */
+/* The smallest value that at least `per_mille` of 1000 samples do not exceed, rounded up to the end of its
+ * bucket and never above the maximum; 0 when there are no samples. */
 uint64_t histogram_quantile(const struct histogram *histogram, unsigned per_mille);
 
 #endif

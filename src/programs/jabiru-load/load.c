@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The run: who logs in when, what phase it is, what is counted. The modes say what is sent.
  *
- * One thread does everything, and a tenth of a second is the grain of the phases: a timer looks whether the phase at
- * hand is over. Only what is sent and comes back while PHASE_COUNT lasts counts for rates and latencies; losses are
- * counted from the first stanza to the last, and the end waits until all has come back or nothing more comes.
+ * One thread does everything, and a tenth of a second is the grain of the phases: a timer looks whether the
+ * phase at hand is over. Only what is sent and comes back while PHASE_COUNT lasts counts for rates and
+ * latencies; losses are counted from the first stanza to the last, and the end waits until all has come back
+ * or nothing more comes.
  *
  * Sections: users, the phases, the beginning and the end. */
 #include "programs/jabiru-load/load.h"
@@ -301,8 +302,7 @@ static void prepare_settings(struct load *load)
     settings->bare = options->relay;
     if (options->tls && tls_client_context(options->ca, options->ca, why, sizeof why, &settings->tls_context))
         usage("TLS", why);
-    if (options->password &&
-        jid_prepare_password(str_from(options->password), &load->keep, &load->password))
+    if (options->password && jid_prepare_password(str_from(options->password), &load->keep, &load->password))
         usage("--password", "not a password");
 }
 

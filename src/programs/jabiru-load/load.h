@@ -14,10 +14,10 @@ enum phase { PHASE_LOGIN, PHASE_SETTLE, PHASE_WARM, PHASE_COUNT, PHASE_DRAIN, PH
 
 /* What is sent and what has come back, in all and while counting. */
 struct tally {
-    uint64_t sent, received;                     /* while counting */
+    uint64_t sent, received;                       /* while counting */
     uint64_t all_sent, all_expected, all_received; /* from the first to the last */
-    uint64_t late;   /* sent more than a millisecond behind the schedule of an open loop */
-    uint64_t errors; /* answers of type error, connections lost, logins failed */
+    uint64_t late;            /* sent more than a millisecond behind the schedule of an open loop */
+    uint64_t errors;          /* answers of type error, connections lost, logins failed */
     struct histogram latency; /* nanoseconds */
 };
 
@@ -93,7 +93,8 @@ static inline void load_received(struct load *load, uint64_t stamp, uint64_t now
 /* Sends the user's text with the time written at `at`. Does nothing for a user who is not there any more. */
 void load_send_stamped(struct user *user, size_t at, uint64_t now);
 
-/* Reads what the modes want of a stanza in one pass: its id (str_none if there is none) and whether it is an error. */
+/* Reads what the modes want of a stanza in one pass: its id (str_none if there is none) and whether it is an
+ * error. */
 str load_read_id(const struct xml_node *node, bool *ret_error);
 
 /* Gives up: says why and ends the run. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Connect, log in, send presence, close, and again: --window at a time, over all users in turn, so that none is logged
- * in twice. Latency is from the start of the connection to the bound session. */
+/* Connect, log in, send presence, close, and again: --window at a time, over all users in turn, so that none
+ * is logged in twice. Latency is from the start of the connection to the bound session. */
 #include "programs/jabiru-load/modes.h"
 
 enum { AT_A_TIME = 16 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* User 2k sends messages to user 2k+1. Closed loop: --window of them are in flight for each pair, and each that arrives
- * lets the next go. Open loop: --rate of them leave each second, in turn over the pairs, whatever arrives. The time of
- * sending stands in the id. */
+/* User 2k sends messages to user 2k+1. Closed loop: --window of them are in flight for each pair, and each
+ * that arrives lets the next go. Open loop: --rate of them leave each second, in turn over the pairs,
+ * whatever arrives. The time of sending stands in the id. */
 #include "programs/jabiru-load/modes.h"
 #include "programs/jabiru-load/pace.h"
 #include "programs/jabiru-load/stamp.h"

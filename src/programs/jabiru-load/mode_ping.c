@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Each user pings the server (XEP-0199), with --window pings in flight. An error is an answer too, and counted as such:
- * what is measured is the way to the server and back. The time of sending stands in the id. */
+/* Each user pings the server (XEP-0199), with --window pings in flight. An error is an answer too, and
+ * counted as such: what is measured is the way to the server and back. The time of sending stands in the id.
+ */
 #include "programs/jabiru-load/modes.h"
 #include "programs/jabiru-load/stamp.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Users stand in blocks of --roster + 1 neighbours who all know each other. Each changes its presence, and again when
- * all of its neighbours have seen as many changes as there are neighbours. Deliveries are counted, but not those to the
- * user itself. The time of the change stands in the status. With --subscribe the blocks are made first, by asking for
- * subscriptions and granting all (RFC 6121 section 3). */
+/* Users stand in blocks of --roster + 1 neighbours who all know each other. Each changes its presence, and
+ * again when all of its neighbours have seen as many changes as there are neighbours. Deliveries are counted,
+ * but not those to the user itself. The time of the change stands in the status. With --subscribe the blocks
+ * are made first, by asking for subscriptions and granting all (RFC 6121 section 3). */
 #include "programs/jabiru-load/modes.h"
 #include "programs/jabiru-load/stamp.h"
 
@@ -77,7 +77,8 @@ static struct user *find_user(struct load *load, str jid)
 static void grant(struct user *user, const struct user *asker)
 {
     char text[256];
-    snprintf(text, sizeof text, "<presence type='subscribed' to='%s@%s'/>", asker->name, user->load->options.domain);
+    snprintf(text, sizeof text, "<presence type='subscribed' to='%s@%s'/>", asker->name,
+             user->load->options.domain);
     client_send(&user->client, str_from(text));
 }
 

@@ -10,7 +10,9 @@ const struct mode mode_idle = {
     .with_presence = true,
 };
 
-const struct mode *const modes[] = { &mode_idle, &mode_logins, &mode_pairs, &mode_presence, &mode_ping, NULL };
+const struct mode *const modes[] = {
+    &mode_idle, &mode_logins, &mode_pairs, &mode_presence, &mode_ping, NULL
+};
 
 const struct mode *mode_named(const char *name)
 {

@@ -34,7 +34,8 @@ enum { USER_PREFIX_MAX = 32 };
     X(HELP, "help", NULL, "print this text")                                                                 \
     X(VERSION, "version", NULL, "print the version")
 
-enum { OPTION_FIRST = 256,
+enum {
+    OPTION_FIRST = 256,
 #define X(id, name, argument, help) OPTION_##id,
     OPTIONS(X)
 #undef X
@@ -58,7 +59,9 @@ static void print_help(FILE *to)
         snprintf(left, sizeof left, "--%s %s", lines[i].name, lines[i].argument ? lines[i].argument : "");
         fprintf(to, "  %-22s %s\n", left, lines[i].help);
     }
-    fputs("\nExit status: 0 all went well, 1 wrong usage, 2 could not connect or log in, 3 something was lost.\n", to);
+    fputs("\nExit status: 0 all went well, 1 wrong usage, 2 could not connect or log in, 3 something was "
+          "lost.\n",
+          to);
 }
 
 static _Noreturn void bad(const char *option, const char *value)
@@ -203,11 +206,18 @@ void options_read(int argc, char **argv, struct options *ret)
 #define X(id, name, argument, help) { name, argument ? required_argument : no_argument, NULL, OPTION_##id },
         OPTIONS(X)
 #undef X
-        { 0 },
+            { 0 },
     };
     struct options options = {
-        .host = "127.0.0.1", .domain = "localhost", .user_prefix = "user", .port = 5222, .users = 100,
-        .seconds = 10,       .body = 100,           .roster = 20,          .parallel = 64,
+        .host = "127.0.0.1",
+        .domain = "localhost",
+        .user_prefix = "user",
+        .port = 5222,
+        .users = 100,
+        .seconds = 10,
+        .body = 100,
+        .roster = 20,
+        .parallel = 64,
     };
     int option;
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The loop's own timers may be late by some 20 ms, which is more than what is measured here. So the pace comes from a
- * timer of the kernel that is watched as the sockets are. When the loop was busy, what became due meanwhile is done at
- * once, so the rate holds; the caller sees by `scheduled` how far it is behind. */
+/* The loop's own timers may be late by some 20 ms, which is more than what is measured here. So the pace
+ * comes from a timer of the kernel that is watched as the sockets are. When the loop was busy, what became
+ * due meanwhile is done at once, so the rate holds; the caller sees by `scheduled` how far it is behind. */
 #include "programs/jabiru-load/pace.h"
 
 #include "programs/jabiru-load/load.h"

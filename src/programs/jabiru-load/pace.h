@@ -14,7 +14,8 @@ struct pace {
     int _fd;
 };
 
-/* Begins to call `due`, which the caller has set, `rate` times a second. ERR_IO if the system has no timer left. */
+/* Begins to call `due`, which the caller has set, `rate` times a second. ERR_IO if the system has no timer
+ * left. */
 enum err pace_start(struct pace *pace, struct loop *loop, unsigned rate);
 
 /* Stops. Harmless for one that does not run (zeroed memory). */

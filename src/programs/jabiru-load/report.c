@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Rates are of what came back while counting, over the time that was counted. The fields of the JSON object are
- * documented in the manual page; they are added to and never change their meaning. */
+/* Rates are of what came back while counting, over the time that was counted. The fields of the JSON object
+ * are documented in the manual page; they are added to and never change their meaning. */
 #include "programs/jabiru-load/report.h"
 
 #include "programs/jabiru-load/modes.h"
@@ -11,15 +11,15 @@
 
 void report_progress(struct load *load)
 {
-    static const char *const names[] = { "logging in", "settling", "warming up", "counting", "draining", "leaving",
-                                         "over" };
+    static const char *const names[] = { "logging in", "settling", "warming up", "counting",
+                                         "draining",   "leaving",  "over" };
     const struct tally *tally = &load->tally;
     if (!isatty(STDERR_FILENO))
         return;
     uint64_t since = tally->all_received - load->progress_received;
     load->progress_received = tally->all_received;
-    fprintf(stderr, "\r\033[K%s: %u users in, %" PRIu64 " %s/s, %" PRIu64 " errors", names[load->phase], load->online,
-            since, load->options.mode->unit, tally->errors);
+    fprintf(stderr, "\r\033[K%s: %u users in, %" PRIu64 " %s/s, %" PRIu64 " errors", names[load->phase],
+            load->online, since, load->options.mode->unit, tally->errors);
     if (load->phase >= PHASE_LEAVE)
         fputs("\r\033[K", stderr);
     fflush(stderr);
@@ -39,13 +39,14 @@ static uint64_t lost(const struct load *load)
 static void print_json(const struct load *load, double seconds, double rate)
 {
     const struct tally *tally = &load->tally;
-    printf("{\"mode\": \"%s\", \"users\": %u, \"seconds\": %.3f, \"sent\": %" PRIu64 ", \"received\": %" PRIu64
-           ", \"lost\": %" PRIu64 ", \"rate_per_s\": %.1f, ",
-           load->options.mode->name, load->options.users, seconds, tally->sent, tally->received, lost(load), rate);
+    printf("{\"mode\": \"%s\", \"users\": %u, \"seconds\": %.3f, \"sent\": %" PRIu64
+           ", \"received\": %" PRIu64 ", \"lost\": %" PRIu64 ", \"rate_per_s\": %.1f, ",
+           load->options.mode->name, load->options.users, seconds, tally->sent, tally->received, lost(load),
+           rate);
     printf("\"latency_us\": {\"p50\": %.1f, \"p90\": %.1f, \"p99\": %.1f, \"max\": %.1f}, \"late\": %" PRIu64
            ", \"errors\": %" PRIu64 "}\n",
-           micros(load, 500), micros(load, 900), micros(load, 990), (double)tally->latency.max / 1000, tally->late,
-           tally->errors);
+           micros(load, 500), micros(load, 900), micros(load, 990), (double)tally->latency.max / 1000,
+           tally->late, tally->errors);
 }
 
 static void print_table(const struct load *load, double seconds, double rate)
@@ -54,8 +55,8 @@ static void print_table(const struct load *load, double seconds, double rate)
     const struct mode *mode = load->options.mode;
     printf("%-10s %u users, %.1f s\n", mode->name, load->options.users, seconds);
     if (!mode->holds) {
-        printf("%-10s %.0f %s/s (%" PRIu64 " sent, %" PRIu64 " received)\n", "rate", rate, mode->unit, tally->sent,
-               tally->received);
+        printf("%-10s %.0f %s/s (%" PRIu64 " sent, %" PRIu64 " received)\n", "rate", rate, mode->unit,
+               tally->sent, tally->received);
         printf("%-10s p50 %.0f µs, p90 %.0f µs, p99 %.0f µs, max %.0f µs\n", "latency", micros(load, 500),
                micros(load, 900), micros(load, 990), (double)tally->latency.max / 1000);
         printf("%-10s %" PRIu64 "\n", "lost", lost(load));
