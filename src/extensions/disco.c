@@ -25,10 +25,12 @@ static int by_bytes(const void *a, const void *b)
 }
 
 /* All features of one kind of address, sorted. */
-static size_t gather(const struct server *server, bool account, const char **names)
+static size_t gather(const struct host *host, bool account, const char **names)
 {
     size_t count = 0;
-    for (const struct ext *const *ext = server->extensions; *ext; ext++) {
+    for (const struct ext *const *ext = host->server->extensions; *ext; ext++) {
+        if (!ext_is_on(host, *ext))
+            continue;
         const char *const *list = account ? (*ext)->account_features : (*ext)->features;
         for (; list && *list && count < FEATURES_MAX; list++)
             names[count++] = *list;
@@ -112,7 +114,7 @@ static void hash_contacts(struct buf *text, const struct config_host *config, st
 static str verification(struct host *host, struct arena *arena)
 {
     const char *names[FEATURES_MAX];
-    size_t count = gather(host->server, false, names);
+    size_t count = gather(host, false, names);
     unsigned char hash[DIGEST_MAX_SIZE];
     struct buf text;
     buf_init(&text, XML_MAX);
@@ -142,7 +144,7 @@ static void answer_info(struct iq_event *event, str node)
 {
     const char *names[FEATURES_MAX];
     bool account = event->user != NULL;
-    size_t count = gather(event->shard->server, account, names);
+    size_t count = gather(event->host, account, names);
     struct buf xml;
     buf_init(&xml, XML_MAX);
     buf_lit(&xml, "<query xmlns='" NS_INFO "'");

@@ -141,12 +141,53 @@ void c2s_fail(struct c2s *c2s, enum stream_error error, const char *text)
     c2s_end(c2s);
 }
 
+/* A sign of life is asked for with a ping (XEP-0199): what has gone without a word answers nothing. */
+static void ask_for_life(struct c2s *c2s)
+{
+    struct shard *shard = c2s->link.shard;
+    struct jid to = session_jid(c2s->session);
+    char id[13];
+    rand_token(id, sizeof id);
+    struct stanza ping =
+        stanza_make(STANZA_IQ, TYPE_GET, str_from(id), STR("<ping xmlns='urn:xmpp:ping'/>"), &shard->arena);
+    ping.from = (struct jid){ str_from(c2s->host->name), 0, (uint16_t)strlen(c2s->host->name) };
+    session_send(c2s->session, &ping, &to);
+    c2s->pinged = true;
+    timer_start(shard->loop, &c2s->timer, c2s_config(c2s)->c2s.ping_ms);
+}
+
+static void check_silence(struct c2s *c2s)
+{
+    struct loop *loop = c2s->link.shard->loop;
+    uint64_t limit_ms = c2s_config(c2s)->c2s.idle_ms;
+    uint64_t silent_ms = (loop_now_us(loop) - c2s->heard_us) / 1000;
+    if (!limit_ms)
+        return;
+    if (silent_ms < limit_ms)
+        timer_start(loop, &c2s->timer, limit_ms - silent_ms + 1);
+    else if (c2s->pinged)
+        c2s_fail(c2s, STREAM_ERROR_CONNECTION_TIMEOUT, "no sign of life");
+    else
+        ask_for_life(c2s);
+}
+
+void c2s_watch(struct c2s *c2s)
+{
+    c2s->heard_us = loop_now_us(c2s->link.shard->loop);
+    timer_stop(&c2s->timer);
+    if (c2s_config(c2s)->c2s.idle_ms)
+        timer_start(c2s->link.shard->loop, &c2s->timer, c2s_config(c2s)->c2s.idle_ms);
+}
+
 static void timed_out(struct timer *timer)
 {
     struct c2s *c2s = CONTAINER_OF(timer, struct c2s, timer);
     struct shard *shard = c2s->link.shard;
     shard_enter(shard);
-    c2s_fail(c2s, STREAM_ERROR_CONNECTION_TIMEOUT, "negotiation took too long");
+    if (c2s->session)
+        check_silence(c2s);
+    else
+        c2s_fail(c2s, STREAM_ERROR_CONNECTION_TIMEOUT, "negotiation took too long");
     shard_leave(shard);
 }
 
@@ -385,6 +426,8 @@ static void data(struct conn *conn, str bytes)
 {
     struct c2s *c2s = CONTAINER_OF(conn, struct c2s, conn);
     struct shard *shard = c2s->link.shard;
+    c2s->heard_us = loop_now_us(shard->loop);
+    c2s->pinged = false;
     if (c2s->in.len || c2s->busy) {
         buf_add(&c2s->in, bytes);
         if (buf_failed(&c2s->in))

@@ -103,7 +103,7 @@ static void bind_now(struct user *user, struct parked *parked)
     } else {
         c2s->session = session_open(user, resource, &c2s->link);
         c2s->state = C2S_BOUND;
-        timer_stop(&c2s->timer);
+        c2s_watch(c2s);
         answer_bound(c2s, passport);
         log_debug(c2s, "%s is bound", c2s->session->full);
     }

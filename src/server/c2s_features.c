@@ -10,10 +10,22 @@ static bool is_bound_mechanism(enum sasl_mechanism mechanism)
     return mechanism <= SASL_SCRAM_SHA_1_PLUS;
 }
 
+/* The administrator's choice. */
+static bool is_wanted(const struct config *config, enum sasl_mechanism mechanism)
+{
+    const struct config_list *wanted = &config->c2s.mechanisms;
+    for (size_t i = 0; i < wanted->count; i++)
+        if (!strcmp(wanted->items[i], sasl_mechanism_name(mechanism)))
+            return true;
+    return !wanted->count;
+}
+
 static bool is_offered(struct c2s *c2s, enum sasl_mechanism mechanism, bool can_bind, bool has_certificate)
 {
     const struct config *config = c2s_config(c2s);
     bool secure = conn_is_secure(&c2s->conn);
+    if (!is_wanted(config, mechanism))
+        return false;
     if (is_bound_mechanism(mechanism))
         return can_bind;
     switch (mechanism) {
@@ -94,7 +106,7 @@ static void write_bound(struct c2s *c2s, struct buf *out)
     buf_lit(out, "<bind xmlns='" NS_BIND "'/><session xmlns='" NS_SESSION "'><optional/></session>"
                  "<ver xmlns='" NS_ROSTER_VERSION "'/><sub xmlns='" NS_PRE_APPROVAL "'/>");
     for (size_t i = 0; all[i]; i++)
-        if (all[i]->stream_features)
+        if (all[i]->stream_features && ext_is_on(c2s->host, all[i]))
             all[i]->stream_features(c2s->host, out);
 }
 

@@ -260,18 +260,6 @@ static void read_host_extensions(struct reader *reader, cfg_t *section, const ch
 
 /* ---- Hosts ---- */
 
-static void normalise_admins(struct reader *reader, struct config_host *host)
-{
-    const char **items = arena_zalloc(reader->arena, (host->admins.count + 1) * sizeof *items);
-    for (size_t i = 0; i < host->admins.count; i++) {
-        struct jid jid;
-        items[i] = host->admins.items[i];
-        if (jid_parse(str_from(items[i]), reader->arena, &jid) == OK)
-            items[i] = arena_str(reader->arena, jid.full).p;
-    }
-    host->admins.items = items;
-}
-
 static void check_host(struct reader *reader, const struct config_host *host)
 {
     for (const struct config_host *other = reader->config->hosts; other < host; other++)
@@ -299,7 +287,6 @@ static void read_host(struct reader *reader, cfg_t *section, void *const *common
     struct place place = { section, host, prefix };
     read_keys(reader, &place, config_host_section.keys, true);
     read_host_extensions(reader, section, prefix, common, host);
-    normalise_admins(reader, host);
     check_host(reader, host);
 }
 

@@ -23,8 +23,7 @@ struct config_host {
     const char *name; /* in normal form (RFC 7622) */
     const char *certificate, *key, *client_ca;
     bool anonymous;
-    struct config_list admins; /* bare JIDs in normal form */
-    struct config_list extensions_on, extensions_off;
+    struct config_list extensions_off;
     /* Addresses for people, as URIs (XEP-0157); empty lists are not published. */
     struct config_list contact_abuse, contact_admin, contact_feedback, contact_sales, contact_security,
         contact_support;
@@ -42,14 +41,13 @@ struct config_c2s {
     uint32_t max_resources;                    /* of one user */
     uint32_t login_tries;                      /* on one stream */
     uint64_t negotiation_ms, idle_ms, ping_ms; /* idle_ms 0: never closed for silence */
-    uint32_t max_connections, max_unauthenticated, max_unauthenticated_per_address;
+    uint32_t max_connections, max_unauthenticated;
 };
 
 struct config_limits {
     uint32_t stanza_before, stanza_after; /* before and after login */
     uint16_t depth, attributes, name_bytes;
     uint32_t output_bytes; /* queued for one connection */
-    uint32_t input_rate;   /* bytes a second from one connection; 0: any */
     uint32_t roster_items, offline_messages, subscription_requests; /* of one user */
 };
 

@@ -139,7 +139,6 @@ static const char introduction[] =
     "host \"example.org\" {\n"
     "    certificate = \"/etc/jabiru/example.org.pem\"\n"
     "    key = \"/etc/jabiru/example.org.key\"\n"
-    "    admins = { \"anna@example.org\" }\n"
     "}\n"
     "```\n"
     "\n"

@@ -19,16 +19,6 @@ static const char *check_address(const char *value)
     return "write an IP address such as \"127.0.0.1\" or \"::1\", or \"\" for all";
 }
 
-static const char *check_user(const char *value)
-{
-    struct arena arena;
-    arena_init(&arena, 256);
-    struct jid jid;
-    bool good = jid_parse(str_from(value), &arena, &jid) == OK && jid.local_len && jid_is_bare(&jid);
-    arena_fini(&arena);
-    return good ? NULL : "write an account's address such as \"anna@example.org\"";
-}
-
 static const char *check_area_level(const char *value)
 {
     str level = str_from(value), area = str_cut(&level, '=');
@@ -203,13 +193,6 @@ static const struct config_key c2s_keys[] = {
       .min = 1,
       .unit = "connections",
       .help = "Connections that have not logged in yet, at the same time." },
-    { .name = "max-unauthenticated-per-address",
-      .type = CONFIG_INT,
-      IN_CONFIG(c2s.max_unauthenticated_per_address),
-      .default_text = "1000",
-      .min = 1,
-      .unit = "connections",
-      .help = "The same for one IP address (of IPv6: one /64)." },
     { 0 },
 };
 
@@ -259,13 +242,6 @@ static const struct config_key limits_keys[] = {
       .min = 64 << 10,
       .max = 1 << 30,
       .help = "What may wait to be sent to one connection; a client that reads more slowly is closed." },
-    { .name = "input-rate",
-      .type = CONFIG_SIZE,
-      IN_CONFIG(limits.input_rate),
-      .default_text = "0",
-      .max = 1 << 30,
-      .unit = "a second",
-      .help = "Bytes a second that are read from one connection; more waits. 0: as fast as it comes." },
     { .name = "roster-items",
       .type = CONFIG_INT,
       IN_CONFIG(limits.roster_items),
@@ -354,17 +330,6 @@ static const struct config_key host_keys[] = {
       IN_HOST(anonymous),
       .default_text = "false",
       .help = "Whether guests may log in without an account (SASL ANONYMOUS)." },
-    { .name = "admins",
-      .type = CONFIG_LIST,
-      IN_HOST(admins),
-      .default_text = "",
-      .check = check_user,
-      .help = "Accounts that may administer the host." },
-    { .name = "extensions-on",
-      .type = CONFIG_LIST,
-      IN_HOST(extensions_on),
-      .default_text = "",
-      .help = "Extensions to switch on that are off by default." },
     { .name = "extensions-off",
       .type = CONFIG_LIST,
       IN_HOST(extensions_off),

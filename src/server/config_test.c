@@ -382,7 +382,7 @@ static void hosts_have_their_own_keys(void **state)
     (void)state;
     const struct config *config =
         load("host \"Example.ORG\" {\n certificate = \"certs/a.pem\"\n key = \"/k.pem\"\n anonymous = true\n"
-             " admins = { \"Anna@example.org\" }\n contact-abuse = { \"mailto:abuse@example.org\" }\n}\n"
+             " contact-abuse = { \"mailto:abuse@example.org\" }\n}\n"
              "host \"b\xc3\xbc"
              "cher.example\" { extensions-off = { version } }\n");
     const struct config_host *host = config_host_named(config, STR("example.org"));
@@ -390,7 +390,6 @@ static void hosts_have_their_own_keys(void **state)
     assert_string_equal(host->certificate, "/etc/jabiru/certs/a.pem");
     assert_string_equal(host->key, "/k.pem");
     assert_true(host->anonymous);
-    assert_list(host->admins, "anna@example.org");
     assert_list(host->contact_abuse, "mailto:abuse@example.org");
     assert_list(config->hosts[1].extensions_off, "version");
     assert_non_null(config_host_named(config, STR("b\xc3\xbc"
@@ -408,9 +407,6 @@ static void wrong_hosts_are_named(void **state)
     fails("host \"a b\" { }\n", "1: \"a b\" is no domain: write host \"example.org\" { ... }");
     fails("host \"a.example\" {\n key = k }\n",
           "1: host \"a.example\" has a key without a certificate: write both or none");
-    fails("host \"a.example\" {\n admins = { a.example } }\n",
-          "2: host \"a.example\": admins can't be \"a.example\": write an account's address such as "
-          "\"anna@example.org\"");
 }
 
 static void extensions_have_keys_for_all_and_for_a_host(void **state)

@@ -23,6 +23,15 @@ bool ext_may_see(const struct iq_event *event)
     return item && (item->flags & ROSTER_FROM);
 }
 
+bool ext_is_on(const struct host *host, const struct ext *ext)
+{
+    const struct config_list *off = &host->config->extensions_off;
+    for (size_t i = 0; i < off->count; i++)
+        if (!strcmp(off->items[i], ext->name))
+            return false;
+    return true;
+}
+
 static const struct ext_iq *find(const struct ext *ext, const struct iq_event *event, enum ext_target target)
 {
     for (const struct ext_iq *row = ext->iqs; row && row->name; row++)
@@ -37,7 +46,7 @@ void ext_dispatch(struct iq_event *event, enum ext_target target)
     const struct ext *const *all = event->shard->server->extensions;
     for (size_t i = 0; all[i]; i++) {
         const struct ext_iq *row = find(all[i], event, target);
-        if (row) {
+        if (row && ext_is_on(event->host, all[i])) {
             row->handle(event);
             return;
         }

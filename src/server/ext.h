@@ -54,6 +54,9 @@ void ext_error(struct iq_event *event, enum stanza_error error, const char *text
  * it (RFC 6121 §4.3.2). */
 bool ext_may_see(const struct iq_event *event);
 
+/* Whether the host's configuration leaves the extension switched on. */
+bool ext_is_on(const struct host *host, const struct ext *ext);
+
 /* Runs the handler for this request; answers service-unavailable if there is none. */
 void ext_dispatch(struct iq_event *event, enum ext_target target);
 

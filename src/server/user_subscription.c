@@ -10,8 +10,6 @@
 
 #include <stdlib.h>
 
-enum { REQUESTS_MAX = 200 };
-
 /* A change of one item, on its way from the old flags to the new ones. */
 struct change {
     struct user *user;
@@ -183,7 +181,7 @@ static bool may_keep_request(struct user *user)
     unsigned count = 0;
     for (uint32_t i = 0; i < user->roster.count; i++)
         count += !!(user->roster.items[i]->flags & ROSTER_PENDING_IN);
-    return count < REQUESTS_MAX;
+    return count < user->shard->server->config->limits.subscription_requests;
 }
 
 static void keep_request(struct change *change)
