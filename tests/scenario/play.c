@@ -380,11 +380,17 @@ static bool waits(struct play *play, str time)
     return true;
 }
 
-static bool restart(struct play *play, str rest)
+/* The server is stopped; the next step starts another one on the same store. */
+static bool stop(struct play *play, str rest)
 {
     (void)rest;
-    if (!stage_strike(&play->stage))
-        return play_fail(play, "%s", play->stage.why);
+    return stage_strike(&play->stage) || play_fail(play, "%s", play->stage.why);
+}
+
+static bool restart(struct play *play, str rest)
+{
+    if (!stop(play, rest))
+        return false;
     list_each (at, &play->stage.actors)
         actor_forget(LIST_ITEM(at, struct actor, link));
     return true;
@@ -402,6 +408,7 @@ static const struct {
 } happenings[] = {
     { STR_INIT("account "), accounts }, { STR_INIT("connect "), connects }, { STR_INIT("online "), comes_online },
     { STR_INIT("ignore "), ignore },    { STR_INIT("wait "), waits },       { STR_INIT("restart"), restart },
+    { STR_INIT("stop"), stop },
     { STR_INIT("nobody gets anything"), nobody_gets_anything },
 };
 
