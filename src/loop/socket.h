@@ -26,6 +26,7 @@ struct socket_owner {
  * wanted. */
 struct listener {
     void (*accepted)(struct listener *listener, struct socket *socket);
+    bool alone; /* share the port with nobody: opening fails with ERR_EXISTS if anybody listens there */
     struct listener_impl *_impl;
 };
 

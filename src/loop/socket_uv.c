@@ -381,7 +381,8 @@ static enum err clear_path(const union address *address, socklen_t length)
     return OK;
 }
 
-static enum err bind_and_listen(int fd, const union address *address, socklen_t length, bool both_families)
+static enum err bind_and_listen(int fd, const union address *address, socklen_t length, bool both_families,
+                                bool alone)
 {
     if (address->any.sa_family == AF_UNIX) {
         enum err err = clear_path(address, length);
@@ -390,7 +391,7 @@ static enum err bind_and_listen(int fd, const union address *address, socklen_t 
         fchmod(fd, 0600); /* before bind(): the file is never open to others, not even for a moment */
     } else {
         set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-        set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+        set_option(fd, SOL_SOCKET, SO_REUSEPORT, !alone);
     }
     if (address->any.sa_family == AF_INET6)
         set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, !both_families);
@@ -399,7 +400,7 @@ static enum err bind_and_listen(int fd, const union address *address, socklen_t 
     return listen(fd, BACKLOG) < 0 ? err_from_errno(errno) : OK;
 }
 
-static enum err listening_descriptor(const char *text, uint16_t port, int *ret_fd)
+static enum err listening_descriptor(const char *text, uint16_t port, bool alone, int *ret_fd)
 {
     union address address;
     socklen_t length = address_parse(text, port, &address);
@@ -408,7 +409,7 @@ static enum err listening_descriptor(const char *text, uint16_t port, int *ret_f
     int fd = open_descriptor(address.any.sa_family);
     if (fd < 0)
         return err_from_errno(errno);
-    enum err err = bind_and_listen(fd, &address, length, !text[0]);
+    enum err err = bind_and_listen(fd, &address, length, !text[0], alone);
     if (err) {
         close(fd);
         return err;
@@ -420,9 +421,9 @@ static enum err listening_descriptor(const char *text, uint16_t port, int *ret_f
 enum err uv_socket_listen(struct listener *listener, struct loop *loop, const char *text, uint16_t port)
 {
     int fd;
-    enum err err = listening_descriptor(text, port, &fd);
+    enum err err = listening_descriptor(text, port, listener->alone, &fd);
     if (err && !text[0])
-        err = listening_descriptor("0.0.0.0", port, &fd); /* a machine without IPv6 */
+        err = listening_descriptor("0.0.0.0", port, listener->alone, &fd); /* a machine without IPv6 */
     if (err)
         return err;
     struct uv_listener *self = NEW(struct uv_listener);

@@ -180,7 +180,6 @@ enum err control_open(struct server *server, const char *path, const struct cont
     control->path = str_dup(str_from(path));
     control->listener.accepted = accepted;
     list_init(&control->requests);
-    unlink(path);
     enum err err = listener_open(&control->listener, server->shards[0]->loop, path, 0);
     if (err != OK) {
         free(control->path);

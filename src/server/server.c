@@ -191,9 +191,35 @@ void shard_close_ports(struct shard *shard)
     shard->port_count = 0;
 }
 
+/* The shards share each port, and the kernel would let another jabirud share it too: half of the clients
+ * would be lost to it. So each is tried alone first. */
+static enum err check_ports(struct server *server, char *why, size_t why_room)
+{
+    const struct config *config = server->config;
+    const unsigned ports[] = { config->c2s.port, config->c2s.tls_port };
+    for (size_t i = 0; i < config->c2s.listen.count * COUNT_OF(ports); i++) {
+        const char *address = config->c2s.listen.items[i / COUNT_OF(ports)];
+        unsigned number = ports[i % COUNT_OF(ports)];
+        struct listener probe = { .alone = true };
+        if (!number)
+            continue;
+        enum err err = listener_open(&probe, server->shards[0]->loop, address, (uint16_t)number);
+        if (err == OK) {
+            listener_close(&probe);
+        } else if (err == ERR_EXISTS) {
+            snprintf(why, why_room, "can't listen on %s port %u: another program does",
+                     *address ? address : "any address", number);
+            return err;
+        }
+    }
+    return OK;
+}
+
 enum err server_listen(struct server *server, char *why, size_t why_room)
 {
     const struct config *config = server->config;
+    if (check_ports(server, why, why_room) != OK)
+        return ERR_EXISTS;
     for (unsigned i = 0; i < server->shard_count; i++) {
         for (size_t a = 0; a < config->c2s.listen.count; a++) {
             const char *address = config->c2s.listen.items[a];

@@ -103,7 +103,7 @@ class Client(ClientXMPP):
     async def body(self, text):
         return await self.wait("message", lambda m: m["body"] == text)
 
-    async def roster(self):
+    async def whole_roster(self):
         """The whole roster, by bare JID. The request makes this an interested resource (RFC 6121 §2.2); it names no version,
         since an empty answer would say that nothing has changed."""
         answer = await self.make_iq_get(queryxmlns="jabber:iq:roster").send(timeout=PATIENCE_S)

@@ -104,8 +104,9 @@ def test_two_people_meet_chat_and_leave_messages(people, policy):
     bob.types(f"/msg {alice.jid} Good morning, Alice")
     alice.sees("Good morning, Alice")
     bob.sees("Good morning, Bob")
+    assert f"{bob.jid} [offline]" not in alice.terminal.screen()
     bob.leave()
-    alice.sees("is offline", "unavailable")
+    alice.sees(f"{bob.jid} [offline]")
     for number in range(3):
         alice.types(f"left for you: {number}")
         alice.sees(f"left for you: {number}")

@@ -120,8 +120,8 @@ def test_the_newer_of_two_sessions_with_one_resource_stays(server, ca, accounts)
 
 async def befriend(alice, bob):
     """Both ways, as two people do it: a request, a yes, and the same back."""
-    await alice.roster()
-    await bob.roster()
+    await alice.whole_roster()
+    await bob.whole_roster()
     for one, other in ((alice, bob), (bob, alice)):
         one.send_presence_subscription(pto=other.boundjid.bare, ptype="subscribe")
         await other.subscription("subscribe", one)
@@ -136,9 +136,9 @@ def test_two_people_add_each_other_and_see_each_other(server, ca, accounts):
         alice, bob = [await Client(server, ca, name, "home").login() for name in names]
         await alice.update_roster(bob.boundjid.bare, name="Bob", groups=["Friends"])
         await befriend(alice, bob)
-        item = (await alice.roster())[bob.boundjid.bare]
+        item = (await alice.whole_roster())[bob.boundjid.bare]
         assert (item["subscription"], item["name"], item["groups"]) == ("both", "Bob", ["Friends"])
-        assert (await bob.roster())[alice.boundjid.bare]["subscription"] == "both"
+        assert (await bob.whole_roster())[alice.boundjid.bare]["subscription"] == "both"
         bob.send_presence(pshow="away", pstatus="at lunch")
         seen = await alice.wait("presence", lambda p: p["from"] == bob.boundjid and p["show"] == "away")
         assert seen["status"] == "at lunch"
