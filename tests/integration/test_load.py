@@ -54,6 +54,10 @@ def test_the_rate_of_an_open_loop_holds(server):
     assert report["lost"] == 0
 
 
+def test_a_slow_open_loop_ends_in_order(server):
+    assert load(server, "pairs", "--rate", 1)["lost"] == 0
+
+
 @pytest.mark.parametrize("tls", ["starttls", "direct"])
 def test_over_tls_with_a_checked_certificate(server, ca, tls):
     assert load(server, "ping", "--ca", ca.certificate, tls=tls)["received"] > 0
