@@ -104,7 +104,7 @@ static void conn_closed(struct conn *conn, enum err why)
 {
     struct client *client = CONTAINER_OF(conn, struct client, _conn);
     if (client->_state != CLIENT_CLOSING)
-        note(client, why ? why : ERR_CLOSED, STR("connection-lost"));
+        note(client, why ? why : ERR_CLOSED, why == ERR_TLS ? STR("") : STR("connection-lost"));
     tell(&client->_tell);
 }
 

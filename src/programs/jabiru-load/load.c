@@ -181,6 +181,8 @@ static void enter(struct load *load, enum phase phase)
         phase = PHASE_COUNT;
     load->phase = phase;
     load->ticks = load->quiet = 0;
+    if (phase >= PHASE_DRAIN && mode->end)
+        mode->end(load);
     switch (phase) {
     case PHASE_SETTLE:
         mode->prepare(load);

@@ -46,10 +46,7 @@ static void write_message(struct user *sender, const struct user *receiver)
 static void due(struct pace *pace, uint64_t now, uint64_t scheduled)
 {
     struct load *load = open_loop.load;
-    if (!load_working(load)) {
-        pace_stop(pace);
-        return;
-    }
+    (void)pace;
     load->tally.late += load->phase == PHASE_COUNT && now - scheduled > LATE_NS;
     send_message(&load->users[open_loop.turn], now);
     open_loop.turn = (open_loop.turn + 2) % load->options.users;
@@ -71,6 +68,12 @@ static void begin(struct load *load)
     for (unsigned i = 0; i < load->options.users; i += 2)
         for (unsigned n = 0; n < window; n++)
             send_message(&load->users[i], now);
+}
+
+static void end(struct load *load)
+{
+    (void)load;
+    pace_stop(&open_loop.pace);
 }
 
 static void stanza(struct user *user, const struct xml_node *node)
@@ -99,5 +102,6 @@ const struct mode mode_pairs = {
     .unit = "messages",
     .in_pairs = true,
     .begin = begin,
+    .end = end,
     .stanza = stanza,
 };

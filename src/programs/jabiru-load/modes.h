@@ -15,6 +15,7 @@ struct mode {
     bool settles;                       /* waits for silence before the work begins */
     void (*prepare)(struct load *load); /* all are in, before settling; may be NULL */
     void (*begin)(struct load *load);   /* work begins; may be NULL */
+    void (*end)(struct load *load);     /* nothing new is to be sent; may come more than once; may be NULL */
     void (*stanza)(struct user *user, const struct xml_node *node);
     void (*ready)(struct user *user);                /* of a mode that logs in itself */
     void (*closed)(struct user *user, enum err why); /* the same */

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { USER_PREFIX_MAX = 32 };
+enum { USER_PREFIX_MAX = 32, STANZA_BYTES = 512, IN_FLIGHT_MAX = 8 * 1024 * 1024 };
 
 #define OPTIONS(X)                                                                                           \
     X(HOST, "host", "ADDRESS", "server's address or name (127.0.0.1)")                                       \
@@ -192,6 +192,8 @@ static void check(const struct options *options)
         wrong = "a relay knows no STARTTLS";
     else if (options->mode->in_pairs && options->users % 2)
         wrong = "pairs need an even number of users";
+    else if ((uint64_t)options->window * (options->body + STANZA_BYTES) > IN_FLIGHT_MAX)
+        wrong = "--window with this --body is more than a connection may hold";
     else if (strlen(options->user_prefix) > USER_PREFIX_MAX)
         wrong = "--user-prefix is too long";
     if (!wrong)

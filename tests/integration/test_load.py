@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""The load generator, and by it libjabiru, against the real server: each mode and each kind of TLS, short and small."""
+import json
+import subprocess
+
+import pytest
+
+from jabiru import BUILD, SANITIZER
+
+JABIRU_LOAD = BUILD / "src/programs/jabiru-load/jabiru-load"
+USERS = 4
+OPEN = "  require-tls = false\n  insecure-login = true"
+
+
+@pytest.fixture(scope="module")
+def server(module_servers):
+    server = module_servers(c2s_lines=OPEN)
+    server.add_user(*[f"user{n}@localhost" for n in range(USERS)])
+    return server
+
+
+def load(server, mode, *options, tls="none", password="secret", code=0):
+    """Runs it for a second; returns its report, or what it complained of when it is to fail."""
+    port = server.tls_port if tls == "direct" else server.port
+    done = subprocess.run([str(word) for word in (
+        JABIRU_LOAD, mode, "--port", port, "--tls", tls, "--users", USERS, "--password", password, "--seconds", 1, "--json",
+        *options)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert not SANITIZER.search(done.stderr), done.stderr
+    assert done.returncode == code, done.stderr
+    if code:
+        return done.stderr
+    ready, report = done.stdout.splitlines()
+    assert ready == f"ready {USERS}"
+    return json.loads(report)
+
+
+@pytest.mark.parametrize("mode", ["logins", "pairs", "presence", "ping"])
+def test_all_comes_back(server, mode):
+    report = load(server, mode, "--window", 2, *(["--subscribe"] if mode == "presence" else []))
+    assert report["mode"] == mode and report["users"] == USERS
+    assert report["received"] > 0 and report["lost"] == 0 and report["errors"] == 0
+    assert 0 < report["latency_us"]["p50"] <= report["latency_us"]["p99"] <= report["latency_us"]["max"]
+    assert report["rate_per_s"] == pytest.approx(report["received"] / report["seconds"], rel=0.01)
+
+
+def test_sessions_are_held(server):
+    report = load(server, "idle")
+    assert report["seconds"] >= 1 and report["sent"] == 0 and report["errors"] == 0
+
+
+def test_the_rate_of_an_open_loop_holds(server):
+    report = load(server, "pairs", "--rate", 200)
+    assert report["rate_per_s"] == pytest.approx(200, rel=0.2)
+    assert report["lost"] == 0
+
+
+def test_a_slow_open_loop_ends_in_order(server):
+    assert load(server, "pairs", "--rate", 1)["lost"] == 0
+
+
+@pytest.mark.parametrize("tls", ["starttls", "direct"])
+def test_over_tls_with_a_checked_certificate(server, ca, tls):
+    assert load(server, "ping", "--ca", ca.certificate, tls=tls)["received"] > 0
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS",
+                                       "SCRAM-SHA-512-PLUS", "PLAIN"])
+def test_each_mechanism(server, mechanism):
+    assert load(server, "logins", "--mechanism", mechanism, tls="direct")["received"] > 0
+
+
+def test_a_certificate_of_a_stranger_is_refused(server, other_ca):
+    assert "TLS" in load(server, "ping", "--ca", other_ca.certificate, tls="direct", code=2)
+
+
+def test_a_wrong_password_is_told(server):
+    assert "not-authorized" in load(server, "ping", password="wrong", code=2)
+
+
+def test_wrong_usage_is_told(server):
+    assert "no such mode" in load(server, "dance", code=1)
+    assert "--window" in load(server, "ping", "--window", "none", code=1)
