@@ -190,21 +190,22 @@ static ssize_t read_once(struct end *end, char *to, size_t size)
     return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? 0 : -1;
 }
 
-/* Reads until the buffer is full or nothing waits; a TLS read gives one record, so several fill a buffer. */
+/* Reads until the buffer is full or OpenSSL has nothing left; a TLS read gives one record, so several fill a
+ * buffer. What still waits in the socket wakes epoll again, so no read is spent on asking. */
 static ssize_t read_batch(struct end *end, char *to, size_t size)
 {
     if (!end->ssl)
         return read_once(end, to, size);
     size_t filled = 0;
-    end->again = true; /* until OpenSSL says that nothing waits */
-    while (filled < size) {
+    do {
         ssize_t got = read_once(end, to + filled, size - filled);
         if (got < 0 && filled > 0)
             end->again = true; /* pass on what came; the next read tells of the end again */
         if (got <= 0)
             return filled > 0 ? (ssize_t)filled : got;
         filled += (size_t)got;
-    }
+        end->again = SSL_has_pending(end->ssl);
+    } while (end->again && filled < size);
     return (ssize_t)filled;
 }
 

@@ -33,6 +33,24 @@ class PeerError(Exception):
     """A server could not be started, used or stopped; the text says what to look at."""
 
 
+stop_signals = []  # those that came; see stop_on
+
+
+def stop_on(*signals):
+    """Lets the run end at its next pause() when one of these signals comes. (An exception thrown from a signal handler
+    may leave a lock of the subprocess module taken for ever.)"""
+    for number in signals:
+        signal.signal(number, lambda came, _: stop_signals.append(came))
+
+
+def pause(seconds):
+    """Sleeps, unless the run was asked to stop."""
+    if not stop_signals:
+        time.sleep(seconds)
+    if stop_signals:
+        raise SystemExit(f"stopped by signal {stop_signals[0]}")
+
+
 def free_ports(count):
     """Ports that are free now. All are held until all are found, so that they differ."""
     sockets = [socket.socket() for _ in range(count)]
@@ -165,7 +183,7 @@ class Peer:
         log.close()
         try:
             self.wait_until_served()
-        except PeerError:
+        except BaseException:
             self.stop()
             raise
         return {"port": self.port, "tls_port": self.tls_port, "pids": self.pids(),
@@ -178,7 +196,7 @@ class Peer:
             if ended or time.monotonic() > deadline:
                 raise PeerError(f"{self.name} does not serve (exit codes {[p.returncode for p in ended]}); "
                                 f"see {self.folder}/output.log")
-            time.sleep(0.002)
+            pause(0.002)
 
     def serves(self):
         """Whether a client that connects now is offered a login (for the relay: is accepted)."""

@@ -8,7 +8,7 @@ import gzip
 import sqlite3
 import time
 
-from .base import DOMAIN, PASSWORD, Peer, contacts, free_ports, listens
+from .base import DOMAIN, PASSWORD, Peer, contacts, free_ports, listens, pause
 
 MODULES = "/usr/lib/x86_64-linux-gnu/jabberd2"
 SCHEMA = "/usr/share/doc/jabberd2/db-setup.sqlite.gz"
@@ -94,6 +94,6 @@ class Jabberd2(Peer):
         yield ["jabberd2-router", "-c", self.folder / "router.xml"]
         deadline = time.monotonic() + ROUTER_SECONDS
         while not listens(self.router_port) and time.monotonic() < deadline:
-            time.sleep(0.002)
+            pause(0.002)
         yield ["jabberd2-sm", "-c", self.folder / "sm.xml"]
         yield ["jabberd2-c2s", "-c", self.folder / "c2s.xml"]
