@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""Tests of the table: medians, ratios in both directions, failed rounds, and the page that it is written into."""
+import pathlib
+import tempfile
+import unittest
+
+import table
+from works import Row
+
+RATE, COST = Row("rate", "messages/s", True), Row("cost", "CPU, µs", False, 1)
+SERVERS = ["jabiru", "ejabberd", "prosody", "relay"]
+SAMPLES = {("rate", "jabiru"): [900, 1000, 1300], ("rate", "ejabberd"): [100, 200], ("rate", "prosody"): [250],
+           ("rate", "relay"): [2000], ("cost", "jabiru"): [10.5], ("cost", "ejabberd"): [105], ("cost", "prosody"): [21]}
+
+
+class TableTest(unittest.TestCase):
+    def line(self, row, samples=None, failures=None):
+        return table.markdown([row], SERVERS, SAMPLES if samples is None else samples, failures or {}).splitlines()[-1]
+
+    def test_more_is_better(self):
+        self.assertEqual(self.line(RATE), "| messages/s | 1,000 | 150 | 250 | 2,000 | 4.0x | 50 % |")
+
+    def test_less_is_better(self):
+        self.assertEqual(self.line(COST), "| CPU, µs | 10.5 | 105.0 | 21.0 | - | 2.0x | - |")
+
+    def test_cost_beside_the_relay(self):
+        samples = SAMPLES | {("cost", "relay"): [7]}
+        self.assertTrue(self.line(COST, samples).endswith("| 2.0x | 1.50x |"))
+
+    def test_failures_show(self):
+        failures = {("rate", "jabiru"): ["x"], ("rate", "prosody"): ["x"]}
+        samples = {place: values for place, values in SAMPLES.items() if place != ("rate", "prosody")}
+        self.assertEqual(self.line(RATE, samples, failures),
+                         "| messages/s | 1,000 (!) | 150 | failed | 2,000 | 6.7x | 50 % |")
+
+    def test_without_us_there_is_no_ratio(self):
+        self.assertTrue(self.line(RATE, {("rate", "ejabberd"): [5]}).endswith("| 5 | - | - | - | - |"))
+
+    def test_the_page_keeps_what_is_around(self):
+        with tempfile.TemporaryDirectory() as folder:
+            page = pathlib.Path(folder) / "docs" / "performance.md"
+            table.write_into(page, "first")
+            page.write_text("before\n" + page.read_text() + "after\n")
+            table.write_into(page, "second")
+            text = page.read_text()
+        self.assertTrue(text.startswith("before\n") and text.endswith("after\n"))
+        self.assertIn("\nsecond\n", text)
+        self.assertNotIn("first", text)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""The work that every server is given, and the rows of the table that come from it.
+
+A work is a function of a Bench (see run) and a peer; it returns one number for each of its rows. The list WORKS at the
+end is the whole programme, in the order in which it runs.
+"""
+from peers.base import pause
+
+MIB = 1024 * 1024
+LATENCY_RATE = 2000   # messages a second
+PAIRS = 100
+PING_USERS = 100
+PRESENCE_USERS = 210  # in blocks that know each other: see ROSTER_BLOCK
+SETTLE_SECONDS = 2
+
+
+class Row:
+    def __init__(self, key, title, more_is_better, digits=0):
+        self.key, self.title, self.more_is_better, self.digits = key, title, more_is_better, digits
+
+
+class Work:
+    def __init__(self, name, do, rows, fresh=False, for_relay=False):
+        self.name, self.do, self.rows = name, do, rows
+        self.fresh = fresh          # wants a server that was just started
+        self.for_relay = for_relay  # the relay can do it too
+
+
+def begin(bench, peer):
+    """A restart, timed, and what the server takes before anybody is there."""
+    peer.stop()
+    seconds = peer.start(bench.server_cpu)["seconds"]
+    pause(SETTLE_SECONDS)
+    return {"restart": seconds, "bare": peer.memory_bytes() / MIB}
+
+
+def idle(tls):
+    """Memory a session as the slope between few and many, which leaves out what a server takes once."""
+    def do(bench, peer):
+        few, many = bench.idle_sessions
+        sizes = [bench.load(peer, "idle", tls, memory=True, users=users, seconds=bench.seconds).memory_bytes()
+                 for users in (few, many)]
+        return {f"idle-{tls}": (sizes[1] - sizes[0]) / (many - few)}
+    return do
+
+
+def pairs(tls, window):
+    def do(bench, peer):
+        result = bench.load(peer, "pairs", tls, pairs=PAIRS, window=window, seconds=bench.seconds)
+        return {f"pairs-{tls}-{window}": result.report["rate"]}
+    return do
+
+
+def latency(tls):
+    def do(bench, peer):
+        result = bench.load(peer, "pairs", tls, pairs=PAIRS, rate=LATENCY_RATE, seconds=2 * bench.seconds)
+        micros = result.report["latency_us"]
+        return {f"p50-{tls}": micros["p50"], f"p99-{tls}": micros["p99"],
+                f"cpu-{tls}": result.cpu_share() * 1e6 / result.report["rate"]}
+    return do
+
+
+def logins(bench, peer):
+    result = bench.load(peer, "logins", "direct", users=PING_USERS, seconds=bench.seconds)
+    return {"logins": result.cpu_seconds * 1e6 / result.report["count"]}
+
+
+def ping(window):
+    def do(bench, peer):
+        result = bench.load(peer, "ping", "none", users=PING_USERS, window=window, seconds=bench.seconds)
+        return {f"ping-{window}": result.report["rate"]}
+    return do
+
+
+def presence(bench, peer):
+    return {"presence": bench.load(peer, "presence", "none", users=PRESENCE_USERS, seconds=bench.seconds).report["rate"]}
+
+
+WINDOWS = (1, 8, 64)
+KINDS = (("none", "plain"), ("direct", "TLS"))
+
+WORKS = [
+    Work("start", begin, [Row("bare", "memory of the bare server, MiB", False, 1),
+                          Row("restart", "restart to serving, s", False, 3)]),
+    *[Work(f"pairs-{word}-{window}".lower(), pairs(tls, window),
+           [Row(f"pairs-{tls}-{window}", f"1:1 messages/s, {word}, W={window}", True)], for_relay=True)
+      for tls, word in KINDS for window in WINDOWS],
+    *[Work(f"latency-{word}".lower(), latency(tls),
+           [Row(f"p50-{tls}", f"latency at 2,000 messages/s, {word}, p50, µs", False),
+            Row(f"p99-{tls}", f"latency at 2,000 messages/s, {word}, p99, µs", False),
+            Row(f"cpu-{tls}", f"server CPU a message at 2,000/s, {word}, µs", False)], for_relay=True)
+      for tls, word in KINDS],
+    *[Work(f"ping-{window}", ping(window), [Row(f"ping-{window}", f"ping answered by the server, /s, W={window}", True)])
+      for window in WINDOWS[:2]],
+    Work("presence", presence, [Row("presence", "presence changes delivered/s, rosters of 20", True)]),
+    Work("logins", logins, [Row("logins", "login, TLS + SCRAM, server CPU each, µs", False)]),
+    *[Work(f"idle-{word}".lower(), idle(tls), [Row(f"idle-{tls}", f"memory an idle session, {word}, bytes", False)],
+           fresh=True) for tls, word in KINDS],
+]
