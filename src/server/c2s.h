@@ -39,13 +39,13 @@ struct c2s {
     char *local;             /* after authentication: the localpart */
     struct session *session; /* when bound */
     struct c2s_login *login; /* during and after failed SASL exchanges, until authenticated */
-    struct timer timer;       /* for negotiation; when bound, for silence */
-    uint64_t heard_us;        /* when the last bytes came */
+    struct timer timer;      /* for negotiation; when bound, for silence */
+    uint64_t heard_us;       /* when the last bytes came */
     uint8_t state;
     struct passport *passport; /* about to move to its user's home shard */
     struct c2s **bind_wait;    /* what to clear when it ends while it waits for its user */
     uint8_t tries;             /* failed authentications or bindings */
-    bool pinged;                /* silent for long, and asked for a sign of life */
+    bool pinged;               /* silent for long, and asked for a sign of life */
     bool authenticated, anonymous, direct_tls, header_sent, busy, counted;
 };
 
@@ -57,7 +57,7 @@ void c2s_write(struct c2s *c2s, str bytes);
 void c2s_fail(struct c2s *c2s, enum stream_error error, const char *text); /* stream error, then the end */
 void c2s_end(struct c2s *c2s);     /* closes the stream from our side */
 void c2s_restart(struct c2s *c2s); /* a new stream header must follow */
-void c2s_watch(struct c2s *c2s);                                           /* bound: watches for silence from now on */
+void c2s_watch(struct c2s *c2s);   /* bound: watches for silence from now on */
 void c2s_go_on(struct c2s *c2s);   /* works off what waits in `in`, after `busy` */
 const struct config *c2s_config(const struct c2s *c2s);
 extern const struct conn_events c2s_events;
