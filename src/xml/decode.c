@@ -55,8 +55,9 @@ size_t decode_ref(const char *p, const char *end, uint32_t *ret)
 
 bool decode_attr_needed(str raw)
 {
-    for (size_t i = 0; i < raw.len; i++)
-        if (raw.p[i] == '&' || (raw.p[i] < ' ' && chars_is(raw.p[i], CHAR_SPACE)))
+    const char *end = raw.p + raw.len;
+    for (const char *p = raw.p; raw.len && (p = chars_skip(p, end, '&')) < end; p++)
+        if (*p == '&' || chars_is(*p, CHAR_SPACE))
             return true;
     return false;
 }

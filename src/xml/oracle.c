@@ -260,7 +260,7 @@ static bool shows_other_encoding(str s)
     if (!s.len)
         return false;
     uint8_t first = (uint8_t)s.p[0];
-    return first == 0 || first >= 0xFE || (s.len > 1 && first == '<' && s.p[1] == 0);
+    return first == 0 || first >= 0xFE || (s.len > 1 && s.p[1] == 0);
 }
 
 static void reading_start(struct reading *r)

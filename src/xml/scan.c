@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The stream scanner's calls, and what stands between elements: the prolog (byte-order mark, XML
- * declaration), white space, and the bookkeeping of an element that comes in pieces.
+/* The stream scanner's calls, and the bookkeeping of an element that comes in pieces.
  *
  * One walk serves the stream's start tag, the elements in it and its end tag. It lives on the C stack while a
  * call lasts: scan_plain() takes all that is in order, scan_step() all else. Only when the input ends within
@@ -10,9 +9,7 @@
  * The input is cut at the limit before it is looked at, so that an element is too large whatever else is
  * wrong behind the limit, and whether it came whole or in pieces.
  *
- * RFC 6120 §4 (streams), §11 (use of XML); XML 1.0 §2.8 (prolog), §2.10, §4.3.3 and appendix F (encodings).
- * A byte-order mark of UTF-8 at the very beginning is passed over, though §11.6 would have it read as a
- * character: a stream cannot begin with that character, and expat passes over it too. */
+ * RFC 6120 §4 (streams), §11 (use of XML). */
 #include "xml/scan.h"
 
 #include "base/mem.h"
@@ -20,18 +17,6 @@
 #include "xml/scan_state.h"
 
 #include <stdlib.h>
-
-/* Where a stream stands. */
-enum stream_place {
-    AT_START,  /* nothing came yet: a byte-order mark or a declaration may */
-    AT_MARK,   /* a byte-order mark came: a declaration may */
-    IN_DECL,   /* within the XML declaration */
-    IN_PROLOG, /* white space or a declaration came, or the stream's start tag has begun */
-    IN_STREAM,
-    IN_EMPTY_STREAM, /* the start tag was <.../>: the end is to be told */
-    AT_END,
-    AT_ERROR,
-};
 
 struct scan_saved {
     struct scan_core core;
@@ -72,7 +57,7 @@ str scanner_header_declarations(const struct scanner *scanner)
     return scanner->_header ? scanner->_header->declared : STR("");
 }
 
-static enum scan_event fail(struct scanner *scanner, enum scan_error error)
+enum scan_event scanner_fail(struct scanner *scanner, enum scan_error error)
 {
     free(scanner->_saved);
     scanner->_saved = NULL;
@@ -189,141 +174,15 @@ static enum scan_event element(struct scanner *scanner, str rest, size_t *ret_le
     resume(scanner, &s, seen.p);
     const char *p = walk(&s, seen.p + scanner->_at, seen.p + seen.len);
     if (s.event == SCAN_ERROR)
-        return fail(scanner, s.error);
+        return scanner_fail(scanner, s.error);
     if (s.event != SCAN_MORE) {
         *ret_len = (size_t)(p - seen.p);
         return finish(scanner, &s, p, ret_node);
     }
     if (seen.len == limit)
-        return fail(scanner, SCAN_ERROR_TOO_LARGE);
+        return scanner_fail(scanner, SCAN_ERROR_TOO_LARGE);
     scanner->_at = scan_at(&s, p);
     save(scanner, &s);
-    return SCAN_MORE;
-}
-
-static size_t space_at(str s)
-{
-    size_t at = 0;
-    while (at < s.len && chars_is(s.p[at], CHAR_SPACE))
-        at++;
-    return at;
-}
-
-/* name='value' in the declaration, after white space; an empty value if it is not there. */
-static bool decl_item(str *rest, str name, str *ret_value)
-{
-    *ret_value = str_none;
-    str after = str_sub(*rest, space_at(*rest), rest->len);
-    if (after.p == rest->p || !str_starts(after, name))
-        return false;
-    after = str_sub(after, name.len, after.len);
-    after = str_sub(after, space_at(after), after.len);
-    if (!after.len || after.p[0] != '=')
-        return false;
-    after = str_sub(after, 1, after.len);
-    after = str_sub(after, space_at(after), after.len);
-    if (!after.len || (after.p[0] != '"' && after.p[0] != '\''))
-        return false;
-    char quote = after.p[0];
-    after = str_sub(after, 1, after.len);
-    size_t end = str_find(after, quote);
-    if (end == after.len)
-        return false;
-    *ret_value = str_sub(after, 0, end);
-    *rest = str_sub(after, end + 1, after.len);
-    return true;
-}
-
-static bool version_fits(str version)
-{
-    if (version.len < 3 || !str_starts(version, STR("1.")))
-        return false;
-    for (size_t i = 2; i < version.len; i++)
-        if (version.p[i] < '0' || version.p[i] > '9')
-            return false;
-    return true;
-}
-
-/* EncName, XML 1.0 §4.3.3 */
-static bool encoding_name(str name)
-{
-    for (size_t i = 0; i < name.len; i++)
-        if (!chars_is(name.p[i], i ? CHAR_NAME : CHAR_START) || (i == 0 && name.p[i] == '_'))
-            return false;
-    return name.len > 0;
-}
-
-/* Judges what stands between <?xml and ?>: 0, or an error + 1. */
-static int judge_decl(str decl)
-{
-    str version, encoding, standalone;
-    if (!decl_item(&decl, STR("version"), &version) || !version_fits(version))
-        return SCAN_ERROR_NOT_WELL_FORMED + 1;
-    if (decl_item(&decl, STR("encoding"), &encoding) && !encoding_name(encoding))
-        return SCAN_ERROR_NOT_WELL_FORMED + 1;
-    /* RFC 6120 §11.5 lets us ignore it. */
-    if (decl_item(&decl, STR("standalone"), &standalone) && !str_is(standalone, "yes") &&
-        !str_is(standalone, "no"))
-        return SCAN_ERROR_NOT_WELL_FORMED + 1;
-    if (space_at(decl) != decl.len)
-        return SCAN_ERROR_NOT_WELL_FORMED + 1;
-    return encoding.p && !str_eq_nocase(encoding, STR("UTF-8")) ? SCAN_ERROR_ENCODING + 1 : 0;
-}
-
-/* The declaration goes up to the first '>': there is none within. */
-static enum scan_event declaration(struct scanner *scanner, str rest, size_t *ret_len)
-{
-    str seen = str_sub(rest, 0, scanner->limits->element_bytes);
-    size_t at = scanner->_at;
-    for (; at < seen.len && seen.p[at] != '>'; at++)
-        if (!chars_is(seen.p[at], CHAR_SPACE | CHAR_PLAIN) && at)
-            return fail(scanner, SCAN_ERROR_NOT_WELL_FORMED);
-    if (at == seen.len) {
-        scanner->_at = (uint32_t)at;
-        return at == scanner->limits->element_bytes ? fail(scanner, SCAN_ERROR_TOO_LARGE) : SCAN_MORE;
-    }
-    if (seen.p[at - 1] != '?')
-        return fail(scanner, SCAN_ERROR_NOT_WELL_FORMED);
-    int error = judge_decl(str_sub(seen, 5, at - 1));
-    if (error)
-        return fail(scanner, (enum scan_error)(error - 1));
-    scanner->_at = 0;
-    scanner->_state = IN_PROLOG;
-    *ret_len = at + 1;
-    return SCAN_MORE;
-}
-
-/* How the first bytes of a stream begin: 1 with `word`, 0 perhaps with it when more come, -1 otherwise. */
-static int begins(str s, str word)
-{
-    size_t shared = s.len < word.len ? s.len : word.len;
-    if (memcmp(s.p, word.p, shared) != 0)
-        return -1;
-    return shared == word.len;
-}
-
-/* The marks and signs of UTF-16 and UTF-32, XML 1.0 appendix F. */
-static bool other_encoding(str s)
-{
-    uint8_t first = (uint8_t)s.p[0];
-    return first == 0 || first >= 0xFE || (s.len > 1 && first == '<' && s.p[1] == 0);
-}
-
-/* Sorts out the very first bytes. Moves on to another place, or stays for want of bytes. */
-static enum scan_event begin(struct scanner *scanner, str rest, size_t *ret_len)
-{
-    if (other_encoding(rest))
-        return fail(scanner, SCAN_ERROR_ENCODING);
-    int mark = scanner->_state == AT_START ? begins(rest, STR("\xEF\xBB\xBF")) : -1;
-    int decl = begins(rest, STR("<?xml"));
-    if (mark > 0) {
-        scanner->_state = AT_MARK;
-        *ret_len = 3;
-    } else if (decl > 0 && rest.len > 5 && chars_is(rest.p[5], CHAR_SPACE)) {
-        scanner->_state = IN_DECL;
-    } else if ((decl < 0 && mark < 0) || (decl > 0 && rest.len > 5)) {
-        scanner->_state = IN_PROLOG;
-    }
     return SCAN_MORE;
 }
 
@@ -334,18 +193,17 @@ static enum scan_event next_piece(struct scanner *scanner, str rest, size_t *ret
     switch ((enum stream_place)scanner->_state) {
     case AT_START:
     case AT_MARK:
-        return begin(scanner, rest, ret_len);
     case IN_DECL:
-        return declaration(scanner, rest, ret_len);
+        return scan_prolog(scanner, rest, ret_len);
     case IN_PROLOG:
         return *rest.p == '<' ? element(scanner, rest, ret_len, ret_node)
-                              : fail(scanner, SCAN_ERROR_NOT_WELL_FORMED);
+                              : scanner_fail(scanner, SCAN_ERROR_NOT_WELL_FORMED);
     case IN_STREAM:
         if (*rest.p == '<')
             return element(scanner, rest, ret_len, ret_node);
-        return fail(scanner, (uint8_t)*rest.p < ' ' ? SCAN_ERROR_NOT_WELL_FORMED : SCAN_ERROR_TEXT);
+        return scanner_fail(scanner, (uint8_t)*rest.p < ' ' ? SCAN_ERROR_NOT_WELL_FORMED : SCAN_ERROR_TEXT);
     default:
-        return fail(scanner, SCAN_ERROR_NOT_WELL_FORMED);
+        return scanner_fail(scanner, SCAN_ERROR_NOT_WELL_FORMED);
     }
 }
 
@@ -366,9 +224,11 @@ enum scan_event scanner_next(struct scanner *scanner, str input, size_t *ret_use
         scanner->_state = AT_END;
         return SCAN_CLOSE;
     }
+    if (!input.len)
+        return SCAN_MORE;
     while (event == SCAN_MORE) {
         if (space_may_stand(scanner))
-            used += space_at(str_sub(input, used, input.len));
+            used += scan_space(str_sub(input, used, input.len));
         if (used == input.len)
             break;
         size_t taken = 0;

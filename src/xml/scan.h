@@ -64,8 +64,10 @@ void scanner_fini(struct scanner *scanner);
 void scanner_restart(struct scanner *scanner);
 
 /* Looks for the next event in `input`. `*ret_used` is set to the bytes to drop from the input's front before
- * the next call (white space between elements, and the element itself). With SCAN_OPEN and SCAN_ELEMENT
- * `*ret_node` is filled; its slices point into `input` and are valid as long as these bytes are. */
+ * the next call: white space between elements, an XML declaration, and the element itself; all with
+ * SCAN_ERROR. With SCAN_OPEN and SCAN_ELEMENT `*ret_node` is filled; its slices point into `input` and are
+ * valid as long as these bytes are, but for `inherited` (and namespaces from there), which is the scanner's
+ * until scanner_fini() or scanner_restart(). */
 enum scan_event scanner_next(struct scanner *scanner, str input, size_t *ret_used, struct xml_node *ret_node);
 
 enum scan_error scanner_error(const struct scanner *scanner);

@@ -7,7 +7,20 @@
 #ifndef XML_SCAN_STATE_H
 #define XML_SCAN_STATE_H
 
+#include "xml/chars.h"
 #include "xml/scan.h"
+
+/* Where a stream stands. */
+enum stream_place {
+    AT_START,  /* nothing came yet: a byte-order mark or a declaration may */
+    AT_MARK,   /* a byte-order mark came: a declaration may */
+    IN_DECL,   /* within the XML declaration */
+    IN_PROLOG, /* white space or a declaration came, or the stream's start tag has begun */
+    IN_STREAM,
+    IN_EMPTY_STREAM, /* the start tag was <.../>: the end is to be told */
+    AT_END,
+    AT_ERROR,
+};
 
 /* Where the walk stands inside of markup. The order is that of the table in scan_step.c. */
 enum scan_place {
@@ -161,6 +174,22 @@ const char *scan_tag_done(struct scan *s, const struct scan_attrs *attrs, bool e
 
 /* The end tag of the innermost element is complete. */
 const char *scan_tag_close(struct scan *s, const char *p);
+
+/* Puts the stream in error. */
+enum scan_event scanner_fail(struct scanner *scanner, enum scan_error error);
+
+/* The length of the white space that `s` begins with. */
+static inline size_t scan_space(str s)
+{
+    size_t at = 0;
+    while (at < s.len && chars_is(s.p[at], CHAR_SPACE))
+        at++;
+    return at;
+}
+
+/* At AT_START, AT_MARK or IN_DECL: passes what may stand before the stream's start tag, sets the bytes that
+ * are done with, and moves on to another place, unless it wants more bytes. SCAN_MORE or SCAN_ERROR. */
+enum scan_event scan_prolog(struct scanner *scanner, str rest, size_t *ret_len);
 
 /* What is to be kept of the stream header that was just read: a constant in the usual case. */
 const struct scan_header *scan_header_keep(const struct scan *s, const struct xml_node *node);

@@ -303,15 +303,15 @@ static const char *step_end_space(struct scan *s, const char *p, const char *end
 
 static const char *step_bang(struct scan *s, const char *p, const char *end)
 {
+    if (*p == '-' || chars_is(*p, CHAR_START)) /* a comment, or a declaration: RFC 6120 §11.1 */
+        return restricted(s, p);
+    if (*p == '[' && !s->core.depth) /* character data where none may be */
+        return scan_fail(s, s->header ? SCAN_ERROR_TEXT : SCAN_ERROR_NOT_WELL_FORMED, p);
     str word = STR("[CDATA[");
     int met = meets(p, end, word);
     if (met == 0)
         return wait(s, p);
-    if (met < 0) /* a comment, or a declaration: RFC 6120 §11.1 */
-        return *p == '-' || chars_is(*p, CHAR_START) ? restricted(s, p) : malformed(s, p);
-    if (s->core.depth)
-        return go(s, IN_CDATA, p + word.len);
-    return scan_fail(s, s->header ? SCAN_ERROR_TEXT : SCAN_ERROR_NOT_WELL_FORMED, p);
+    return met > 0 ? go(s, IN_CDATA, p + word.len) : malformed(s, p);
 }
 
 /* An XML declaration in the wrong place is malformed; other processing instructions are forbidden. */

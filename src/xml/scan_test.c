@@ -497,6 +497,51 @@ static void bounds_prefixes_in_scope(void **state)
     buf_fini(&ignored);
 }
 
+/* A quarter of a megabyte of each thing that can be long, one byte at a time. Looking at anything twice a
+ * call would take minutes: the test's time limit is the assertion. */
+static void is_linear_however_it_is_cut(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *head, *filler, *tail;
+    } rows[] = {
+        { "<a>", "x", "</a>" },
+        { "<a>", "]", "</a>" },
+        { "<a>", "\xC3\xA9", "</a>" },
+        { "<a>", "&amp;", "</a>" },
+        { "<a>", "<b/>", "</a>" },
+        { "<a>", "<b c='d'>e</b>", "</a>" },
+        { "<a>", "<![CDATA[]]>", "</a>" },
+        { "<a><![CDATA[", "]", "]]></a>" },
+        { "<a>&#", "0", "65;</a>" },
+        { "<a b='&#x", "0", "41;'/>" },
+        { "<a b='", "x", "'/>" },
+        { "<a ", " ", "/>" },
+        { "<a></a", "\n", ">" },
+    };
+    enum { BYTES = 1 << 18 };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct buf input;
+        buf_init(&input, BYTES + 1000);
+        buf_add(&input, str_from(rows[i].head));
+        while (input.len < BYTES)
+            buf_add(&input, str_from(rows[i].filler));
+        buf_add(&input, str_from(rows[i].tail));
+        struct scanner scanner;
+        struct xml_node node;
+        size_t used;
+        scanner_init(&scanner, &oracle_limits);
+        assert_int_equal(scanner_next(&scanner, STR(HEAD), &used, &node), SCAN_OPEN);
+        for (size_t len = 1; len < input.len; len++)
+            if (scanner_next(&scanner, str_of(input.p, len), &used, &node) != SCAN_MORE || used)
+                fail_msg("row %zu after %zu bytes", i, len);
+        assert_int_equal(scanner_next(&scanner, buf_str(&input), &used, &node), SCAN_ELEMENT);
+        assert_int_equal(used, input.len);
+        scanner_fini(&scanner);
+        buf_fini(&input);
+    }
+}
+
 static void is_small(void **state)
 {
     (void)state;
@@ -517,6 +562,7 @@ int main(void)
         cmocka_unit_test(keeps_the_declarations_of_the_header),
         cmocka_unit_test(usual_headers_are_as_if_read),
         cmocka_unit_test(bounds_prefixes_in_scope),
+        cmocka_unit_test(is_linear_however_it_is_cut),
         cmocka_unit_test(is_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
