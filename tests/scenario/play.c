@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The language of scenarios: one table of what a line can begin with and one of what a client can do, each with its function. Clients that a line
- * names need no declaration unless they log in. After each thing that is sent the simulation is driven until it is quiet, so "gets" never waits. */
+/* The language of scenarios: one table of what a line can begin with and one of what a client can do, each
+ * with its function. Clients that a line names need no declaration unless they log in. After each thing that
+ * is sent the simulation is driven until it is quiet, so "gets" never waits. */
 #include "play.h"
 
 #include "base/mem.h"
@@ -16,7 +17,8 @@ bool play_fail(struct play *play, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    fprintf(stderr, "%s:%u (%u shards): ", play->script->file, play->step ? play->step->line : 0, play->stage.shards);
+    fprintf(stderr, "%s:%u (%u shards%s): ", play->script->file, play->step ? play->step->line : 0,
+            play->stage.shards, play->stage.crumbs ? ", crumbs" : "");
     vfprintf(stderr, format, args);
     fputc('\n', stderr);
     va_end(args);
@@ -47,7 +49,8 @@ static void free_all(struct tree *trees)
     }
 }
 
-/* ---- What a client does ------------------------------------------------------------------------------------------------ */
+/* ---- What a client does
+ * ------------------------------------------------------------------------------------------------ */
 
 static bool does_send(struct play *play, struct actor *actor, str what)
 {
@@ -62,7 +65,8 @@ static int hex(char c)
     return isdigit((unsigned char)c) ? c - '0' : (tolower((unsigned char)c) - 'a' + 10) & 15;
 }
 
-/* \n, \\ and \xHH are bytes that a script can't hold or show; \*N* repeats the character before it N times in all. */
+/* \n, \\ and \xHH are bytes that a script can't hold or show; \*N* repeats the character before it N times in
+ * all. */
 static void unescape(struct buf *out, str text)
 {
     for (size_t i = 0; i < text.len; i++) {
@@ -113,7 +117,8 @@ static bool expected_of(struct play *play, str what, struct tree **ret)
 
 static bool mismatch(struct play *play, struct actor *actor, struct tree *expected)
 {
-    play_fail(play, "%s got something else%s%s", actor->name, actor->wrong[0] ? "; not XML: " : "", actor->wrong);
+    play_fail(play, "%s got something else%s%s", actor->name, actor->wrong[0] ? "; not XML: " : "",
+              actor->wrong);
     show("expected", expected);
     show("got", actor->first);
     if (!actor->socket)
@@ -213,7 +218,8 @@ static bool is_over(struct play *play, struct actor *actor)
     if (actor->first)
         return mismatch(play, actor, NULL);
     if (!actor->stream_ended)
-        return play_fail(play, "%s got no </stream:stream>%s%s", actor->name, actor->wrong[0] ? "; not XML: " : "", actor->wrong);
+        return play_fail(play, "%s got no </stream:stream>%s%s", actor->name,
+                         actor->wrong[0] ? "; not XML: " : "", actor->wrong);
     return !actor->socket || play_fail(play, "the connection of %s is still open", actor->name);
 }
 
@@ -223,7 +229,8 @@ static bool does_get_stream_error(struct play *play, struct actor *actor, str wh
     struct tree *error = actor->first, *expected;
     if (!expected_of(play, what, &expected))
         return false;
-    bool ok = error && tree_is(error, "http://etherx.jabber.org/streams", "error") && error->first && !strcmp(error->first->name, expected->name) &&
+    bool ok = error && tree_is(error, "http://etherx.jabber.org/streams", "error") && error->first &&
+              !strcmp(error->first->name, expected->name) &&
               !strcmp(error->first->ns, "urn:ietf:params:xml:ns:xmpp-streams");
     ok = ok || mismatch(play, actor, expected);
     free_all(expected);
@@ -327,11 +334,13 @@ static bool act(struct play *play, str text)
     rest = str_trim(str_sub(rest, space, rest.len));
     for (size_t i = 0; i < COUNT_OF(acts); i++)
         if (str_starts(rest, acts[i].words))
-            return acts[i].act(play, actor_of(&play->stage, name), str_trim(str_sub(rest, acts[i].words.len, rest.len)));
+            return acts[i].act(play, actor_of(&play->stage, name),
+                               str_trim(str_sub(rest, acts[i].words.len, rest.len)));
     return play_fail(play, "no such step: %.*s", STR_ARGS(text));
 }
 
-/* ---- What happens on the stage ------------------------------------------------------------------------------------------ */
+/* ---- What happens on the stage
+ * ------------------------------------------------------------------------------------------ */
 
 static bool accounts(struct play *play, str list)
 {
@@ -372,7 +381,10 @@ static bool ignore(struct play *play, str list)
 
 static bool waits(struct play *play, str time)
 {
-    uint64_t count, unit_ms = str_ends(time, STR("ms")) ? 1 : str_ends(time, STR("s")) ? 1000 : str_ends(time, STR("m")) ? 60000 : 3600000;
+    uint64_t count, unit_ms = str_ends(time, STR("ms"))  ? 1
+                              : str_ends(time, STR("s")) ? 1000
+                              : str_ends(time, STR("m")) ? 60000
+                                                         : 3600000;
     if (!str_to_u64(str_sub(time, 0, time.len - (unit_ms == 1 ? 2 : 1)), 1000000, &count))
         return play_fail(play, "how long? write 10ms, 10s, 10m or 10h");
     sim_advance(play->stage.sim, count * unit_ms);
@@ -406,8 +418,12 @@ static const struct {
     str words;
     bool (*happen)(struct play *play, str rest);
 } happenings[] = {
-    { STR_INIT("account "), accounts }, { STR_INIT("connect "), connects }, { STR_INIT("online "), comes_online },
-    { STR_INIT("ignore "), ignore },    { STR_INIT("wait "), waits },       { STR_INIT("restart"), restart },
+    { STR_INIT("account "), accounts },
+    { STR_INIT("connect "), connects },
+    { STR_INIT("online "), comes_online },
+    { STR_INIT("ignore "), ignore },
+    { STR_INIT("wait "), waits },
+    { STR_INIT("restart"), restart },
     { STR_INIT("stop"), stop },
     { STR_INIT("nobody gets anything"), nobody_gets_anything },
 };
@@ -419,7 +435,8 @@ bool play_step(struct play *play, const struct step *step)
     if (step->is_config) {
         buf_clear(&play->stage.config_more);
         buf_add(&play->stage.config_more, text);
-        return !play->stage.server || play_fail(play, "a config must stand before the first step, or after a restart");
+        return !play->stage.server ||
+               play_fail(play, "a config must stand before the first step, or after a restart");
     }
     if (!stage_raise(&play->stage))
         return play_fail(play, "the server does not start: %s", play->stage.why);
