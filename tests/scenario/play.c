@@ -17,8 +17,8 @@ bool play_fail(struct play *play, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    fprintf(stderr, "%s:%u (%u shards): ", play->script->file, play->step ? play->step->line : 0,
-            play->stage.shards);
+    fprintf(stderr, "%s:%u (%u shards%s): ", play->script->file, play->step ? play->step->line : 0,
+            play->stage.shards, play->stage.crumbs ? ", crumbs" : "");
     vfprintf(stderr, format, args);
     fputc('\n', stderr);
     va_end(args);

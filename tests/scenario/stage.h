@@ -16,6 +16,7 @@ struct stage {
     struct loop *client_loop, *store_loop;
     struct loop *loops[STAGE_SHARDS_MAX];
     unsigned shards;
+    bool crumbs;
     struct store *store;
     const struct config *config;
     struct server *server;
@@ -32,6 +33,7 @@ struct actor {
     char *name, *jid; /* jid: NULL if it was not given one */
     struct socket_owner owner;
     struct socket *socket;
+    struct buf incoming; /* bytes that came and were not read as XML yet */
     struct tree_reader reader;
     struct tree *first, *last; /* elements that came and were not looked at */
     struct tree *header;       /* the server's last stream header, without children, or NULL */
@@ -39,7 +41,8 @@ struct actor {
     char wrong[128];           /* what was not XML */
 };
 
-void stage_open(struct stage *stage, unsigned shards);
+/* `crumbs`: the network hands over a few bytes at a time. */
+void stage_open(struct stage *stage, unsigned shards, bool crumbs);
 /* Everything is taken down; false, with why, if the server keeps anything of clients that are gone. */
 bool stage_close(struct stage *stage);
 
