@@ -17,10 +17,10 @@ class LoginFailed(Exception):
 
 class Client(ClientXMPP):
     """`binding`: TLS 1.2 with channel binding by tls-unique, the only kind that slixmpp knows. Without it TLS 1.3 is
-    used, where tls-unique means nothing; slixmpp claims it all the same, so its claim is taken back here."""
+    used, where tls-unique means nothing; slixmpp claims it all the same, so its claim is taken back here, unless `naive`."""
 
     def __init__(self, server, ca, user, resource=None, password="secret", direct=False, mechanism=None, binding=False,
-                 host="localhost", identity=None):
+                 host="localhost", identity=None, naive=False):
         jid = f"{user}@{host}" if user else host
         super().__init__(f"{jid}/{resource}" if resource else jid, password, sasl_mech=mechanism)
         self.ssl_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -30,10 +30,10 @@ class Client(ClientXMPP):
         self.ca_certs = ca.certificate
         if identity:
             self.certfile, self.keyfile = map(str, identity)
-        self.jabirud, self.direct, self._binding = server, direct, binding
+        self.jabirud, self.direct, self._binding = server, direct, binding or naive
         self.default_domain = host
         self["feature_mechanisms"].sasl_callback = self._credentials
-        if not mechanism:
+        if not mechanism and not naive:
             self["feature_mechanisms"].use_mechs = {"SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"}
         self.roster.auto_authorize, self.roster.auto_subscribe = None, False
         for plugin in ("xep_0030", "xep_0199", "xep_0092", "xep_0202", "xep_0012"):

@@ -100,6 +100,19 @@ def test_anonymous_when_switched_on(make_server, ca):
     run(story)
 
 
+def test_slixmpp_as_it_is_needs_more_tries(make_server, ca):
+    """It claims tls-unique in TLS 1.3 and cannot be believed; docs/security.md says what to do."""
+    server = make_server(c2s_lines="  login-tries = 7")
+    server.add_user("alice@localhost")
+
+    async def story():
+        client = Client(server, ca, "alice", naive=True)
+        await client.login()
+        assert client["feature_mechanisms"].mech.name == "PLAIN" and client.failures == ["not-authorized"] * 6
+        await client.leave()
+    run(story)
+
+
 def test_the_newer_of_two_sessions_with_one_resource_stays(server, ca, accounts):
     alice, = accounts("alice")
 
