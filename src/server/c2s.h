@@ -45,6 +45,7 @@ struct c2s {
     struct passport *passport; /* about to move to its user's home shard */
     struct c2s **bind_wait;    /* what to clear when it ends while it waits for its user */
     uint8_t tries;             /* failed authentications or bindings */
+    uint8_t slips;             /* failed exchanges in all, those without a guess at a password among them */
     bool pinged;               /* silent for long, and asked for a sign of life */
     bool authenticated, anonymous, direct_tls, header_sent, busy, counted;
 };

@@ -3,8 +3,10 @@
  * what it needs: the account's keys (from the store) and slow hashing (on the pool). While either is under
  * way the client is not read.
  *
- * A client has a number of tries; then the stream ends (§6.4.5). Unknown users get keys that nobody has the
- * password of, so all that they see is what a wrong password gives. */
+ * A client has a number of tries; then the stream ends (§6.4.5). What fails before any key was looked up (a
+ * channel binding that cannot be had, a mechanism that is not offered) guesses no password: clients that go
+ * down a list of mechanisms have more of those. Unknown users get keys that nobody has the password of, so
+ * all that they see is what a wrong password gives. */
 #include "server/c2s.h"
 
 #include "base/base64.h"
@@ -15,13 +17,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { SLIPS_MAX = 20 };
+
 struct c2s_login {
     struct c2s *c2s;    /* NULL: the link went away while the store or the pool had the login */
     struct arena arena; /* of the exchange; wiped at its end */
     struct sasl_server sasl;
     struct store_read read;
     struct work work;
-    bool away; /* the store or the pool has it */
+    bool guessed; /* keys were looked up: a failure is one of the password's */
+    bool away;    /* the store or the pool has it */
     char nonce[33];
 };
 
@@ -80,6 +85,7 @@ static void failed(struct c2s *c2s, enum sasl_failure failure)
 {
     struct buf *out = conn_out(&c2s->conn);
     char address[SOCKET_ADDRESS_MAX];
+    bool guess = c2s->login && c2s->login->guessed;
     c2s_auth_free(c2s);
     c2s->link.shard->counters.login_failures++;
     conn_peer(&c2s->conn, address);
@@ -87,7 +93,8 @@ static void failed(struct c2s *c2s, enum sasl_failure failure)
     buf_addf(out, "<failure xmlns='" NS_SASL "'><%s/></failure>", sasl_failure_name(failure));
     conn_wrote(&c2s->conn);
     c2s->state = C2S_NEGOTIATING;
-    if (++c2s->tries >= c2s_config(c2s)->c2s.login_tries)
+    c2s->tries += guess;
+    if (c2s->tries >= c2s_config(c2s)->c2s.login_tries || ++c2s->slips >= SLIPS_MAX)
         c2s_fail(c2s, STREAM_ERROR_POLICY_VIOLATION, "too many failed logins");
 }
 
@@ -159,6 +166,7 @@ static void want_keys(struct c2s *c2s)
     struct c2s_login *login = c2s->login;
     struct shard *shard = c2s->link.shard;
     struct jid jid = jid_make(login->sasl.authcid, str_from(c2s->host->name), str_of("", 0), &login->arena);
+    login->guessed = true;
     login->away = c2s->busy = true;
     login->read = (struct store_read){ .done = keys_read };
     store_get(shard->server->store, shard->loop, jid.full, STR("account"), STR(""), &login->read);

@@ -9,12 +9,15 @@
 #include "server/control.h"
 #include "server/server.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -239,6 +242,18 @@ out:
     return code;
 }
 
+/* Two servers on one data folder would each believe to be the only one. The lock goes with the process. */
+static bool lock_data(const struct config *config)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/lock", config->data);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return true;
+    log_error(main, "%s: %s; another jabirud may be serving this data folder", path, strerror(errno));
+    return false;
+}
+
 static int start(void)
 {
     struct store *store;
@@ -255,6 +270,8 @@ static int start(void)
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    if (!lock_data(config))
+        return EXIT_START;
     if (store_open(config->store, NULL, why, sizeof why, &store) != OK) {
         log_error(store, "%s", why);
         return EXIT_START;
