@@ -236,6 +236,7 @@ void presence_hide_from(struct user *user, const struct jid *contact)
         struct stanza *gone = make(user, TYPE_UNAVAILABLE, str_none, str_none);
         gone->from = own_session(user, session);
         gone->to = *contact;
+        directed_forget(session, contact->full);
         route_to(user->shard, gone, contact, DELIVER_ROUTE);
     }
 }
