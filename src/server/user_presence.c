@@ -101,24 +101,27 @@ static bool directed_remember(struct session *session, str jid)
     return true;
 }
 
-static void directed_unavailable(struct user *user, struct session *session, const struct stanza *presence)
+static bool sees_us(const struct user *user, const struct jid *contact)
+{
+    const struct roster_item *item = roster_find(&user->roster, jid_bare(contact));
+    return item && (item->flags & ROSTER_FROM);
+}
+
+/* `was_broadcast`: contacts who may see us know already, however they came onto the list (§4.6.3). */
+static void directed_unavailable(struct user *user, struct session *session, const struct stanza *presence,
+                                 bool was_broadcast)
 {
     struct arena *arena = &user->shard->arena;
     for (unsigned i = 0; i < session->directed_count; i++) {
         struct jid to;
-        if (jid_parse(arena_str(arena, str_from(session->directed[i])), arena, &to) == OK)
+        bool ok = jid_parse(arena_str(arena, str_from(session->directed[i])), arena, &to) == OK;
+        if (ok && !(was_broadcast && sees_us(user, &to)))
             route_to(user->shard, addressed(user, presence, &to), &to, DELIVER_ROUTE);
         free(session->directed[i]);
     }
     free(session->directed);
     session->directed = NULL;
     session->directed_count = 0;
-}
-
-static bool sees_us(const struct user *user, const struct jid *contact)
-{
-    const struct roster_item *item = roster_find(&user->roster, jid_bare(contact));
-    return item && (item->flags & ROSTER_FROM);
 }
 
 static void send_directed(struct user *user, struct session *session, const struct stanza *presence)
@@ -178,7 +181,8 @@ static void become_available(struct user *user, struct session *session, const s
 
 static void become_unavailable(struct user *user, struct session *session, const struct stanza *presence)
 {
-    if (session->available) {
+    bool was_available = session->available;
+    if (was_available) {
         broadcast(user, presence);
         if (session->link) /* itself too (§4.5.2): by then it is not available any more */
             route_to(user->shard, addressed(user, presence, &presence->from), &presence->from,
@@ -188,7 +192,7 @@ static void become_unavailable(struct user *user, struct session *session, const
         session->presence = NULL;
         user->last_seen_ms = loop_wall_ms(user->shard->loop);
     }
-    directed_unavailable(user, session, presence);
+    directed_unavailable(user, session, presence, was_available);
 }
 
 void presence_from_session(struct user *user, struct session *session, const struct stanza *presence)
@@ -232,6 +236,7 @@ void presence_hide_from(struct user *user, const struct jid *contact)
         struct stanza *gone = make(user, TYPE_UNAVAILABLE, str_none, str_none);
         gone->from = own_session(user, session);
         gone->to = *contact;
+        directed_forget(session, contact->full);
         route_to(user->shard, gone, contact, DELIVER_ROUTE);
     }
 }
