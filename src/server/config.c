@@ -275,8 +275,10 @@ static void check_host(struct reader *reader, const struct config_host *host)
 
 static void read_host(struct reader *reader, cfg_t *section, void *const *common, struct config_host *host)
 {
-    const char *title = cfg_title(section) ? cfg_title(section) : "";
+    const char *title = cfg_title(section);
     str name = str_none;
+    if (!title)
+        title = "";
     if (jid_prepare_domain(str_from(title), reader->arena, &name) != OK) {
         config_errors_add(reader->errors, reader->file, host->_line,
                           "\"%s\" is no domain: write host \"example.org\" { ... }", title);
