@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""Clients that mean harm, or that leave at the worst moment: what they do must end with themselves."""
+import base64
+
+import pytest
+
+from raw import CLIENT, Ended, Raw
+
+SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
+
+
+def header(more=""):
+    return (f"<?xml version='1.0'?><stream:stream to='localhost' version='1.0' {more} "
+            "xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>")
+
+
+def auth(user, password="secret"):
+    token = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
+    return f"<auth xmlns='{SASL}' mechanism='PLAIN'>{token}</auth>"
+
+
+BIND = "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>"
+
+
+def body_from(client):
+    return client.until(lambda e: e.tag == CLIENT + "message")[-1].findtext(CLIENT + "body")
+
+
+@pytest.mark.parametrize("more", ["xml:lang='&lt;&amp;'", "xml:lang='&#39;&gt;'", "xmlns:x='urn:x' xml:lang='de'"])
+def test_a_stream_header_does_not_reach_into_the_streams_of_others(server, ca, accounts, more):
+    alice, bob = accounts("alice", "bob")
+    receiver = Raw(server, ca).login(bob, "b")
+    receiver.ping()
+    sender = Raw(server, ca)
+    sender.send(header())
+    sender.send(auth(alice))
+    sender.send(header(more) + BIND)
+    sender.send(f"<message to='{bob}@localhost'><body>one</body></message>")
+    sender.send(f"<message to='{bob}@localhost' xmlns:x='urn:y'><body>two</body><x:y/></message>")
+    assert body_from(receiver) == "one"
+    assert body_from(receiver) == "two"
+    sender.cut()
+    receiver.close()
+
+
+def test_everything_in_one_packet(server, ca, accounts):
+    (alice,) = accounts("alice")
+    client = Raw(server, ca)
+    stanzas = "<presence/>" + f"<message to='{alice}@localhost'><body>note</body></message>" * 20
+    client.send(header() + auth(alice) + header() + BIND + stanzas + "</stream:stream>")
+    client.cut()
