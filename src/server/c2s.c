@@ -54,19 +54,26 @@ static void uncount(struct c2s *c2s)
     c2s->counted = false;
 }
 
+/* Lets go of all that is under way for the stream: what a login or a loading user answers later finds nobody,
+ * and brings no closed stream back to life. */
+static void leave_session(struct c2s *c2s)
+{
+    struct session *session = c2s->session;
+    c2s->session = NULL;
+    if (session)
+        session_close(session);
+    if (c2s->bind_wait)
+        *c2s->bind_wait = NULL;
+    c2s->bind_wait = NULL;
+    c2s_auth_free(c2s);
+}
+
 static void c2s_free(struct c2s *c2s)
 {
     struct shard *shard = c2s->link.shard;
-    if (c2s->session) {
-        struct session *session = c2s->session;
-        c2s->session = NULL;
-        session_close(session);
-    }
-    if (c2s->bind_wait)
-        *c2s->bind_wait = NULL;
+    leave_session(c2s);
     uncount(c2s);
     atomic_fetch_sub(&shard->server->connections, 1);
-    c2s_auth_free(c2s);
     timer_stop(&c2s->timer);
     scanner_fini(&c2s->scanner);
     buf_fini(&c2s->in);
@@ -105,14 +112,6 @@ static void send_header(struct c2s *c2s, const struct stream_header *header)
     stream_header_write(out, from, to, str_from(id), str_from(c2s->lang));
     conn_wrote(&c2s->conn);
     c2s->header_sent = true;
-}
-
-static void leave_session(struct c2s *c2s)
-{
-    struct session *session = c2s->session;
-    c2s->session = NULL;
-    if (session)
-        session_close(session);
 }
 
 void c2s_end(struct c2s *c2s)

@@ -49,3 +49,19 @@ def test_everything_in_one_packet(server, ca, accounts):
     stanzas = "<presence/>" + f"<message to='{alice}@localhost'><body>note</body></message>" * 20
     client.send(header() + auth(alice) + header() + BIND + stanzas + "</stream:stream>")
     client.cut()
+
+
+def test_a_login_that_ends_after_the_stream_revives_nothing(make_server, ca):
+    server = make_server(c2s_lines='  negotiation-time = "1s"\n  scram-iterations = 3000000')
+    server.add_user("alice@localhost")
+    client = Raw(server, ca)
+    client.send(header() + auth("alice") + header() + BIND + "<presence/>")
+    with pytest.raises(Ended):
+        while True:
+            client.socket.settimeout(20)
+            if not client.socket.recv(65536):
+                raise Ended
+    # Computed behind the login, on the same threads; all the while the connection is there, half-closed.
+    server.ctl("user", "passwd", "alice@localhost", password="other")
+    assert "logged in" not in server.text()
+    client.cut()
