@@ -65,3 +65,32 @@ def test_a_login_that_ends_after_the_stream_revives_nothing(make_server, ca):
     server.ctl("user", "passwd", "alice@localhost", password="other")
     assert "logged in" not in server.text()
     client.cut()
+
+
+def test_large_offline_messages_do_not_shut_their_receiver_out(server, ca, accounts):
+    alice, bob = accounts("alice", "bob")
+    sender = Raw(server, ca).login(alice, "a")
+    filler = "x" * 200_000
+    for number in range(60):
+        sender.send(f"<message to='{bob}@localhost'><body>{number} {filler}</body></message>")
+        sender.ping()
+    receiver = Raw(server, ca).login(bob, "b")
+    got = [body_from(receiver).split()[0] for _ in range(60)]
+    assert got == [str(number) for number in range(60)]
+    receiver.close()
+    sender.close()
+
+
+def test_who_comes_while_another_session_catches_up_is_not_forgotten(server, ca, accounts):
+    alice, bob = accounts("alice", "bob")
+    sender = Raw(server, ca).login(alice, "a")
+    sender.send(f"<message to='{bob}@localhost'><body>one</body></message>")
+    sender.ping()
+    silent = Raw(server, ca, answers_pings=False).login(bob, "silent")
+    assert body_from(silent) == "one"
+    second = Raw(server, ca).login(bob, "second")
+    second.ping()
+    silent.cut()
+    assert body_from(second) == "one"
+    second.close()
+    sender.close()
