@@ -94,3 +94,17 @@ def test_who_comes_while_another_session_catches_up_is_not_forgotten(server, ca,
     assert body_from(second) == "one"
     second.close()
     sender.close()
+
+
+def test_nothing_is_kept_of_an_account_that_writes_while_it_is_removed(server, ca, accounts):
+    (alice,) = accounts("alice")
+    for _ in range(5):
+        client = Raw(server, ca).login(alice, "a")
+        item = "<iq type='set' id='i{0}'><query xmlns='jabber:iq:roster'><item jid='c{0}@localhost'/></query></iq>"
+        client.send("".join(item.format(number) for number in range(400)))
+        server.ctl("user", "del", f"{alice}@localhost")
+        client.cut()
+        server.add_user(f"{alice}@localhost")
+        client = Raw(server, ca).login(alice, "a")
+        assert len(client.ask("<query xmlns='jabber:iq:roster'/>")[0]) == 0
+        client.cut()
