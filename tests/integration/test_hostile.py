@@ -108,3 +108,19 @@ def test_nothing_is_kept_of_an_account_that_writes_while_it_is_removed(server, c
         client = Raw(server, ca).login(alice, "a")
         assert len(client.ask("<query xmlns='jabber:iq:roster'/>")[0]) == 0
         client.cut()
+
+
+def test_large_subscription_requests_do_not_shut_their_receiver_out(server, ca, accounts):
+    alice, bob = accounts("alice", "bob")
+    sender = Raw(server, ca).login(alice, "a")
+    request = f"<presence type='subscribe' to='{bob}@localhost'><status>{{}}</status></presence>"
+    sender.send(request.format("x" * 100_000))
+    refused = sender.until(lambda e: e.tag == CLIENT + "presence" and e.get("type") == "error")[-1]
+    assert refused.find(CLIENT + "error").get("type") == "wait"
+    sender.send(request.format("x" * 1000))
+    sender.ping()
+    receiver = Raw(server, ca).login(bob, "b")
+    asked = receiver.until(lambda e: e.get("type") == "subscribe")[-1]
+    assert len(asked.findtext(CLIENT + "status")) == 1000
+    receiver.close()
+    sender.close()
