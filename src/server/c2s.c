@@ -54,19 +54,26 @@ static void uncount(struct c2s *c2s)
     c2s->counted = false;
 }
 
+/* Lets go of all that is under way for the stream: what a login or a loading user answers later finds nobody,
+ * and brings no closed stream back to life. */
+static void leave_session(struct c2s *c2s)
+{
+    struct session *session = c2s->session;
+    c2s->session = NULL;
+    if (session)
+        session_close(session);
+    if (c2s->bind_wait)
+        *c2s->bind_wait = NULL;
+    c2s->bind_wait = NULL;
+    c2s_auth_free(c2s);
+}
+
 static void c2s_free(struct c2s *c2s)
 {
     struct shard *shard = c2s->link.shard;
-    if (c2s->session) {
-        struct session *session = c2s->session;
-        c2s->session = NULL;
-        session_close(session);
-    }
-    if (c2s->bind_wait)
-        *c2s->bind_wait = NULL;
+    leave_session(c2s);
     uncount(c2s);
     atomic_fetch_sub(&shard->server->connections, 1);
-    c2s_auth_free(c2s);
     timer_stop(&c2s->timer);
     scanner_fini(&c2s->scanner);
     buf_fini(&c2s->in);
@@ -105,14 +112,6 @@ static void send_header(struct c2s *c2s, const struct stream_header *header)
     stream_header_write(out, from, to, str_from(id), str_from(c2s->lang));
     conn_wrote(&c2s->conn);
     c2s->header_sent = true;
-}
-
-static void leave_session(struct c2s *c2s)
-{
-    struct session *session = c2s->session;
-    c2s->session = NULL;
-    if (session)
-        session_close(session);
 }
 
 void c2s_end(struct c2s *c2s)
@@ -225,14 +224,24 @@ static enum stream_error check_from(const struct c2s *c2s, const struct stream_h
     return same ? STREAM_ERROR_NONE : STREAM_ERROR_INVALID_FROM;
 }
 
+/* A tag that may be written into stanzas as it is (RFC 5646: letters, digits and hyphens). */
+static bool is_language(str lang)
+{
+    for (size_t i = 0; i < lang.len; i++) {
+        char c = lang.p[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!letter && !(c >= '0' && c <= '9') && c != '-')
+            return false;
+    }
+    return lang.len > 0 && lang.len < 36;
+}
+
 static void opened(struct c2s *c2s, const struct xml_node *node)
 {
     struct stream_header header;
     enum stream_error error = stream_header_read(node, &c2s->link.shard->arena, &header);
     free(c2s->lang);
-    c2s->lang = header.lang.p && header.lang.len < 36 && str_find(header.lang, '\'') == header.lang.len
-                    ? str_dup(header.lang)
-                    : NULL;
+    c2s->lang = is_language(header.lang) ? str_dup(header.lang) : NULL;
     if (error == STREAM_ERROR_NONE)
         error = choose_host(c2s, &header);
     if (error == STREAM_ERROR_NONE)

@@ -155,6 +155,11 @@ static void arrive(struct shard *shard, struct shard_call *call)
     timer_start(shard->loop, &c2s->timer, c2s_config(c2s)->c2s.negotiation_ms);
     conn_attach(&c2s->conn, shard->loop, passport->parcel, &c2s_events);
     conn_pause(&c2s->conn, true);
+    if (shard->stopping) { /* it was on its way when the links here were closed */
+        c2s_fail(c2s, STREAM_ERROR_SYSTEM_SHUTDOWN, NULL);
+        passport_free(passport);
+        return;
+    }
     bind_at_home(c2s, passport);
 }
 

@@ -119,10 +119,28 @@ void control_user_passwd(struct request *request)
  * -------------------------------------------------------------------------------------------------------------
  */
 
+static void delete_all(struct request *request, void (*done)(struct store_commit *commit))
+{
+    struct store_batch *batch = store_batch_new();
+    store_del_all(batch, request->jid.full, STR(""));
+    request->commit.done = done;
+    shard_commit_began(request->shard);
+    store_commit(request->shard->server->store, request->shard->loop, batch, &request->commit);
+}
+
+static void removed_again(struct store_commit *commit)
+{
+    struct request *request = CONTAINER_OF(commit, struct request, commit);
+    shard_commit_ended(request->shard);
+    request_done(request, commit->err == OK ? NULL : err_text(commit->err));
+}
+
+/* The user was awake until now, and may have written behind the deletion: a later owner of the name must not
+ * find that. */
 static void back_deleted(struct shard *shard, struct shard_call *call)
 {
     (void)shard;
-    request_done(CONTAINER_OF(call, struct request, call), NULL);
+    delete_all(CONTAINER_OF(call, struct request, call), removed_again);
 }
 
 /* At the user's home: its sessions end, and what is in memory goes. */
@@ -157,11 +175,7 @@ static void found_for_removal(struct store_read *read)
         request_done(request, "there is no such account");
         return;
     }
-    struct store_batch *batch = store_batch_new();
-    store_del_all(batch, request->jid.full, STR(""));
-    request->commit.done = removed;
-    shard_commit_began(request->shard);
-    store_commit(request->shard->server->store, request->shard->loop, batch, &request->commit);
+    delete_all(request, removed);
 }
 
 void control_user_del(struct request *request)

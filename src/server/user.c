@@ -187,8 +187,10 @@ static void loaded(struct store_read *read)
     store_read_fini(read);
     free(load);
     user->_load = NULL;
-    if (failed && list_empty(&user->sessions))
+    if (failed) { /* with an empty roster nobody may go on: it would be written over the one on disk */
         user->exists = false;
+        user_kick(user, str_none, STREAM_ERROR_INTERNAL_SERVER_ERROR, NULL);
+    }
     user_unblock(user);
     shard_leave(shard);
 }

@@ -83,7 +83,7 @@ static void appended(struct store_commit *commit)
     shard_commit_ended(shard);
     user->appends_pending--;
     if (commit->err != OK) {
-        user->offline_count--;
+        user->offline_count -= user->offline_count > 0; /* it may have been counted anew meanwhile */
         log_error(store, "a message for %s was not stored: %s", user->bare, err_text(commit->err));
         struct stanza *message = arena_alloc(&shard->arena, sizeof *message);
         *message = *append->message;
@@ -142,7 +142,9 @@ static void end_known(struct store_read *read)
     struct shard *shard = user->shard;
     shard_enter(shard);
     user->appends_pending--;
-    if (read->err == OK) {
+    if (read->err == OK && !user->exists) {
+        route_error(shard, first->message, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL); /* removed meanwhile */
+    } else if (read->err == OK) {
         user->offline_known = true;
         user->offline_count = (uint32_t)read->total;
         if (read->count)
@@ -192,12 +194,21 @@ bool offline_is_for_log(const struct user *user)
 /* ---- Catching up
  * -------------------------------------------------------------------------------------------------- */
 
+/* One whose session went away is taken over by another that came meanwhile and found it under way. */
 static void finish(struct catchup *catchup)
 {
     struct user *user = catchup->user;
+    bool lost = !catchup->session;
     timer_stop(&catchup->timer);
     user->catchup = NULL;
     free(catchup);
+    list_each (at, &user->sessions) {
+        struct session *session = SESSION_OF(at);
+        if (lost && session->link && session->available && session->priority >= 0) {
+            offline_catch_up(user, session);
+            return;
+        }
+    }
     user_touch(user);
 }
 
@@ -233,13 +244,18 @@ static void send_ping(struct catchup *catchup)
 
 static void read_page(struct catchup *catchup);
 
+/* No more than a part of what may wait for the client: a queue that overflows would end the connection, at
+ * each visit again. */
 static void send_page(struct catchup *catchup)
 {
     const struct store_read *read = &catchup->read;
+    size_t room = catchup->user->shard->server->config->limits.output_bytes / 4;
     catchup->first = read->entries[0].id;
-    catchup->last = read->entries[read->count - 1].id;
-    for (size_t i = 0; i < read->count; i++)
+    for (size_t i = 0, sent = 0; i < read->count && (!i || sent + read->entries[i].value.len <= room); i++) {
+        sent += read->entries[i].value.len;
+        catchup->last = read->entries[i].id;
         send_entry(catchup, &read->entries[i]);
+    }
     send_ping(catchup);
 }
 

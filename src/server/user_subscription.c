@@ -9,6 +9,9 @@
 #include "xmpp/ns.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+enum { REQUEST_BYTES_MAX = 8 * 1024 };
 
 /* A change of one item, on its way from the old flags to the new ones. */
 struct change {
@@ -176,28 +179,35 @@ static void deliver(struct change *change, enum deliver how)
     route_to(change->user->shard, stanza, &own, how);
 }
 
-static bool may_keep_request(struct user *user)
+/* The waiting requests are sent to each session that comes online, so all of them together must fit its queue;
+ * and none may be so large that a few keep all others out. */
+static bool may_keep_request(struct user *user, size_t size)
 {
-    unsigned count = 0;
-    for (uint32_t i = 0; i < user->roster.count; i++)
-        count += !!(user->roster.items[i]->flags & ROSTER_PENDING_IN);
-    return count < user->shard->server->config->limits.subscription_requests;
+    const struct config_limits *limits = &user->shard->server->config->limits;
+    size_t count = 0, bytes = size;
+    for (uint32_t i = 0; i < user->roster.count; i++) {
+        const struct roster_item *item = user->roster.items[i];
+        count += !!(item->flags & ROSTER_PENDING_IN);
+        bytes += item->request ? strlen(item->request) : 0;
+    }
+    return size <= REQUEST_BYTES_MAX && count < limits->subscription_requests &&
+           bytes <= limits->output_bytes / 4;
 }
 
 static void keep_request(struct change *change)
 {
     struct buf text;
-    if (!may_keep_request(change->user)) {
-        route_error(change->user->shard, change->cause, STANZA_ERROR_RESOURCE_CONSTRAINT,
-                    "too many requests wait already");
-        return;
-    }
-    buf_init(&text, 1 << 20);
+    buf_init(&text, REQUEST_BYTES_MAX + 1);
     stanza_write(&text, change->cause, NULL);
-    change->after |= ROSTER_PENDING_IN;
-    change_apply(change, buf_str(&text));
+    if (buf_failed(&text) || !may_keep_request(change->user, text.len)) {
+        route_error(change->user->shard, change->cause, STANZA_ERROR_RESOURCE_CONSTRAINT,
+                    "the request is too large, or too many wait already");
+    } else {
+        change->after |= ROSTER_PENDING_IN;
+        change_apply(change, buf_str(&text));
+        deliver(change, DELIVER_AVAILABLE);
+    }
     buf_fini(&text);
-    deliver(change, DELIVER_AVAILABLE);
 }
 
 static void in_subscribe(struct change *change)

@@ -87,6 +87,30 @@ static void copy_bytes(char **at, str s)
     *at += s.len;
 }
 
+static bool has_attribute(const struct xml_node *node, const struct xml_attr *wanted)
+{
+    struct xml_attr attr;
+    size_t at = 0;
+    while (xml_attr_next(node, &at, &attr))
+        if (str_eq(attr.prefix, wanted->prefix) && str_eq(attr.name, wanted->name))
+            return true;
+    return false;
+}
+
+/* The stream header's declarations, but for the prefixes that the stanza declares anew. */
+static void copy_declarations(char **to, const struct xml_node *node, str declarations)
+{
+    const struct xml_node header = { .attrs = declarations };
+    struct xml_attr attr;
+    size_t at = 0;
+    while (declarations.len && xml_attr_next(&header, &at, &attr)) {
+        if (has_attribute(node, &attr))
+            continue;
+        *(*to)++ = ' ';
+        copy_bytes(to, attr.bytes);
+    }
+}
+
 /* Sorts the attributes: those for routing into `head`, all others into stanza->attrs. */
 static void read_attributes(const struct xml_node *node, str declarations, str lang, struct arena *arena,
                             struct stanza *ret, struct head *head)
@@ -118,7 +142,7 @@ static void read_attributes(const struct xml_node *node, str declarations, str l
         *end++ = ' ';
         copy_bytes(&end, attr.bytes);
     }
-    copy_bytes(&end, declarations);
+    copy_declarations(&end, node, declarations);
     if (lang.len && !head->has_lang && ret->kind != STANZA_IQ) {
         copy_bytes(&end, STR(" xml:lang='"));
         copy_bytes(&end, lang);
