@@ -179,8 +179,8 @@ static void deliver(struct change *change, enum deliver how)
     route_to(change->user->shard, stanza, &own, how);
 }
 
-/* The waiting requests are sent to each session that comes online, so all of them together must fit its queue;
- * and none may be so large that a few keep all others out. */
+/* The waiting requests are sent to each session that comes online, so all of them together must fit its
+ * queue; and none may be so large that a few keep all others out. */
 static bool may_keep_request(struct user *user, size_t size)
 {
     const struct config_limits *limits = &user->shard->server->config->limits;
