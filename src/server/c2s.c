@@ -415,17 +415,23 @@ static void keep(struct c2s *c2s, str rest)
         conn_pause(&c2s->conn, c2s->busy);
 }
 
-/* The bytes move to the event's arena: what they say may be delivered only when the outermost event ends, and
- * a part that moves or ends the link must find nothing half-read. */
+/* The buffer is taken away meanwhile, since a part that moves or ends the link must find nothing half-read;
+ * and it lives as long as the event, since what its bytes say may be delivered only then. If nothing could be
+ * done yet it is put back as it is: a stanza that comes byte by byte must not be copied byte by byte. */
 static void work_off(struct c2s *c2s)
 {
     struct shard *shard = c2s->link.shard;
     shard_enter(shard);
-    str in = arena_str(&shard->arena, buf_str(&c2s->in));
-    buf_fini(&c2s->in);
+    struct buf in = c2s->in;
     buf_init(&c2s->in, IN_MAX);
-    size_t done = consume(c2s, in);
-    keep(c2s, str_sub(in, done, in.len));
+    size_t done = consume(c2s, buf_str(&in));
+    if (!done && c2s->state != C2S_CLOSING && c2s->state != C2S_SECURING) {
+        c2s->in = in;
+        conn_pause(&c2s->conn, c2s->busy);
+    } else {
+        keep(c2s, str_sub(buf_str(&in), done, in.len));
+        shard_free_later(shard, in.p);
+    }
     if (c2s->passport)
         leave_home(c2s);
     shard_leave(shard);

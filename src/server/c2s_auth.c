@@ -20,7 +20,8 @@
 enum { SLIPS_MAX = 20 };
 
 struct c2s_login {
-    struct c2s *c2s;    /* NULL: the link went away while the store or the pool had the login */
+    struct c2s *c2s; /* NULL: the link went away while the store or the pool had the login */
+    struct shard *shard;
     struct arena arena; /* of the exchange; wiped at its end */
     struct sasl_server sasl;
     struct store_read read;
@@ -138,6 +139,7 @@ static void keys_read(struct store_read *read)
     struct c2s_login *login = CONTAINER_OF(read, struct c2s_login, read);
     struct c2s *c2s = login->c2s;
     struct scram_keys keys;
+    shard_commit_ended(login->shard);
     login->away = false;
     if (!c2s) {
         store_read_fini(read);
@@ -168,6 +170,7 @@ static void want_keys(struct c2s *c2s)
     struct jid jid = jid_make(login->sasl.authcid, str_from(c2s->host->name), str_of("", 0), &login->arena);
     login->guessed = true;
     login->away = c2s->busy = true;
+    shard_commit_began(shard); /* a stop waits for it */
     login->read = (struct store_read){ .done = keys_read };
     store_get(shard->server->store, shard->loop, jid.full, STR("account"), STR(""), &login->read);
 }
@@ -181,6 +184,7 @@ static void work_done(struct work *work)
 {
     struct c2s_login *login = CONTAINER_OF(work, struct c2s_login, work);
     struct c2s *c2s = login->c2s;
+    shard_commit_ended(login->shard);
     login->away = false;
     if (!c2s) {
         login_free(login);
@@ -197,6 +201,7 @@ static void want_work(struct c2s *c2s)
 {
     struct c2s_login *login = c2s->login;
     login->away = c2s->busy = true;
+    shard_commit_began(login->shard);
     login->work = (struct work){ .run = work_run, .done = work_done };
     loop_work(c2s->link.shard->loop, &login->work);
 }
@@ -258,6 +263,7 @@ static void prepare(struct c2s *c2s, enum sasl_mechanism mechanism, const char *
     rand_token(login->nonce, sizeof login->nonce);
     size_t type_count = c2s_binding_types(c2s, &login->arena, types);
     login->c2s = c2s;
+    login->shard = c2s->link.shard;
     login->sasl = (struct sasl_server){
         .mechanism = mechanism,
         .host = str_from(c2s->host->name),

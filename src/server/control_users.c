@@ -50,6 +50,7 @@ static void hash(struct work *work)
 static void hashed(struct work *work)
 {
     struct request *request = CONTAINER_OF(work, struct request, work);
+    shard_commit_ended(request->shard);
     mem_wipe((char *)request->password.p, request->password.len);
     write_keys(request);
 }
@@ -57,6 +58,7 @@ static void hashed(struct work *work)
 static void start_hash(struct request *request)
 {
     request->work = (struct work){ .run = hash, .done = hashed };
+    shard_commit_began(request->shard); /* a stop waits for it, as for a write */
     loop_work(request->shard->loop, &request->work);
 }
 

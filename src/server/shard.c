@@ -118,6 +118,24 @@ static void post_outgoing(struct shard *shard)
     }
 }
 
+struct later {
+    struct later *next;
+    void *memory;
+};
+
+void shard_free_later(struct shard *shard, void *memory)
+{
+    struct later *later = arena_alloc(&shard->arena, sizeof *later);
+    *later = (struct later){ shard->_later, memory };
+    shard->_later = later;
+}
+
+static void free_all_later(struct shard *shard)
+{
+    for (; shard->_later; shard->_later = shard->_later->next)
+        free(shard->_later->memory);
+}
+
 void shard_enter(struct shard *shard)
 {
     shard->_depth++;
@@ -129,6 +147,7 @@ void shard_leave(struct shard *shard)
         shard_drain(shard);
         if (shard->server->shard_count > 1)
             post_outgoing(shard);
+        free_all_later(shard);
         arena_reset(&shard->arena);
     }
     shard->_depth--;

@@ -60,6 +60,7 @@ struct shard {
     size_t _queue_head, _queue_len, _queue_room;
     struct shard_mail **_outgoing; /* one for each other shard: the mail that this event fills */
     struct hold *_hold;            /* where deliveries wait for a commit, while a handler that writes runs */
+    struct later *_later;          /* heap memory to free at the end of the event */
     struct map users;              /* awake users by bare JID */
     struct list links;             /* all links of clients */
     struct slab user_slab, session_slab, c2s_slab;
@@ -92,6 +93,9 @@ void shard_close_ports(struct shard *shard);
  */
 void shard_enter(struct shard *shard);
 void shard_leave(struct shard *shard);
+
+/* Frees heap memory when the event is over: what is queued may point into it. */
+void shard_free_later(struct shard *shard, void *memory);
 
 /* Delivers what is queued right now, in the middle of an event: only where no handler is running. */
 void shard_drain(struct shard *shard);
