@@ -24,7 +24,6 @@ c2s {{
     require-tls = false
     insecure-login = true
     scram-iterations = 4096
-    max-unauthenticated-per-address = 100000
 }}
 log {{ level = error }}
 host "{domain}" {{
