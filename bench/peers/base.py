@@ -194,8 +194,9 @@ class Peer:
         while not self.serves():
             ended = [p for p in self.processes if p.poll() is not None]
             if ended or time.monotonic() > deadline:
-                raise PeerError(f"{self.name} does not serve (exit codes {[p.returncode for p in ended]}); "
-                                f"see {self.folder}/output.log")
+                said = (self.folder / "output.log").read_text(errors="replace").strip().splitlines()[-5:]
+                raise PeerError("\n".join([f"{self.name} does not serve (exit codes {[p.returncode for p in ended]})",
+                                           *said]))
             pause(0.002)
 
     def serves(self):

@@ -1,29 +1,76 @@
 # SPDX-License-Identifier: MIT
-"""Our own server, as the build made it.
+"""Our own server, as the build made it: one shard, its default storage (SQLite), SCRAM without TLS allowed.
 
-OPEN: the configuration file and the import of accounts are a proposal until jabirud and jabiructl exist.
+One account is made with jabiructl, on a short first run; the others are copies of its row, as for the other servers.
 """
+import os
 import pathlib
 import shutil
+import sqlite3
+import subprocess
 
-from .base import Peer, PeerError
+from .base import DOMAIN, PASSWORD, Peer, PeerError, contacts
+
+CTL_SECONDS = 30
+
+CONFIGURATION = """
+data = "{folder}/data"
+control = "{folder}/control"
+shards = 1
+c2s {{
+    listen = {{"127.0.0.1"}}
+    port = {port}
+    tls-port = {tls_port}
+    require-tls = false
+    insecure-login = true
+    scram-iterations = 4096
+}}
+log {{ level = error }}
+host "{domain}" {{
+    certificate = "{cert}"
+    key = "{key}"
+}}
+"""
 
 
 class Jabiru(Peer):
     name = "jabiru"
 
-    def __init__(self, scratch, binary):
+    def __init__(self, scratch, jabirud, jabiructl):
         super().__init__(scratch)
-        self.binary = pathlib.Path(binary)
+        self.jabirud, self.jabiructl = pathlib.Path(jabirud), pathlib.Path(jabiructl)
 
     def configure(self):
-        shutil.copy(self.binary, self.folder / "jabirud")  # where an unprivileged user may read it
+        shutil.copy(self.jabirud, self.folder / "jabirud")  # where an unprivileged user may read it
+        (self.folder / "data").mkdir()
+        (self.folder / "jabirud.conf").write_text(CONFIGURATION.format(
+            folder=self.folder, port=self.port, tls_port=self.tls_port, domain=DOMAIN, cert=self.cert, key=self.key))
 
     def accounts(self, count, rostered=0):
-        raise PeerError("bench/peers/jabiru.py: not written yet: accounts for jabirud")
+        self.start(min(os.sched_getaffinity(0)))
+        try:
+            done = subprocess.run([self.jabiructl, "--socket", self.folder / "control", "user", "add",
+                                   f"user0@{DOMAIN}"], input=PASSWORD + "\n", text=True, capture_output=True,
+                                  timeout=CTL_SECONDS)
+        finally:
+            self.stop()
+        if done.returncode != 0:
+            raise PeerError(f"jabiru took no account: {done.stdout}{done.stderr}")
+        self.copy_accounts(count, rostered)
+
+    def copy_accounts(self, count, rostered):
+        jid = f"user{{}}@{DOMAIN}".format
+        with sqlite3.connect(self.folder / "data" / "jabiru.db") as data:
+            data.executemany("INSERT INTO map (owner, kind, key, value) SELECT ?, kind, key, value FROM map "
+                             "WHERE owner = ? AND kind = 'account' AND key = ''",
+                             ((jid(i), jid(0)) for i in range(1, count)))
+            data.executemany("INSERT INTO map (owner, kind, key, value) VALUES (?, 'roster', ?, ?)",
+                             ((jid(i), jid(other), f"<item jid='{jid(other)}' subscription='both'/>")
+                              for i in range(rostered) for other in contacts(i, rostered)))
+        data.close()
 
     def commands(self):
         return [[self.folder / "jabirud", "--config", self.folder / "jabirud.conf"]]
 
     def version(self):
-        return "this build"
+        return "(this build)"
