@@ -386,6 +386,10 @@ enum err config_load_text(const char *name, str text, const struct config_extens
     if (config_text_prepare(copy, name, errors))
         read_tree(&reader, copy);
     free(copy);
+    if (!reader.whole && error_count(errors) == before) /* libconfuse gave up without a word */
+        config_errors_add(
+            errors, name, 0,
+            "this is no configuration: look for a stray quote, or begin with jabirud --print-default-config");
     if (error_count(errors) > before) {
         config_unref(&loaded->config);
         return ERR_INVALID;

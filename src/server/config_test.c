@@ -401,6 +401,8 @@ static void hosts_have_their_own_keys(void **state)
 static void wrong_hosts_are_named(void **state)
 {
     (void)state;
+    fails("''\n",
+          " this is no configuration: look for a stray quote, or begin with jabirud --print-default-config");
     fails("data = /x\n", " there is no host: write host \"example.org\" { ... } with the domain to serve");
     fails("host \"a.example\" { }\nhost \"A.example\" { }\n",
           "2: host \"a.example\" is there twice, see line 1: put the keys of both into one");
