@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,8 +186,10 @@ static void wait_for_signals(const sigset_t *signals)
 
 static unsigned shard_count(const struct config *config)
 {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    return config->shards ? config->shards : cores > 0 ? (unsigned)cores : 1;
+    cpu_set_t cores; /* those that this process may use, which may be fewer than there are */
+    if (config->shards)
+        return config->shards;
+    return sched_getaffinity(0, sizeof cores, &cores) == 0 ? (unsigned)CPU_COUNT(&cores) : 1;
 }
 
 static void harden(void)
