@@ -238,26 +238,13 @@ static void held_free(struct held *held)
     free(held);
 }
 
-static const struct stanza *into_arena(struct arena *arena, const struct stanza *stanza)
-{
-    struct stanza *copy = ARENA_NEW(arena, struct stanza);
-    *copy = *stanza;
-    copy->from.full = arena_str(arena, stanza->from.full);
-    copy->to.full = arena_str(arena, stanza->to.full);
-    copy->id = arena_str(arena, stanza->id);
-    copy->attrs = copy->node.attrs = arena_str(arena, stanza->attrs);
-    copy->node.content = arena_str(arena, stanza->node.content);
-    copy->node.inherited = arena_str(arena, stanza->node.inherited);
-    return copy;
-}
-
 void hold_release(struct shard *shard, struct hold *hold)
 {
     struct list *link;
     while ((link = list_shift(&hold->_entries))) {
         struct held *held = LIST_ITEM(link, struct held, link);
         struct jid to = jid_copy(&held->to, &shard->arena);
-        route_to(shard, into_arena(&shard->arena, held->stanza), &to, held->how);
+        route_to(shard, stanza_copy_arena(held->stanza, &shard->arena), &to, held->how);
         held_free(held);
     }
 }

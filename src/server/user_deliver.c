@@ -69,15 +69,7 @@ static void refuse(struct shard *shard, const struct delivery *delivery)
 static struct delivery unpark(struct shard *shard, struct parked_stanza *parked)
 {
     struct delivery delivery = { .to = jid_copy(&parked->to, &shard->arena), .how = parked->how };
-    struct stanza *stanza = arena_alloc(&shard->arena, sizeof *stanza);
-    *stanza = *parked->stanza;
-    stanza->from = jid_copy(&stanza->from, &shard->arena);
-    stanza->to = jid_copy(&stanza->to, &shard->arena);
-    stanza->id = arena_str(&shard->arena, stanza->id);
-    stanza->attrs = stanza->node.attrs = arena_str(&shard->arena, stanza->attrs);
-    stanza->node.content = arena_str(&shard->arena, stanza->node.content);
-    stanza->node.inherited = arena_str(&shard->arena, stanza->node.inherited);
-    delivery.stanza = stanza;
+    delivery.stanza = stanza_copy_arena(parked->stanza, &shard->arena);
     free(parked->stanza);
     free(parked);
     return delivery;

@@ -265,6 +265,19 @@ struct stanza *stanza_copy(const struct stanza *stanza)
     return copy;
 }
 
+struct stanza *stanza_copy_arena(const struct stanza *stanza, struct arena *arena)
+{
+    struct stanza *copy = arena_alloc(arena, sizeof *copy);
+    *copy = *stanza;
+    copy->from = jid_copy(&stanza->from, arena);
+    copy->to = jid_copy(&stanza->to, arena);
+    copy->id = arena_str(arena, stanza->id);
+    copy->attrs = copy->node.attrs = arena_str(arena, stanza->attrs);
+    copy->node.content = arena_str(arena, stanza->node.content);
+    copy->node.inherited = arena_str(arena, stanza->node.inherited);
+    return copy;
+}
+
 bool stanza_priority(const struct stanza *presence, struct arena *arena, int *ret)
 {
     str text = xml_child_text(&presence->node, STR("priority"), STR(NS_CLIENT), arena);

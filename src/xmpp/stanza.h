@@ -65,6 +65,9 @@ void stanza_write(struct buf *out, const struct stanza *stanza, const struct jid
 /* A copy in one heap block that refers to nothing else; the caller frees it with free(). */
 struct stanza *stanza_copy(const struct stanza *stanza);
 
+/* A copy with all its bytes in the arena. */
+struct stanza *stanza_copy_arena(const struct stanza *stanza, struct arena *arena);
+
 /* The payload. */
 static inline str stanza_payload(const struct stanza *stanza)
 {
