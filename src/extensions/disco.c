@@ -17,7 +17,7 @@
 #define NS_CAPS  "http://jabber.org/protocol/caps"
 #define NODE     "https://jabiru.im/"
 
-enum { FEATURES_MAX = 256, XML_MAX = 64 * 1024 };
+enum { FEATURES_MAX = 256, IDENTITIES_MAX = 16, XML_MAX = 64 * 1024 };
 
 static int by_bytes(const void *a, const void *b)
 {
@@ -36,6 +36,37 @@ static size_t gather(const struct host *host, bool account, const char **names)
             names[count++] = *list;
     }
     qsort(names, count, sizeof *names, by_bytes);
+    return count;
+}
+
+/* ---- Identities
+ * -------------------------------------------------------------------------------------------------- */
+
+static const struct ext_identity own_identities[] = {
+    { TO_HOST, "server", "im", "Jabiru" },
+    { TO_ACCOUNT, "account", "registered", NULL },
+    { 0 },
+};
+
+static int by_kind(const void *a, const void *b)
+{
+    const struct ext_identity *one = a, *other = b;
+    int order = strcmp(one->category, other->category);
+    return order ? order : strcmp(one->type, other->type);
+}
+
+/* All of one kind of address, in the order that XEP-0115 wants. */
+static size_t gather_identities(const struct host *host, bool account, struct ext_identity *list)
+{
+    enum ext_target target = account ? TO_ACCOUNT : TO_HOST;
+    size_t count = 0;
+    for (const struct ext *const *ext = host->server->extensions; *ext; ext++) {
+        const struct ext_identity *row = ext_is_on(host, *ext) ? (*ext)->identities : NULL;
+        for (; row && row->category && count < IDENTITIES_MAX; row++)
+            if (row->target == target)
+                list[count++] = *row;
+    }
+    qsort(list, count, sizeof *list, by_kind);
     return count;
 }
 
@@ -118,7 +149,11 @@ static str verification(struct host *host, struct arena *arena)
     unsigned char hash[DIGEST_MAX_SIZE];
     struct buf text;
     buf_init(&text, XML_MAX);
-    buf_lit(&text, "server/im//Jabiru<");
+    struct ext_identity identities[IDENTITIES_MAX];
+    size_t identity_count = gather_identities(host, false, identities);
+    for (size_t i = 0; i < identity_count; i++)
+        buf_addf(&text, "%s/%s//%s<", identities[i].category, identities[i].type,
+                 identities[i].name ? identities[i].name : "");
     for (size_t i = 0; i < count; i++)
         buf_addf(&text, "%s<", names[i]);
     hash_contacts(&text, host->config, arena);
@@ -140,23 +175,52 @@ static void stream_features(struct host *host, struct buf *out)
  * ----------------------------------------------------------------------------------------------------------
  */
 
-static void answer_info(struct iq_event *event, str node)
+static void write_identities(struct buf *xml, const struct host *host, bool account)
+{
+    struct ext_identity list[IDENTITIES_MAX];
+    size_t count = gather_identities(host, account, list);
+    for (size_t i = 0; i < count; i++) {
+        buf_addf(xml, "<identity category='%s' type='%s'", list[i].category, list[i].type);
+        if (list[i].name)
+            buf_addf(xml, " name='%s'", list[i].name);
+        buf_lit(xml, "/>");
+    }
+}
+
+/* Who we are: the address itself, without a node or with that of our capabilities. */
+static void write_self(struct iq_event *event, struct buf *xml)
 {
     const char *names[FEATURES_MAX];
     bool account = event->user != NULL;
     size_t count = gather(event->host, account, names);
-    struct buf xml;
-    buf_init(&xml, XML_MAX);
-    buf_lit(&xml, "<query xmlns='" NS_INFO "'");
-    xml_write_attr(&xml, "node", node);
-    buf_add(&xml, account ? STR("><identity category='account' type='registered'/>")
-                          : STR("><identity category='server' type='im' name='Jabiru'/>"));
+    write_identities(xml, event->host, account);
     for (size_t i = 0; i < count; i++)
-        buf_addf(&xml, "<feature var='%s'/>", names[i]);
+        buf_addf(xml, "<feature var='%s'/>", names[i]);
     if (!account)
-        write_contacts(&xml, event->host->config);
+        write_contacts(xml, event->host->config);
+}
+
+typedef enum hook_ret disco_fire(struct host *host, struct disco_event *event);
+
+/* Answers with what is in the <query/> already and what the extensions know of the node. */
+static void answer(struct iq_event *event, const char *ns, str node, bool self, disco_fire *fire)
+{
+    struct buf xml;
+    struct disco_event disco = {
+        .request = event, .node = node.p ? node : STR(""), .xml = &xml, .known = self
+    };
+    buf_init(&xml, XML_MAX);
+    buf_addf(&xml, "<query xmlns='%s'", ns);
+    xml_write_attr(&xml, "node", node);
+    buf_lit(&xml, ">");
+    if (self && fire == fire_disco_info)
+        write_self(event, &xml);
+    fire(event->host, &disco);
     buf_lit(&xml, "</query>");
-    ext_result(event, &xml);
+    if (disco.known)
+        ext_result(event, &xml);
+    else
+        ext_error(event, STANZA_ERROR_ITEM_NOT_FOUND, NULL);
     buf_fini(&xml);
 }
 
@@ -172,28 +236,17 @@ static void info(struct iq_event *event)
     str node = xml_attr(&event->child, STR("node"), &event->shard->arena);
     if (event->user && !ext_may_see(event))
         ext_error(event, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
-    else if (node.len && !is_own_caps_node(event, node))
-        ext_error(event, STANZA_ERROR_ITEM_NOT_FOUND, NULL);
     else
-        answer_info(event, node);
+        answer(event, NS_INFO, node, !node.len || is_own_caps_node(event, node), fire_disco_info);
 }
 
 static void items(struct iq_event *event)
 {
     str node = xml_attr(&event->child, STR("node"), &event->shard->arena);
-    struct buf xml;
-    if (event->user && !ext_may_see(event)) {
+    if (event->user && !ext_may_see(event))
         ext_error(event, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
-        return;
-    }
-    if (node.len) {
-        ext_error(event, STANZA_ERROR_ITEM_NOT_FOUND, NULL);
-        return;
-    }
-    buf_init(&xml, XML_MAX);
-    buf_lit(&xml, "<query xmlns='" NS_ITEMS "'/>");
-    ext_result(event, &xml);
-    buf_fini(&xml);
+    else
+        answer(event, NS_ITEMS, node, !node.len, fire_disco_items);
 }
 
 static const struct ext_iq iqs[] = {
@@ -204,13 +257,31 @@ static const struct ext_iq iqs[] = {
     { 0 },
 };
 
+/* The domains of services below the host. */
+static enum hook_ret list_services(struct host *host, struct disco_event *event)
+{
+    const struct server *server = host->server;
+    for (size_t i = 0; !event->request->user && !event->node.len && i < server->host_count; i++) {
+        const struct host *service = server->host_list[i];
+        if (service->parent == host && ext_is_on(service, service->service))
+            buf_addf(event->xml, "<item jid='%s'/>", service->name);
+    }
+    return HOOK_NEXT;
+}
+
+static const struct ext_hook hooks[] = { HOOK(disco_items, PHASE_STAMP, list_services), { 0 } };
+
 extern const struct ext ext_disco;
+static struct ext_slot slot;
 const struct ext ext_disco = {
+    .slot = &slot,
     .name = "disco",
     .title = "Service Discovery",
     .xep = { 30, "2.5rc3" },
     .features = (const char *const[]){ NS_INFO, NS_ITEMS, "msgoffline", NULL },
     .account_features = (const char *const[]){ NS_INFO, NS_ITEMS, NULL },
+    .identities = own_identities,
     .iqs = iqs,
+    .hooks = hooks,
     .stream_features = stream_features,
 };

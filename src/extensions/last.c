@@ -48,7 +48,9 @@ static const struct ext_iq iqs[] = {
 };
 
 extern const struct ext ext_last;
+static struct ext_slot slot;
 const struct ext ext_last = {
+    .slot = &slot,
     .name = "last",
     .title = "Last Activity",
     .xep = { 12, "2.0" },

@@ -16,7 +16,9 @@ static const struct ext_iq iqs[] = {
 };
 
 extern const struct ext ext_ping;
+static struct ext_slot slot;
 const struct ext ext_ping = {
+    .slot = &slot,
     .name = "ping",
     .title = "XMPP Ping",
     .xep = { 199, "2.0.1" },

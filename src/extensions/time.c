@@ -19,7 +19,9 @@ static const struct ext_iq iqs[] = {
 };
 
 extern const struct ext ext_time;
+static struct ext_slot slot;
 const struct ext ext_time = {
+    .slot = &slot,
     .name = "time",
     .title = "Entity Time",
     .xep = { 202, "2.0" },

@@ -19,7 +19,9 @@ static const struct ext_iq iqs[] = {
 };
 
 extern const struct ext ext_version;
+static struct ext_slot slot;
 const struct ext ext_version = {
+    .slot = &slot,
     .name = "version",
     .title = "Software Version",
     .xep = { 92, "1.1" },

@@ -331,6 +331,13 @@ static bool stanza_in(struct c2s *c2s, const struct xml_node *node)
     struct stanza stanza;
     enum stanza_fault fault = stanza_read(node, scanner_header_declarations(&c2s->scanner),
                                           str_from(c2s->lang), &shard->arena, &stanza);
+    if (fault == STANZA_UNKNOWN && c2s->session && !str_is(node->ns, NS_CLIENT)) {
+        bool known = false;
+        if (!session_element(c2s->session, node, &known))
+            return false;
+        if (known)
+            return true;
+    }
     enum stream_error error = refused(c2s, node, fault, &stanza);
     if (error != STREAM_ERROR_NONE) {
         c2s_fail(c2s, error, NULL);

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/rand.h"
+#include "server/ext.h"
 #include "xml/write.h"
 #include "xmpp/ns.h"
 
@@ -85,8 +86,9 @@ static bool make_room(struct user *user, const struct c2s *c2s, str resource)
     return true;
 }
 
-static void bind_now(struct user *user, struct parked *parked)
+static void bind_now(struct actor *actor, struct parked *parked)
 {
+    struct user *user = USER_OF(actor);
     struct passport *passport = CONTAINER_OF(parked, struct passport, parked);
     struct c2s *c2s = passport->c2s;
     str resource = str_from(passport->resource);
@@ -105,6 +107,7 @@ static void bind_now(struct user *user, struct parked *parked)
         c2s->state = C2S_BOUND;
         c2s_watch(c2s);
         answer_bound(c2s, passport);
+        fire_session_bound(user->actor.host, &(struct session_event){ user, c2s->session, NULL });
         log_debug(c2s, "%s is bound", c2s->session->full);
     }
     passport_free(passport);
@@ -112,11 +115,11 @@ static void bind_now(struct user *user, struct parked *parked)
 }
 
 /* The account was removed after the login. */
-static void no_account(struct user *user, struct parked *parked)
+static void no_account(struct actor *actor, struct parked *parked)
 {
     struct passport *passport = CONTAINER_OF(parked, struct passport, parked);
     struct c2s *c2s = passport->c2s;
-    (void)user;
+    (void)actor;
     if (c2s) {
         c2s->bind_wait = NULL;
         c2s_fail(c2s, STREAM_ERROR_NOT_AUTHORIZED, NULL);
@@ -133,7 +136,7 @@ static void bind_at_home(struct c2s *c2s, struct passport *passport)
     c2s->bind_wait = &passport->c2s;
     if (c2s->anonymous && !user_awake(shard, jid.full))
         user_make_anonymous(shard, c2s->host, &jid);
-    user_when_ready(shard, c2s->host, &jid, &passport->parked);
+    actor_when_ready(&user_wake(shard, c2s->host, &jid)->actor, &passport->parked);
 }
 
 static void arrive(struct shard *shard, struct shard_call *call)

@@ -62,8 +62,11 @@ static void list_shard(struct shard *shard, struct request *request)
 {
     struct map_walk walk = { 0 };
     struct map_node *node;
-    while ((node = map_next(&shard->users, &walk)))
-        list_user(shard, request, CONTAINER_OF(node, struct user, _node));
+    while ((node = map_next(&shard->actors, &walk))) {
+        struct user *user = user_awake(shard, actor_key(node));
+        if (user)
+            list_user(shard, request, user);
+    }
 }
 
 void control_sessions_list(struct request *request)
@@ -106,7 +109,7 @@ void control_sessions_kick(struct request *request)
 
 static void sum_shard(struct shard *shard, struct request *request)
 {
-    request->users += shard->users.count;
+    request->users += shard->user_slab.in_use;
     request->sessions += shard->session_slab.in_use;
     request->links += shard->c2s_slab.in_use;
 #define X(name, text) request->sum.name += shard->counters.name;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Finding the handler of a request in the extensions' tables. The tables are short and requests are few
- * beside messages, so this is a walk; namespaces differ early. */
+/* Finding the handler of a request, of an element or of a row in the extensions' tables. The tables are short
+ * and requests are few beside messages, so this is a walk; namespaces differ early. */
 #include "server/ext.h"
 
 void ext_result(struct iq_event *event, const struct buf *payload)
@@ -23,15 +23,6 @@ bool ext_may_see(const struct iq_event *event)
     return item && (item->flags & ROSTER_FROM);
 }
 
-bool ext_is_on(const struct host *host, const struct ext *ext)
-{
-    const struct config_list *off = &host->config->extensions_off;
-    for (size_t i = 0; i < off->count; i++)
-        if (!strcmp(off->items[i], ext->name))
-            return false;
-    return true;
-}
-
 static const struct ext_iq *find(const struct ext *ext, const struct iq_event *event, enum ext_target target)
 {
     for (const struct ext_iq *row = ext->iqs; row && row->name; row++)
@@ -52,4 +43,52 @@ void ext_dispatch(struct iq_event *event, enum ext_target target)
         }
     }
     ext_error(event, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
+}
+
+bool ext_nonza(struct session *session, const struct xml_node *element)
+{
+    struct host *host = session->user->actor.host;
+    for (const struct ext *const *ext = host->server->extensions; *ext; ext++) {
+        for (const struct ext_nonza *row = (*ext)->nonzas; row && row->name; row++) {
+            if (!ext_is_on(host, *ext) || !xml_is(element, str_from(row->name), str_from(row->ns)))
+                continue;
+            row->handle(session, element);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether a kind is one of those named with commas between. */
+static bool names_kind(const char *kinds, str kind)
+{
+    str rest = str_from(kinds ? kinds : "");
+    while (rest.len) {
+        size_t end = str_find(rest, ',');
+        if (str_eq(str_sub(rest, 0, end), kind))
+            return true;
+        rest = str_sub(rest, end < rest.len ? end + 1 : end, rest.len);
+    }
+    return false;
+}
+
+bool ext_load_row(struct user *user, const struct store_row *row)
+{
+    for (const struct ext *const *ext = user->actor.host->server->extensions; *ext; ext++) {
+        if (!names_kind((*ext)->user_rows, row->kind))
+            continue;
+        (*ext)->load_row(user, row);
+        return true;
+    }
+    return false;
+}
+
+void ext_user_reset(struct user *user)
+{
+    for (const struct ext *const *ext = user->actor.host->server->extensions; *ext; ext++) {
+        if ((*ext)->user_reset)
+            (*ext)->user_reset(user);
+        if ((*ext)->user_size)
+            memset(ext_user(user, (*ext)->slot), 0, (*ext)->user_size);
+    }
 }

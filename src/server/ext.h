@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The one header through which an extension sees the server, and the descriptor through which the server sees
- * an extension. An extension is data first: what disco, the documentation and the dispatch need stands in a
- * const `struct ext`; nothing is registered by code. */
+ * an extension. An extension is data first: what disco, the documentation, the configuration and the dispatch
+ * need stands in a const `struct ext`; nothing is registered by code. */
 #ifndef SERVER_EXT_H
 #define SERVER_EXT_H
 
+#include "server/config_table.h"
+#include "server/hooks.h"
 #include "server/host.h"
 #include "server/session.h"
 #include "server/shard.h"
@@ -29,7 +31,36 @@ struct ext_iq {
     enum stanza_type type; /* TYPE_GET or TYPE_SET */
     enum ext_target target;
     const char *name, *ns;                  /* of the child; a NULL name ends the list */
-    void (*handle)(struct iq_event *event); /* answers, once, with ext_result() or ext_error() */
+    void (*handle)(struct iq_event *event); /* answers, once, with ext_result() or ext_error(); or later, with
+                                               an operation (ext_op.h) */
+};
+
+/* An element of a bound client's stream that is no stanza. */
+struct ext_nonza {
+    const char *name, *ns; /* a NULL name ends the list */
+    void (*handle)(struct session *session, const struct xml_node *element);
+};
+
+struct ext_identity {
+    enum ext_target target;
+    const char *category, *type, *name; /* name may be NULL; a NULL category ends the list */
+};
+
+/* A domain of an extension's own below each virtual host, such as conference.example.org. */
+struct ext_service {
+    const char *prefix; /* the default domain is this, a dot, and the host's name */
+    /* Another domain by the configuration; NULL or "" for the default. May be NULL. */
+    const char *(*domain)(const void *settings);
+    /* What is sent to the domain, or to any address at it; on the shard that is the home of the bare JID. */
+    void (*deliver)(struct shard *shard, struct host *host, const struct delivery *delivery);
+};
+
+/* Where the server put what belongs to an extension: a static variable beside the descriptor, filled at the
+ * start from the list of all (ext_set.c), the same for every server of the process. */
+struct ext_slot {
+    unsigned index;
+    unsigned config;      /* in the order of ext_configs() */
+    size_t user, session; /* offsets behind struct user and struct session */
 };
 
 struct ext {
@@ -39,12 +70,26 @@ struct ext {
         unsigned number;
         const char *version;
     } xep;
+    struct ext_slot *slot;
     const char *const *features;         /* advertised for hosts; NULL-terminated */
     const char *const *account_features; /* advertised for accounts */
+    const struct ext_identity *identities;
     const struct ext_iq *iqs;
+    const struct ext_nonza *nonzas;
+    const struct ext_hook *hooks;
+    const struct ext_service *service;
+    const struct config_extension *config; /* its section; its name should be that of the extension */
+    size_t user_size, session_size; /* zeroed memory of its own with each (ext_user(), ext_session()) */
+    /* Rows of the user that it keeps in memory: their kinds with commas between, what to do with one that was
+     * loaded, and what to free when all is to be forgotten. A kind belongs to one extension. */
+    const char *user_rows;
+    void (*load_row)(struct user *user, const struct store_row *row);
+    void (*user_reset)(struct user *user);
     void (*stream_features)(struct host *host,
                             struct buf *out); /* adds to the features of an authenticated stream */
 };
+
+enum { EXT_MAX = 64 };
 
 /* Answers the request; the payload is copied. */
 void ext_result(struct iq_event *event, const struct buf *payload);
@@ -55,9 +100,49 @@ void ext_error(struct iq_event *event, enum stanza_error error, const char *text
 bool ext_may_see(const struct iq_event *event);
 
 /* Whether the host's configuration leaves the extension switched on. */
-bool ext_is_on(const struct host *host, const struct ext *ext);
+static inline bool ext_is_on(const struct host *host, const struct ext *ext)
+{
+    return !(atomic_load_explicit(&host->ext_off, memory_order_relaxed) >> ext->slot->index & 1);
+}
+
+/* What it keeps with a user, with a session; and its settings for a host. */
+static inline void *ext_user(struct user *user, const struct ext_slot *slot)
+{
+    return (char *)user + slot->user;
+}
+
+static inline void *ext_session(struct session *session, const struct ext_slot *slot)
+{
+    return (char *)session + slot->session;
+}
+
+static inline const void *ext_settings(const struct host *host, const struct ext_slot *slot)
+{
+    return config_extension_settings(host->config, slot->config);
+}
+
+/* ---- For the server
+ * -------------------------------------------------------------------------------------------------- */
+
+/* Gives each extension of the list its place; before a configuration is read. Returns the sections of the
+ * configuration, NULL-terminated, for config_load_*(). */
+const struct config_extension *const *ext_configs(const struct ext *const *list);
+
+/* Lays out users and sessions, and sorts the hooks. */
+void ext_set_up(struct server *server);
+void ext_set_fini(struct server *server);
+
+/* Reads from its configuration which extensions are off at the host. */
+void ext_switch(struct host *host);
 
 /* Runs the handler for this request; answers service-unavailable if there is none. */
 void ext_dispatch(struct iq_event *event, enum ext_target target);
+
+/* Runs the handler for this element; false if there is none. */
+bool ext_nonza(struct session *session, const struct xml_node *element);
+
+/* A row that none of the server's own parts knows; false if no extension does either. */
+bool ext_load_row(struct user *user, const struct store_row *row);
+void ext_user_reset(struct user *user);
 
 #endif

@@ -17,6 +17,13 @@ static void answer_iq(struct shard *shard, struct host *host, const struct stanz
     ext_dispatch(&event, TO_HOST);
 }
 
+static void message_to_host(struct shard *shard, struct host *host, const struct delivery *delivery)
+{
+    struct stanza_event event = { .stanza = delivery->stanza, .to = delivery->to, .shard = shard };
+    if (fire_message_to_host(host, &event) == HOOK_NEXT && delivery->stanza->type != TYPE_HEADLINE)
+        route_error(shard, delivery->stanza, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
+}
+
 void host_deliver(struct shard *shard, struct host *host, const struct delivery *delivery)
 {
     const struct stanza *stanza = delivery->stanza;
@@ -27,8 +34,7 @@ void host_deliver(struct shard *shard, struct host *host, const struct delivery 
         answer_iq(shard, host, stanza);
         return;
     case STANZA_MESSAGE:
-        if (stanza->type != TYPE_HEADLINE)
-            route_error(shard, stanza, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
+        message_to_host(shard, host, delivery);
         return;
     case STANZA_PRESENCE:
         return; /* a server has no presence to share, and says nothing (RFC 6121 §4.3.2 leaves that open) */

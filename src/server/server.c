@@ -11,6 +11,7 @@
 #include "base/rand.h"
 #include "loop/socket.h"
 #include "net/tls.h"
+#include "server/ext.h"
 #include "server/link.h"
 #include "server/shard.h"
 
@@ -24,10 +25,16 @@ static str host_key(const struct map_node *node)
     return str_from(CONTAINER_OF(node, struct host, _node)->name);
 }
 
-struct host *server_host(const struct server *server, str name)
+struct host *server_domain(const struct server *server, str name)
 {
     struct map_node *node = map_get(&server->hosts, name);
     return node ? CONTAINER_OF(node, struct host, _node) : NULL;
+}
+
+struct host *server_host(const struct server *server, str name)
+{
+    struct host *host = server_domain(server, name);
+    return host && !host->service ? host : NULL;
 }
 
 struct shard *server_home(const struct server *server, str bare)
@@ -82,21 +89,65 @@ static void retire(struct server *server, struct tls_context *context)
  * ---------------------------------------------------------------------------------------------------------
  */
 
+static struct host *add_domain(struct server *server, str name, const struct config_host *config)
+{
+    struct host *host = NEW(struct host);
+    host->server = server;
+    host->name = str_dup(name);
+    host->config = config;
+    ext_switch(host);
+    map_put(&server->hosts, &host->_node);
+    server->host_list = xrealloc(server->host_list, (server->host_count + 1) * sizeof(struct host *));
+    server->host_list[server->host_count++] = host;
+    return host;
+}
+
 static enum err add_host(struct server *server, const struct config_host *config, char *why, size_t why_room)
 {
     struct tls_context *tls;
     enum err err = load_context(server, config, why, why_room, &tls);
     if (err != OK)
         return err;
-    struct host *host = NEW(struct host);
-    host->server = server;
-    host->name = str_dup(str_from(config->name));
-    host->config = config;
-    host->tls = tls;
-    map_put(&server->hosts, &host->_node);
-    server->host_list = xrealloc(server->host_list, (server->host_count + 1) * sizeof(struct host *));
-    server->host_list[server->host_count++] = host;
+    add_domain(server, str_from(config->name), config)->tls = tls;
     return OK;
+}
+
+/* The domain of an extension's service below a virtual host. */
+static enum err add_service(struct host *parent, const struct ext *ext, char *why, size_t why_room)
+{
+    const struct ext_service *service = ext->service;
+    const char *wished = service->domain ? service->domain(ext_settings(parent, ext->slot)) : NULL;
+    struct arena arena;
+    str name;
+    arena_init(&arena, 1024);
+    enum err err = jid_prepare_domain(
+        wished && *wished ? str_from(wished) : arena_printf(&arena, "%s.%s", service->prefix, parent->name),
+        &arena, &name);
+    if (err != OK)
+        snprintf(why, why_room, "host %s: \"%s\" can't be the domain of %s", parent->name, wished, ext->name);
+    else if (server_domain(parent->server, name))
+        err = ERR_EXISTS;
+    if (err == ERR_EXISTS)
+        snprintf(why, why_room, "host %s: the domain of %s, %.*s, is served already", parent->name, ext->name,
+                 STR_ARGS(name));
+    if (err == OK) {
+        struct host *host = add_domain(parent->server, name, parent->config);
+        host->service = ext;
+        host->parent = parent;
+    }
+    arena_fini(&arena);
+    return err;
+}
+
+static enum err add_services(struct server *server, char *why, size_t why_room)
+{
+    size_t count = server->host_count;
+    enum err err = OK;
+    for (size_t i = 0; i < count; i++)
+        for (const struct ext *const *ext = server->extensions; err == OK && *ext; ext++)
+            if ((*ext)->service && ext_is_on(server->host_list[i], *ext))
+                err = add_service(server->host_list[i], *ext, why, why_room);
+    return err;
 }
 
 struct server *server_new(const struct config *config, const struct ext *const *extensions,
@@ -110,11 +161,15 @@ struct server *server_new(const struct config *config, const struct ext *const *
     server->started_us = loop_now_us(loops[0]);
     rand_bytes(server->secret, sizeof server->secret);
     map_init(&server->hosts, host_key);
-    for (size_t i = 0; i < config->host_count; i++) {
-        if (add_host(server, &config->hosts[i], why, why_room) != OK) {
-            server_free(server);
-            return NULL;
-        }
+    ext_set_up(server);
+    enum err err = OK;
+    for (size_t i = 0; err == OK && i < config->host_count; i++)
+        err = add_host(server, &config->hosts[i], why, why_room);
+    if (err == OK)
+        err = add_services(server, why, why_room);
+    if (err != OK) {
+        server_free(server);
+        return NULL;
     }
     server->shard_count = loop_count;
     server->shards = xcalloc(loop_count, sizeof(struct shard *));
@@ -135,6 +190,7 @@ void server_free(struct server *server)
     for (size_t i = 0; i < server->_retired_count; i++)
         tls_context_unref(server->_retired[i]);
     free(server->_retired);
+    ext_set_fini(server);
     map_fini(&server->hosts);
     free(server->host_list);
     free(server->shards);
@@ -288,6 +344,8 @@ enum err server_reload(struct server *server, const struct config *config, char 
     struct tls_context **fresh = xcalloc(server->host_count, sizeof(struct tls_context *));
     enum err err = OK;
     for (size_t i = 0; err == OK && i < server->host_count; i++) {
+        if (server->host_list[i]->service)
+            continue;
         const struct config_host *host = host_config(config, server->host_list[i]->name);
         err = host ? load_context(server, host, why, why_room, &fresh[i]) : ERR_INVALID;
         if (!host)
@@ -300,7 +358,8 @@ enum err server_reload(struct server *server, const struct config *config, char 
             tls_context_unref(fresh[i]);
             continue;
         }
-        host->config = host_config(config, host->name);
+        host->config = host_config(config, host->service ? host->parent->name : host->name);
+        ext_switch(host);
         retire(server, atomic_exchange(&host->tls, fresh[i]));
     }
     if (err == OK)

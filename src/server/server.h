@@ -12,22 +12,29 @@
 #include <stdatomic.h>
 
 struct ext;
+struct hook_list;
 struct shard;
 struct tls_context;
 
-/* A virtual host. Lives as long as the server; what a reload may change hangs on the configuration and the
- * TLS context. */
+/* A domain that we serve: a virtual host, or a service of an extension. Lives as long as the server; what a
+ * reload may change hangs on the configuration and the TLS context. */
 struct host {
     struct map_node _node;
     struct server *server;
     char *name; /* in normal form */
     const struct config_host *_Atomic config;
     struct tls_context *_Atomic tls; /* NULL: no certificate */
+    _Atomic uint64_t ext_off;        /* bit n: the extension with this index is off here */
+    const struct ext *service;       /* whose domain it is, below a virtual host; NULL: a virtual host */
+    struct host *parent;             /* of a service: the virtual host */
 };
 
 struct server {
     const struct config *_Atomic config;
     const struct ext *const *extensions; /* NULL-terminated */
+    struct hook_list *hooks;             /* by enum hook_id (hooks.h) */
+    char *user_rows;                     /* kinds of the rows that a user loads when it wakes */
+    size_t user_size, session_size;      /* with what extensions keep there */
     struct store *store;
     struct map hosts;
     struct host **host_list;
@@ -64,8 +71,11 @@ enum err server_reload(struct server *server, const struct config *config, char 
 /* Frees a server whose loops have stopped. */
 void server_free(struct server *server);
 
-/* The host of this name (normal form), or NULL. */
+/* The virtual host of this name (normal form), or NULL. */
 struct host *server_host(const struct server *server, str name);
+
+/* The same, or a service's domain. */
+struct host *server_domain(const struct server *server, str name);
 
 /* The shard at which everything of a bare JID happens. */
 struct shard *server_home(const struct server *server, str bare);

@@ -3,30 +3,25 @@
  * it showed itself to. */
 #include "server/session.h"
 
-#include "server/user.h"
+#include "server/ext.h"
 
 #include <stdlib.h>
 
-size_t session_size(void)
-{
-    return sizeof(struct session);
-}
-
 struct session *session_open(struct user *user, str resource, struct link *link)
 {
-    struct shard *shard = user->shard;
+    struct shard *shard = user->actor.shard;
     struct session *session = slab_alloc(&shard->session_slab);
     session->user = user;
     session->link = link;
-    session->full_len = (uint16_t)(user->bare_len + 1 + resource.len);
+    session->full_len = (uint16_t)(user->actor.bare_len + 1 + resource.len);
     session->full = xmalloc(session->full_len + 1u);
-    memcpy(session->full, user->bare, user->bare_len);
-    session->full[user->bare_len] = '/';
-    memcpy(session->full + user->bare_len + 1, resource.p, resource.len);
+    memcpy(session->full, user->actor.bare, user->actor.bare_len);
+    session->full[user->actor.bare_len] = '/';
+    memcpy(session->full + user->actor.bare_len + 1, resource.p, resource.len);
     session->full[session->full_len] = '\0';
     session->bound_us = loop_now_us(shard->loop);
     list_append(&user->sessions, &session->_in_user);
-    timer_stop(&user->idle);
+    actor_touch(&user->actor);
     return session;
 }
 
@@ -45,12 +40,15 @@ void session_close(struct session *session)
     session->link = NULL;
     presence_session_lost(user, session);
     offline_session_lost(user, session);
+    fire_session_closed(user->actor.host, &(struct session_event){ user, session, NULL });
     list_remove(&session->_in_user);
     forget_directed(session);
     free(session->presence);
     free(session->full);
-    slab_free(&user->shard->session_slab, session);
-    user_touch(user);
+    slab_free(&user->actor.shard->session_slab, session);
+    if (user->anonymous && list_empty(&user->sessions))
+        user->actor.exists = false; /* nothing of it is kept */
+    actor_touch(&user->actor);
 }
 
 struct session *session_find(struct user *user, str resource)
@@ -66,13 +64,13 @@ struct session *session_find(struct user *user, str resource)
 struct jid session_jid(const struct session *session)
 {
     const struct user *user = session->user;
-    return (struct jid){ str_of(session->full, session->full_len), user->local_len,
-                         (uint16_t)(user->bare_len - user->local_len - 1) };
+    return (struct jid){ str_of(session->full, session->full_len), user->actor.local_len,
+                         (uint16_t)(user->actor.bare_len - user->actor.local_len - 1) };
 }
 
 str session_resource(const struct session *session)
 {
-    size_t at = session->user->bare_len + 1u;
+    size_t at = session->user->actor.bare_len + 1u;
     return str_of(session->full + at, session->full_len - at);
 }
 
@@ -80,7 +78,13 @@ void session_send(struct session *session, const struct stanza *stanza, const st
 {
     if (!session->link)
         return;
-    session->user->shard->counters.stanzas_out++;
+    if (session->tapped) {
+        struct sending_event event = { session, stanza, to };
+        if (fire_stanza_to_session(session->user->actor.host, &event) == HOOK_DONE)
+            return;
+        stanza = event.stanza;
+    }
+    session->user->actor.shard->counters.stanzas_out++;
     session->link->ops->send(session->link, stanza, to);
 }
 
@@ -109,15 +113,32 @@ const struct stanza *session_presence(const struct session *session, struct aren
     return stanza;
 }
 
-bool session_stanza(struct session *session, const struct stanza *stanza)
+bool session_got(const struct session *session)
+{
+    return session->got_serial == session->user->message_serial;
+}
+
+bool session_element(struct session *session, const struct xml_node *element, bool *ret_known)
 {
     struct user *user = session->user;
-    if (user->state != USER_READY) {
+    if (user->actor.state != ACTOR_READY) {
         session->link->waiting = true;
         return false;
     }
-    user->shard->counters.stanzas_in++;
+    *ret_known = ext_nonza(session, element);
+    actor_handled(&user->actor);
+    return true;
+}
+
+bool session_stanza(struct session *session, const struct stanza *stanza)
+{
+    struct user *user = session->user;
+    if (user->actor.state != ACTOR_READY) {
+        session->link->waiting = true;
+        return false;
+    }
+    user->actor.shard->counters.stanzas_in++;
     user_from_session(user, session, stanza);
-    user_handled(user);
+    actor_handled(&user->actor);
     return true;
 }

@@ -28,9 +28,10 @@ struct session {
     char **directed;           /* who got directed presence (§4.6), or NULL */
     uint16_t directed_count;
     uint64_t bound_us;
+    uint64_t got_serial; /* see session_got() */
+    bool tapped;         /* an extension wants to see what is sent to it (the hook stanza_to_session) */
+    /* what extensions keep for it follows (ext_session()) */
 };
-
-size_t session_size(void);
 
 /* Binds a resource (prepared) for a ready user: makes the session; takes no notice of conflicts. */
 struct session *session_open(struct user *user, str resource, struct link *link);
@@ -47,6 +48,13 @@ str session_resource(const struct session *session);
 
 /* Sends a stanza on the session's link; `to` as in stanza_write(). */
 void session_send(struct session *session, const struct stanza *stanza, const struct jid *to);
+
+/* Whether it was given the message that is at hand in the hook message_delivered. */
+bool session_got(const struct session *session);
+
+/* What the link calls with an element of its client that is no stanza; as session_stanza(). Sets `*ret_known`
+ * if an extension took it. */
+bool session_element(struct session *session, const struct xml_node *element, bool *ret_known);
 
 /* Keeps a broadcast presence, and gives it back as a stanza in the arena (from: the session, to: none). */
 void session_keep_presence(struct session *session, const struct stanza *presence);

@@ -11,6 +11,8 @@
 #include "server/shard.h"
 
 #include "base/log.h"
+#include "server/actor.h"
+#include "server/ext.h"
 #include "server/host.h"
 #include "server/user.h"
 
@@ -46,10 +48,10 @@ struct shard *shard_new(struct server *server, struct loop *loop, unsigned index
     shard->index = index;
     shard->_outgoing = xcalloc(server->shard_count, sizeof *shard->_outgoing);
     arena_init(&shard->arena, 16 * 1024);
-    map_init(&shard->users, user_key);
+    map_init(&shard->actors, actor_key);
     list_init(&shard->links);
-    slab_init(&shard->user_slab, user_size());
-    slab_init(&shard->session_slab, session_size());
+    slab_init(&shard->user_slab, server->user_size);
+    slab_init(&shard->session_slab, server->session_size);
     slab_init(&shard->c2s_slab, c2s_size());
     return shard;
 }
@@ -57,10 +59,10 @@ struct shard *shard_new(struct server *server, struct loop *loop, unsigned index
 void shard_free(struct shard *shard)
 {
     shard_enter(shard);
-    users_drop_all(shard);
+    actors_drop_all(shard);
     shard_leave(shard);
     timer_stop(&shard->stop_timer);
-    map_fini(&shard->users);
+    map_fini(&shard->actors);
     arena_fini(&shard->arena);
     slab_fini(&shard->user_slab);
     slab_fini(&shard->session_slab);
@@ -85,10 +87,12 @@ static void enqueue(struct shard *shard, const struct stanza *stanza, const stru
 
 static void deliver(struct shard *shard, const struct delivery *delivery)
 {
-    struct host *host = server_host(shard->server, jid_domain(&delivery->to));
+    struct host *host = server_domain(shard->server, jid_domain(&delivery->to));
     if (!host)
         return;
-    if (delivery->to.local_len)
+    if (host->service)
+        host->service->service->deliver(shard, host, delivery);
+    else if (delivery->to.local_len)
         user_deliver(shard, host, delivery);
     else
         host_deliver(shard, host, delivery);
@@ -265,14 +269,14 @@ void route_to(struct shard *shard, const struct stanza *stanza, const struct jid
         hold_add(shard->_hold, stanza, to, how);
         return;
     }
-    struct host *host = server_host(shard->server, jid_domain(to));
+    struct host *host = server_domain(shard->server, jid_domain(to));
     if (!host) {
         /* RFC 6120 §10.4: no federation yet, so no other domain is to be found */
         if (how == DELIVER_ROUTE && !(stanza->kind == STANZA_PRESENCE && stanza->type == TYPE_UNAVAILABLE))
             route_error(shard, stanza, STANZA_ERROR_REMOTE_SERVER_NOT_FOUND, NULL);
         return;
     }
-    struct shard *home = to->local_len ? server_home(shard->server, jid_bare(to)) : shard;
+    struct shard *home = to->local_len || host->service ? server_home(shard->server, jid_bare(to)) : shard;
     if (home == shard)
         enqueue(shard, stanza, to, how);
     else

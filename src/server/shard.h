@@ -23,7 +23,7 @@
     X(logins, "successful authentications")                                                                  \
     X(login_failures, "failed authentications")                                                              \
     X(offline_stored, "messages put into the offline store")                                                 \
-    X(actor_wakes, "users loaded from the store")                                                            \
+    X(actor_wakes, "actors loaded from the store")                                                           \
     X(mails_out, "mails sent to other shards")                                                               \
     X(refused, "connections refused by a limit")
 
@@ -61,7 +61,7 @@ struct shard {
     struct shard_mail **_outgoing; /* one for each other shard: the mail that this event fills */
     struct hold *_hold;            /* where deliveries wait for a commit, while a handler that writes runs */
     struct later *_later;          /* heap memory to free at the end of the event */
-    struct map users;              /* awake users by bare JID */
+    struct map actors;             /* who is awake, by bare JID (actor.h) */
     struct list links;             /* all links of clients */
     struct slab user_slab, session_slab, c2s_slab;
     struct port **ports; /* that it listens on */

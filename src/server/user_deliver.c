@@ -4,17 +4,9 @@
  *
  * A user who sleeps is woken only by what can matter to one without sessions: presence, answers and headlines
  * cannot (RFC 6121 §8.5.1, §8.5.2.2), so a broadcast to a thousand sleeping contacts touches no disk. */
-#include "server/user.h"
+#include "server/ext.h"
 
 #include <stdlib.h>
-
-struct parked_stanza {
-    struct parked parked;
-    struct stanza *stanza;
-    struct jid to;
-    enum deliver how;
-    char text[];
-};
 
 /* Whether this can change or find anything at a user without sessions. */
 static bool matters_to_sleeper(const struct delivery *delivery)
@@ -27,9 +19,15 @@ static bool matters_to_sleeper(const struct delivery *delivery)
     return stanza->type != TYPE_HEADLINE;
 }
 
-static void receive(struct user *user, const struct delivery *delivery)
+void user_receive(struct actor *actor, const struct delivery *delivery)
 {
+    struct user *user = USER_OF(actor);
+    struct stanza_event event = {
+        .shard = user->actor.shard, .user = user, .stanza = delivery->stanza, .to = delivery->to
+    };
     const struct stanza *stanza = delivery->stanza;
+    if (fire_stanza_to_user(actor->host, &event) == HOOK_DONE)
+        return;
     switch (stanza->kind) {
     case STANZA_MESSAGE:
         message_to_user(user, delivery);
@@ -48,8 +46,9 @@ static void receive(struct user *user, const struct delivery *delivery)
 
 /* RFC 6121 §8.5.1: no such account. Presence is met with silence, a probe with what a stranger gets from an
  * existing account. */
-static void refuse(struct shard *shard, const struct delivery *delivery)
+void user_refuse(struct actor *actor, const struct delivery *delivery)
 {
+    struct shard *shard = actor->shard;
     const struct stanza *stanza = delivery->stanza;
     struct arena *arena = &shard->arena;
     if (stanza->kind != STANZA_PRESENCE) {
@@ -64,39 +63,6 @@ static void refuse(struct shard *shard, const struct delivery *delivery)
     answer->from = jid_to_bare(&delivery->to);
     answer->to = jid_to_bare(&stanza->from);
     route(shard, answer);
-}
-
-static struct delivery unpark(struct shard *shard, struct parked_stanza *parked)
-{
-    struct delivery delivery = { .to = jid_copy(&parked->to, &shard->arena), .how = parked->how };
-    delivery.stanza = stanza_copy_arena(parked->stanza, &shard->arena);
-    free(parked->stanza);
-    free(parked);
-    return delivery;
-}
-
-static void parked_run(struct user *user, struct parked *base)
-{
-    struct delivery delivery = unpark(user->shard, CONTAINER_OF(base, struct parked_stanza, parked));
-    receive(user, &delivery);
-}
-
-static void parked_drop(struct user *user, struct parked *base)
-{
-    struct delivery delivery = unpark(user->shard, CONTAINER_OF(base, struct parked_stanza, parked));
-    refuse(user->shard, &delivery);
-}
-
-static void park(struct shard *shard, struct host *host, const struct delivery *delivery)
-{
-    struct parked_stanza *parked = xcalloc(1, sizeof *parked + delivery->to.full.len);
-    parked->parked = (struct parked){ .run = parked_run, .drop = parked_drop };
-    parked->stanza = stanza_copy(delivery->stanza);
-    parked->to = delivery->to;
-    parked->how = delivery->how;
-    memcpy(parked->text, delivery->to.full.p, delivery->to.full.len);
-    parked->to.full.p = parked->text;
-    user_when_ready(shard, host, &delivery->to, &parked->parked);
 }
 
 /* Deliveries that no rule decides any more. */
@@ -127,29 +93,35 @@ void user_deliver(struct shard *shard, struct host *host, const struct delivery 
     }
     if (!user && !matters_to_sleeper(delivery))
         return;
-    if (!user || user->state != USER_READY || !(user->exists || user->anonymous)) {
-        park(shard, host, delivery);
-        return;
-    }
-    receive(user, delivery);
-    user_handled(user);
-    user_touch(user);
+    actor_deliver(user ? &user->actor : &user_wake(shard, host, &delivery->to)->actor, delivery);
+}
+
+/* A message may be rewritten on its way (an archive's id), and whoever guards may take it. */
+static void message_from_session(struct user *user, struct stanza_event *event)
+{
+    if (fire_message_from_user(user->actor.host, event) == HOOK_NEXT)
+        route(user->actor.shard, event->stanza);
 }
 
 void user_from_session(struct user *user, struct session *session, const struct stanza *stanza)
 {
-    struct shard *shard = user->shard;
+    struct shard *shard = user->actor.shard;
     struct stanza *sent = arena_alloc(&shard->arena, sizeof *sent);
     *sent = *stanza;
     sent->from = session_jid(session);
     sent->from.full =
         arena_str(&shard->arena, sent->from.full); /* the session may end before this is delivered */
     bool subscription = sent->type >= TYPE_SUBSCRIBE && sent->type <= TYPE_UNSUBSCRIBED;
+    struct stanza_event event = {
+        .shard = user->actor.shard, .user = user, .session = session, .stanza = sent, .to = sent->to
+    };
+    if (fire_stanza_from_user(user->actor.host, &event) == HOOK_DONE)
+        return;
     switch (stanza->kind) {
     case STANZA_MESSAGE:
         if (jid_is_none(&sent->to)) /* RFC 6120 §10.3.1 */
-            sent->to = jid_to_bare(&sent->from);
-        route(shard, sent);
+            event.to = sent->to = jid_to_bare(&sent->from);
+        message_from_session(user, &event);
         return;
     case STANZA_IQ:
         iq_from_session(user, session, sent);

@@ -13,25 +13,26 @@ static bool is_request(const struct stanza *iq)
 static void to_account(struct user *user, struct session *session, const struct stanza *iq)
 {
     struct iq_event event = {
-        .shard = user->shard, .host = user->host, .user = user, .session = session, .iq = iq
+        .shard = user->actor.shard, .host = user->actor.host, .user = user, .session = session, .iq = iq
     };
     if (!xml_first(&iq->node, &event.child)) {
-        route_error(user->shard, iq, STANZA_ERROR_BAD_REQUEST, NULL);
+        route_error(user->actor.shard, iq, STANZA_ERROR_BAD_REQUEST, NULL);
         return;
     }
     if (xml_is(&event.child, STR("query"), STR(NS_ROSTER))) {
         if (session)
             roster_iq(user, session, iq, &event.child);
         else /* RFC 6121 §2.3.3: another's roster */
-            route_error(user->shard, iq, STANZA_ERROR_FORBIDDEN, NULL);
+            route_error(user->actor.shard, iq, STANZA_ERROR_FORBIDDEN, NULL);
         return;
     }
     if (session && xml_is(&event.child, STR("session"), STR(NS_SESSION))) {
-        route_result(user->shard, iq, str_of("", 0)); /* RFC 3921's session: nothing to do since RFC 6121 */
+        route_result(user->actor.shard, iq,
+                     str_of("", 0)); /* RFC 3921's session: nothing to do since RFC 6121 */
         return;
     }
     if (session && xml_is(&event.child, STR("bind"), STR(NS_BIND))) {
-        route_error(user->shard, iq, STANZA_ERROR_NOT_ALLOWED, "this stream has a resource already");
+        route_error(user->actor.shard, iq, STANZA_ERROR_NOT_ALLOWED, "this stream has a resource already");
         return;
     }
     ext_dispatch(&event, TO_ACCOUNT);
@@ -44,7 +45,7 @@ void iq_from_session(struct user *user, struct session *session, const struct st
     if (!is_request(iq) && offline_answer(user, session, iq))
         return;
     if (!own_account) {
-        route(user->shard, iq);
+        route(user->actor.shard, iq);
         return;
     }
     if (is_request(iq))
@@ -64,5 +65,5 @@ void iq_to_user(struct user *user, const struct delivery *delivery)
     if (session)
         session_send(session, iq, NULL);
     else if (is_request(iq)) /* RFC 6121 §8.5.3.2.3 */
-        route_error(user->shard, iq, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
+        route_error(user->actor.shard, iq, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
 }

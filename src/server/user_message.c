@@ -2,7 +2,7 @@
 /* Messages to a user: RFC 6121 §8.5 and its table 1. Where the table leaves a choice, we keep a message that
  * a person wrote (normal, chat) rather than lose it, and tell the sender rather than be silent; "the most
  * available resource" is every one of the highest priority. */
-#include "server/user.h"
+#include "server/ext.h"
 
 enum { PRIORITY_NONE = -1 };
 
@@ -18,17 +18,24 @@ static int highest_priority(const struct user *user)
     return highest;
 }
 
+static void give(struct session *session, const struct stanza *message)
+{
+    session->got_serial = session->user->message_serial;
+    session_send(session, message, NULL);
+}
+
 static void send_to_bare(struct user *user, const struct stanza *message, int least_priority)
 {
     list_each_safe (at, &user->sessions) {
         struct session *session = SESSION_OF(at);
         if (session->available && session->priority >= least_priority)
-            session_send(session, message, NULL);
+            give(session, message);
     }
 }
 
-static void to_bare(struct user *user, const struct stanza *message)
+static void to_bare(struct user *user, const struct stanza_event *event)
 {
+    const struct stanza *message = event->stanza;
     int highest = highest_priority(user);
     switch (message->type) {
     case TYPE_HEADLINE: /* §8.5.2.1.1 */
@@ -38,7 +45,7 @@ static void to_bare(struct user *user, const struct stanza *message)
     case TYPE_ERROR:
         return;
     case TYPE_GROUPCHAT:
-        route_error(user->shard, message, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
+        route_error(user->actor.shard, message, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
         return;
     default:
         if (highest == PRIORITY_NONE || offline_is_for_log(user))
@@ -48,18 +55,29 @@ static void to_bare(struct user *user, const struct stanza *message)
     }
 }
 
+static void to_full(struct user *user, const struct stanza_event *event)
+{
+    const struct stanza *message = event->stanza;
+    struct session *session = session_find(user, jid_resource(&event->to));
+    if (session)
+        give(session, message); /* §8.5.3.1 */
+    else if (message->type == TYPE_CHAT)
+        to_bare(user, event); /* §8.5.3.2.1 */
+    else if (message->type != TYPE_HEADLINE)
+        route_error(user->actor.shard, message, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
+}
+
 void message_to_user(struct user *user, const struct delivery *delivery)
 {
-    const struct stanza *message = delivery->stanza;
-    if (jid_is_bare(&delivery->to)) {
-        to_bare(user, message);
+    struct stanza_event event = {
+        .shard = user->actor.shard, .user = user, .stanza = delivery->stanza, .to = delivery->to
+    };
+    if (fire_message_to_user(user->actor.host, &event) == HOOK_DONE)
         return;
-    }
-    struct session *session = session_find(user, jid_resource(&delivery->to));
-    if (session)
-        session_send(session, message, NULL); /* §8.5.3.1 */
-    else if (message->type == TYPE_CHAT)
-        to_bare(user, message); /* §8.5.3.2.1 */
-    else if (message->type != TYPE_HEADLINE)
-        route_error(user->shard, message, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
+    user->message_serial++;
+    if (jid_is_bare(&delivery->to))
+        to_bare(user, &event);
+    else
+        to_full(user, &event);
+    fire_message_delivered(user->actor.host, &event);
 }

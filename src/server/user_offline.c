@@ -45,7 +45,7 @@ struct deletion {
 
 static str owner_of(const struct user *user)
 {
-    return str_of(user->bare, user->bare_len);
+    return str_of(user->actor.bare, user->actor.bare_len);
 }
 
 const char *time_stamp(int64_t wall_ms, struct arena *arena)
@@ -78,18 +78,18 @@ static void appended(struct store_commit *commit)
 {
     struct append *append = CONTAINER_OF(commit, struct append, commit);
     struct user *user = append->user;
-    struct shard *shard = user->shard;
+    struct shard *shard = user->actor.shard;
     shard_enter(shard);
     shard_commit_ended(shard);
     user->appends_pending--;
     if (commit->err != OK) {
         user->offline_count -= user->offline_count > 0; /* it may have been counted anew meanwhile */
-        log_error(store, "a message for %s was not stored: %s", user->bare, err_text(commit->err));
+        log_error(store, "a message for %s was not stored: %s", user->actor.bare, err_text(commit->err));
         struct stanza *message = arena_alloc(&shard->arena, sizeof *message);
         *message = *append->message;
         route_error(shard, message, STANZA_ERROR_RESOURCE_CONSTRAINT, "the message could not be stored");
     }
-    user_touch(user);
+    actor_touch(&user->actor);
     shard_leave(shard);
     free(append->message);
     free(append);
@@ -97,7 +97,7 @@ static void appended(struct store_commit *commit)
 
 static void append_message(struct user *user, const struct stanza *message)
 {
-    struct shard *shard = user->shard;
+    struct shard *shard = user->actor.shard;
     struct append *append;
     struct buf value;
     if (user->offline_count >= shard->server->config->limits.offline_messages) {
@@ -139,10 +139,10 @@ static void end_known(struct store_read *read)
 {
     struct first *first = CONTAINER_OF(read, struct first, read);
     struct user *user = first->user;
-    struct shard *shard = user->shard;
+    struct shard *shard = user->actor.shard;
     shard_enter(shard);
     user->appends_pending--;
-    if (read->err == OK && !user->exists) {
+    if (read->err == OK && !user->actor.exists) {
         route_error(shard, first->message, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL); /* removed meanwhile */
     } else if (read->err == OK) {
         user->offline_known = true;
@@ -157,7 +157,7 @@ static void end_known(struct store_read *read)
                     "the message could not be stored");
     }
     store_read_fini(read);
-    user_unblock(user);
+    actor_unblock(&user->actor);
     shard_leave(shard);
     free(first->message);
     free(first);
@@ -166,7 +166,7 @@ static void end_known(struct store_read *read)
 void offline_store(struct user *user, const struct stanza *message)
 {
     if (user->anonymous) {
-        route_error(user->shard, message, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
+        route_error(user->actor.shard, message, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
         return;
     }
     if (!is_worth_keeping(message))
@@ -180,8 +180,8 @@ void offline_store(struct user *user, const struct stanza *message)
     first->message = stanza_copy(message);
     first->read.done = end_known;
     user->appends_pending++; /* a client that catches up waits for this one too */
-    user_block(user);
-    store_log_find(user->shard->server->store, user->shard->loop, owner_of(user), str_from(KIND),
+    actor_block(&user->actor);
+    store_log_find(user->actor.shard->server->store, user->actor.shard->loop, owner_of(user), str_from(KIND),
                    &(struct store_log_query){ .peer = str_none, .limit = 1, .last = true, .count = true },
                    &first->read);
 }
@@ -209,24 +209,24 @@ static void finish(struct catchup *catchup)
             return;
         }
     }
-    user_touch(user);
+    actor_touch(&user->actor);
 }
 
 static void send_entry(struct catchup *catchup, const struct store_entry *entry)
 {
     struct user *user = catchup->user;
-    struct arena *arena = &user->shard->arena;
+    struct arena *arena = &user->actor.shard->arena;
     struct xml_node node;
     struct stanza message;
     if (!xml_parse(entry->value, STR(NS_CLIENT), &node) ||
         stanza_read(&node, str_none, str_none, arena, &message) != STANZA_OK) {
         log_error(user, "offline message %llu of %s can't be read", (unsigned long long)entry->id,
-                  user->bare);
+                  user->actor.bare);
         return;
     }
-    message.node.content =
-        arena_printf(arena, "%.*s<delay xmlns='" NS_DELAY "' from='%s' stamp='%s'/>",
-                     STR_ARGS(message.node.content), user->host->name, time_stamp(entry->time_ms, arena));
+    message.node.content = arena_printf(arena, "%.*s<delay xmlns='" NS_DELAY "' from='%s' stamp='%s'/>",
+                                        STR_ARGS(message.node.content), user->actor.host->name,
+                                        time_stamp(entry->time_ms, arena));
     session_send(catchup->session, &message, NULL);
 }
 
@@ -236,10 +236,10 @@ static void send_ping(struct catchup *catchup)
     struct jid to = session_jid(catchup->session);
     rand_token(catchup->ping, sizeof catchup->ping);
     struct stanza ping = stanza_make(STANZA_IQ, TYPE_GET, str_from(catchup->ping),
-                                     STR("<ping xmlns='urn:xmpp:ping'/>"), &user->shard->arena);
-    ping.from = (struct jid){ str_from(user->host->name), 0, (uint16_t)strlen(user->host->name) };
+                                     STR("<ping xmlns='urn:xmpp:ping'/>"), &user->actor.shard->arena);
+    ping.from = (struct jid){ str_from(user->actor.host->name), 0, (uint16_t)strlen(user->actor.host->name) };
     session_send(catchup->session, &ping, &to);
-    timer_start(user->shard->loop, &catchup->timer, ANSWER_MS);
+    timer_start(user->actor.shard->loop, &catchup->timer, ANSWER_MS);
 }
 
 static void read_page(struct catchup *catchup);
@@ -249,7 +249,7 @@ static void read_page(struct catchup *catchup);
 static void send_page(struct catchup *catchup)
 {
     const struct store_read *read = &catchup->read;
-    size_t room = catchup->user->shard->server->config->limits.output_bytes / 4;
+    size_t room = catchup->user->actor.shard->server->config->limits.output_bytes / 4;
     catchup->first = read->entries[0].id;
     for (size_t i = 0, sent = 0; i < read->count && (!i || sent + read->entries[i].value.len <= room); i++) {
         sent += read->entries[i].value.len;
@@ -263,7 +263,7 @@ static void page_read(struct store_read *read)
 {
     struct catchup *catchup = CONTAINER_OF(read, struct catchup, read);
     struct user *user = catchup->user;
-    struct shard *shard = user->shard;
+    struct shard *shard = user->actor.shard;
     bool more = catchup->session && read->err == OK;
     bool sent = more && read->count;
     shard_enter(shard);
@@ -285,14 +285,14 @@ static void read_page(struct catchup *catchup)
     catchup->reading = true;
     catchup->ping[0] = '\0';
     catchup->read.done = page_read;
-    store_log_find(user->shard->server->store, user->shard->loop, owner_of(user), str_from(KIND), &query,
-                   &catchup->read);
+    store_log_find(user->actor.shard->server->store, user->actor.shard->loop, owner_of(user), str_from(KIND),
+                   &query, &catchup->read);
 }
 
 static void timer_fired(struct timer *timer)
 {
     struct catchup *catchup = CONTAINER_OF(timer, struct catchup, timer);
-    struct shard *shard = catchup->user->shard;
+    struct shard *shard = catchup->user->actor.shard;
     shard_enter(shard);
     if (catchup->ping[0] || !catchup->session)
         finish(catchup);
@@ -327,12 +327,12 @@ static void delete_page(struct catchup *catchup)
     struct user *user = catchup->user;
     struct deletion *deletion = NEW(struct deletion);
     struct store_batch *batch = store_batch_new();
-    deletion->shard = user->shard;
+    deletion->shard = user->actor.shard;
     deletion->commit.done = deleted;
     store_log_del(batch, owner_of(user), str_from(KIND), catchup->first, catchup->last);
-    shard_commit_began(user->shard);
+    shard_commit_began(user->actor.shard);
     user->offline_known = false; /* count and end are asked for again when they are needed */
-    store_commit(user->shard->server->store, user->shard->loop, batch, &deletion->commit);
+    store_commit(user->actor.shard->server->store, user->actor.shard->loop, batch, &deletion->commit);
 }
 
 bool offline_answer(struct user *user, struct session *session, const struct stanza *iq)

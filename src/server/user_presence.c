@@ -4,7 +4,7 @@
  * A probe that we send for a session that comes online goes out in the session's own name, so the answers
  * come to it alone and not again to every other device; and it does not wake contacts who sleep, since one
  * without sessions is unavailable, which is what the new session believes already. */
-#include "server/user.h"
+#include "server/ext.h"
 
 #include <stdlib.h>
 
@@ -12,8 +12,8 @@ enum { DIRECTED_MAX = 500 };
 
 static struct stanza *make(struct user *user, enum stanza_type type, str id, str payload)
 {
-    struct stanza *made = arena_alloc(&user->shard->arena, sizeof *made);
-    *made = stanza_make(STANZA_PRESENCE, type, id, payload, &user->shard->arena);
+    struct stanza *made = arena_alloc(&user->actor.shard->arena, sizeof *made);
+    *made = stanza_make(STANZA_PRESENCE, type, id, payload, &user->actor.shard->arena);
     return made;
 }
 
@@ -28,7 +28,7 @@ static struct jid item_jid(struct shard *shard, const struct roster_item *item)
 static struct jid own_session(struct user *user, const struct session *session)
 {
     struct jid jid = session_jid(session);
-    return jid_copy(&jid, &user->shard->arena);
+    return jid_copy(&jid, &user->actor.shard->arena);
 }
 
 /* To every contact with one of these flags. */
@@ -38,22 +38,22 @@ static void to_contacts(struct user *user, const struct stanza *presence, uint8_
         const struct roster_item *item = user->roster.items[i];
         if (!(item->flags & flags))
             continue;
-        struct jid contact = item_jid(user->shard, item);
-        route_to(user->shard, presence, &contact, DELIVER_BROADCAST);
+        struct jid contact = item_jid(user->actor.shard, item);
+        route_to(user->actor.shard, presence, &contact, DELIVER_BROADCAST);
     }
 }
 
 static void to_own_sessions(struct user *user, const struct stanza *presence)
 {
     struct jid own = user_jid(user);
-    own = jid_copy(&own, &user->shard->arena);
-    route_to(user->shard, presence, &own, DELIVER_AVAILABLE);
+    own = jid_copy(&own, &user->actor.shard->arena);
+    route_to(user->actor.shard, presence, &own, DELIVER_AVAILABLE);
 }
 
 /* A copy with another `to`: own sessions and contacts are shown the address that it was sent to. */
 static const struct stanza *addressed(struct user *user, const struct stanza *presence, const struct jid *to)
 {
-    struct stanza *copy = arena_alloc(&user->shard->arena, sizeof *copy);
+    struct stanza *copy = arena_alloc(&user->actor.shard->arena, sizeof *copy);
     *copy = *presence;
     copy->to = *to;
     return copy;
@@ -62,7 +62,7 @@ static const struct stanza *addressed(struct user *user, const struct stanza *pr
 static void broadcast(struct user *user, const struct stanza *presence)
 {
     struct jid own = user_jid(user);
-    own = jid_copy(&own, &user->shard->arena);
+    own = jid_copy(&own, &user->actor.shard->arena);
     to_contacts(user, presence, ROSTER_FROM);
     to_own_sessions(user, addressed(user, presence, &own));
 }
@@ -111,12 +111,12 @@ static bool sees_us(const struct user *user, const struct jid *contact)
 static void directed_unavailable(struct user *user, struct session *session, const struct stanza *presence,
                                  bool was_broadcast)
 {
-    struct arena *arena = &user->shard->arena;
+    struct arena *arena = &user->actor.shard->arena;
     for (unsigned i = 0; i < session->directed_count; i++) {
         struct jid to;
         bool ok = jid_parse(arena_str(arena, str_from(session->directed[i])), arena, &to) == OK;
         if (ok && !(was_broadcast && sees_us(user, &to)))
-            route_to(user->shard, addressed(user, presence, &to), &to, DELIVER_ROUTE);
+            route_to(user->actor.shard, addressed(user, presence, &to), &to, DELIVER_ROUTE);
         free(session->directed[i]);
     }
     free(session->directed);
@@ -132,12 +132,12 @@ static void send_directed(struct user *user, struct session *session, const stru
     } else if (presence->type == TYPE_NONE && !sees_us(user, &presence->to) &&
                !jid_eq_bare(&presence->to, &own)) {
         if (!directed_remember(session, presence->to.full)) {
-            route_error(user->shard, presence, STANZA_ERROR_RESOURCE_CONSTRAINT,
+            route_error(user->actor.shard, presence, STANZA_ERROR_RESOURCE_CONSTRAINT,
                         "too many receivers of directed presence");
             return;
         }
     }
-    route(user->shard, presence);
+    route(user->actor.shard, presence);
 }
 
 /* ---- Coming and going
@@ -151,7 +151,8 @@ static void ask_around(struct user *user, struct session *session)
     list_each (at, &user->sessions) {
         struct session *other = SESSION_OF(at);
         if (other != session && other->available)
-            route_to(user->shard, addressed(user, session_presence(other, &user->shard->arena), &probe->from),
+            route_to(user->actor.shard,
+                     addressed(user, session_presence(other, &user->actor.shard->arena), &probe->from),
                      &probe->from, DELIVER_SESSION);
     }
     to_contacts(user, probe, ROSTER_TO);
@@ -161,8 +162,8 @@ static void become_available(struct user *user, struct session *session, const s
 {
     int priority;
     bool initial = !session->available;
-    if (!stanza_priority(presence, &user->shard->arena, &priority)) {
-        route_error(user->shard, presence, STANZA_ERROR_BAD_REQUEST,
+    if (!stanza_priority(presence, &user->actor.shard->arena, &priority)) {
+        route_error(user->actor.shard, presence, STANZA_ERROR_BAD_REQUEST,
                     "a priority is a number from -128 to 127");
         return;
     }
@@ -171,9 +172,12 @@ static void become_available(struct user *user, struct session *session, const s
     session->priority = (int8_t)priority;
     session_keep_presence(session, presence);
     broadcast(user, presence);
+    struct session_event event = { user, session, presence };
+    fire_session_presence(user->actor.host, &event);
     if (initial) {
         ask_around(user, session);
         subscription_remind(user, session);
+        fire_session_available(user->actor.host, &event);
     }
     if (reachable)
         offline_catch_up(user, session);
@@ -185,12 +189,13 @@ static void become_unavailable(struct user *user, struct session *session, const
     if (was_available) {
         broadcast(user, presence);
         if (session->link) /* itself too (§4.5.2): by then it is not available any more */
-            route_to(user->shard, addressed(user, presence, &presence->from), &presence->from,
+            route_to(user->actor.shard, addressed(user, presence, &presence->from), &presence->from,
                      DELIVER_SESSION);
         session->available = false;
         free(session->presence);
         session->presence = NULL;
-        user->last_seen_ms = loop_wall_ms(user->shard->loop);
+        user->last_seen_ms = loop_wall_ms(user->actor.shard->loop);
+        fire_session_presence(user->actor.host, &(struct session_event){ user, session, presence });
     }
     directed_unavailable(user, session, presence, was_available);
 }
@@ -222,8 +227,9 @@ void presence_show_to(struct user *user, const struct jid *contact)
     list_each (at, &user->sessions) {
         struct session *session = SESSION_OF(at);
         if (session->available)
-            route_to(user->shard, addressed(user, session_presence(session, &user->shard->arena), contact),
-                     contact, DELIVER_ROUTE);
+            route_to(user->actor.shard,
+                     addressed(user, session_presence(session, &user->actor.shard->arena), contact), contact,
+                     DELIVER_ROUTE);
     }
 }
 
@@ -237,7 +243,7 @@ void presence_hide_from(struct user *user, const struct jid *contact)
         gone->from = own_session(user, session);
         gone->to = *contact;
         directed_forget(session, contact->full);
-        route_to(user->shard, gone, contact, DELIVER_ROUTE);
+        route_to(user->actor.shard, gone, contact, DELIVER_ROUTE);
     }
 }
 
@@ -248,7 +254,7 @@ static void answer(struct user *user, struct stanza *presence, const struct jid 
 {
     presence->from = *from;
     presence->to = *to;
-    route(user->shard, presence);
+    route(user->actor.shard, presence);
 }
 
 /* A stranger is told nothing but that there is no subscription, unless a session has shown itself to him
@@ -264,7 +270,7 @@ static void refuse_probe(struct user *user, const struct stanza *probe)
         answer(user, make(user, TYPE_NONE, probe->id, str_none), &self, &probe->from);
         return;
     }
-    own = jid_copy(&own, &user->shard->arena);
+    own = jid_copy(&own, &user->actor.shard->arena);
     answer(user, make(user, TYPE_UNSUBSCRIBED, probe->id, str_none), &own, &asker);
 }
 
@@ -272,14 +278,14 @@ static str last_seen(const struct user *user, struct arena *arena)
 {
     if (!user->last_seen_ms)
         return str_none;
-    return arena_printf(arena, "<delay xmlns='urn:xmpp:delay' from='%.*s' stamp='%s'/>", (int)user->bare_len,
-                        user->bare, time_stamp(user->last_seen_ms, arena));
+    return arena_printf(arena, "<delay xmlns='urn:xmpp:delay' from='%.*s' stamp='%s'/>",
+                        (int)user->actor.bare_len, user->actor.bare, time_stamp(user->last_seen_ms, arena));
 }
 
 static void answer_probe(struct user *user, const struct delivery *delivery)
 {
     const struct stanza *probe = delivery->stanza;
-    struct shard *shard = user->shard;
+    struct shard *shard = user->actor.shard;
     struct jid own = user_jid(user);
     str resource = jid_resource(&delivery->to);
     bool any = false;
@@ -310,6 +316,10 @@ void presence_to_user(struct user *user, const struct delivery *delivery)
         answer_probe(user, delivery);
         return;
     }
+    struct stanza_event event = {
+        .shard = user->actor.shard, .user = user, .stanza = presence, .to = delivery->to
+    };
+    fire_contact_presence(user->actor.host, &event);
     list_each_safe (at, &user->sessions) {
         struct session *session = SESSION_OF(at);
         if (presence->type == TYPE_UNAVAILABLE)

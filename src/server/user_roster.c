@@ -25,8 +25,8 @@ static str version_text(const struct user *user, struct arena *arena)
 static void store_version(struct user *user, struct store_batch *batch)
 {
     user->roster.version++;
-    store_put(batch, str_of(user->bare, user->bare_len), STR("account"), STR("roster-version"),
-              version_text(user, &user->shard->arena));
+    store_put(batch, str_of(user->actor.bare, user->actor.bare_len), STR("account"), STR("roster-version"),
+              version_text(user, &user->actor.shard->arena));
 }
 
 void roster_store(struct user *user, const struct roster_item *item, const struct stanza *cause)
@@ -39,7 +39,7 @@ void roster_store(struct user *user, const struct roster_item *item, const struc
     }
     buf_init(&value, ROSTER_XML_MAX);
     roster_item_write(&value, item);
-    store_put(batch, str_of(user->bare, user->bare_len), STR("roster"), roster_item_jid(item),
+    store_put(batch, str_of(user->actor.bare, user->actor.bare_len), STR("roster"), roster_item_jid(item),
               buf_str(&value));
     store_version(user, batch);
     buf_fini(&value);
@@ -48,13 +48,13 @@ void roster_store(struct user *user, const struct roster_item *item, const struc
 void roster_store_gone(struct user *user, str jid, const struct stanza *cause)
 {
     struct store_batch *batch = user_write(user, cause);
-    store_del(batch, str_of(user->bare, user->bare_len), STR("roster"), jid);
+    store_del(batch, str_of(user->actor.bare, user->actor.bare_len), STR("roster"), jid);
     store_version(user, batch);
 }
 
 static void push_xml(struct user *user, str item_xml)
 {
-    struct arena *arena = &user->shard->arena;
+    struct arena *arena = &user->actor.shard->arena;
     char token[13];
     rand_token(token, sizeof token);
     str payload = arena_printf(arena, "<query xmlns='" NS_ROSTER "' ver='%.*s'>%.*s</query>",
@@ -63,7 +63,7 @@ static void push_xml(struct user *user, str item_xml)
     *push = stanza_make(STANZA_IQ, TYPE_SET, arena_printf(arena, "push-%s", token), payload, arena);
     struct jid own = user_jid(user);
     own = jid_copy(&own, arena);
-    route_to(user->shard, push, &own, DELIVER_INTERESTED);
+    route_to(user->actor.shard, push, &own, DELIVER_INTERESTED);
 }
 
 void roster_push(struct user *user, const struct roster_item *item)
@@ -81,12 +81,12 @@ void roster_push(struct user *user, const struct roster_item *item)
 static void roster_get(struct user *user, struct session *session, const struct stanza *iq,
                        const struct xml_node *query)
 {
-    struct arena *arena = &user->shard->arena;
+    struct arena *arena = &user->actor.shard->arena;
     str has = xml_attr(query, STR("ver"), arena);
     struct buf xml;
     session->interested = true;
     if (has.len && str_eq(has, version_text(user, arena))) {
-        route_result(user->shard, iq, str_of("", 0));
+        route_result(user->actor.shard, iq, str_of("", 0));
         return;
     }
     buf_init(&xml, ROSTER_XML_MAX);
@@ -98,9 +98,9 @@ static void roster_get(struct user *user, struct session *session, const struct 
             roster_item_write(&xml, user->roster.items[i]);
     buf_lit(&xml, "</query>");
     if (buf_failed(&xml))
-        route_error(user->shard, iq, STANZA_ERROR_INTERNAL_SERVER_ERROR, NULL);
+        route_error(user->actor.shard, iq, STANZA_ERROR_INTERNAL_SERVER_ERROR, NULL);
     else
-        route_result(user->shard, iq, arena_str(arena, buf_str(&xml)));
+        route_result(user->actor.shard, iq, arena_str(arena, buf_str(&xml)));
     buf_fini(&xml);
 }
 
@@ -176,12 +176,12 @@ static void remove_item(struct user *user, const struct stanza *iq, const struct
     struct roster_item *item = roster_find(&user->roster, wish->contact.full);
     struct buf xml;
     if (!item || !(item->flags & ROSTER_LISTED)) {
-        route_error(user->shard, iq, STANZA_ERROR_ITEM_NOT_FOUND, NULL);
+        route_error(user->actor.shard, iq, STANZA_ERROR_ITEM_NOT_FOUND, NULL);
         return;
     }
     roster_store_gone(user, wish->contact.full, iq);
     if (item->flags & ROSTER_PENDING_IN)
-        store_del(user_write(user, iq), str_of(user->bare, user->bare_len), STR("request"),
+        store_del(user_write(user, iq), str_of(user->actor.bare, user->actor.bare_len), STR("request"),
                   wish->contact.full);
     subscription_removed(user, item, iq);
     roster_remove(&user->roster, wish->contact.full);
@@ -191,33 +191,33 @@ static void remove_item(struct user *user, const struct stanza *iq, const struct
     buf_lit(&xml, " subscription='remove'/>");
     push_xml(user, buf_str(&xml));
     buf_fini(&xml);
-    route_result(user->shard, iq, str_of("", 0));
+    route_result(user->actor.shard, iq, str_of("", 0));
 }
 
 static void set_item(struct user *user, const struct stanza *iq, const struct wish *wish)
 {
     struct roster_item *item = roster_find(&user->roster, wish->contact.full);
     bool is_new = !item || !(item->flags & ROSTER_LISTED);
-    if (is_new && user->roster.listed >= user->shard->server->config->limits.roster_items) {
-        route_error(user->shard, iq, STANZA_ERROR_RESOURCE_CONSTRAINT, "the roster is full");
+    if (is_new && user->roster.listed >= user->actor.shard->server->config->limits.roster_items) {
+        route_error(user->actor.shard, iq, STANZA_ERROR_RESOURCE_CONSTRAINT, "the roster is full");
         return;
     }
     item = roster_set(&user->roster, wish->contact.full, wish->name, wish->groups, ROSTER_LISTED);
     roster_set_flags(&user->roster, item, item->flags | ROSTER_LISTED);
     roster_store(user, item, iq);
     roster_push(user, item);
-    route_result(user->shard, iq, str_of("", 0));
+    route_result(user->actor.shard, iq, str_of("", 0));
 }
 
 static void roster_set_wish(struct user *user, const struct stanza *iq, const struct xml_node *query)
 {
     struct wish wish;
     struct jid own = user_jid(user);
-    enum stanza_error error = read_wish(query, &user->shard->arena, &wish);
+    enum stanza_error error = read_wish(query, &user->actor.shard->arena, &wish);
     if (error == STANZA_ERROR_NONE && (user->anonymous || jid_eq(&wish.contact, &own)))
         error = STANZA_ERROR_NOT_ALLOWED;
     if (error != STANZA_ERROR_NONE)
-        route_error(user->shard, iq, error, NULL);
+        route_error(user->actor.shard, iq, error, NULL);
     else if (wish.remove)
         remove_item(user, iq, &wish);
     else
@@ -231,7 +231,7 @@ void roster_iq(struct user *user, struct session *session, const struct stanza *
     if (iq->type == TYPE_SET)
         roster_set_wish(user, iq, query);
     else if (xml_first(query, &child)) /* §2.1.3: a get carries no item */
-        route_error(user->shard, iq, STANZA_ERROR_BAD_REQUEST, NULL);
+        route_error(user->actor.shard, iq, STANZA_ERROR_BAD_REQUEST, NULL);
     else
         roster_get(user, session, iq, query);
 }

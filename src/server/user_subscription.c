@@ -5,7 +5,7 @@
  * out", PENDING_IN "pending in". An item that is not LISTED only holds a request and is not part of the
  * roster that clients see (§3.1.3). Each function below is one column of the appendix's tables. All that is
  * said here is held back until the new state is on disk. */
-#include "server/user.h"
+#include "server/ext.h"
 #include "xmpp/ns.h"
 
 #include <stdlib.h>
@@ -34,7 +34,7 @@ static void change_apply(struct change *change, str request)
 {
     struct user *user = change->user;
     str jid = change->contact.full;
-    str owner = str_of(user->bare, user->bare_len);
+    str owner = str_of(user->actor.bare, user->actor.bare_len);
     if (change->after == change->before)
         return;
     struct roster_item *item = roster_find(&user->roster, jid);
@@ -54,6 +54,8 @@ static void change_apply(struct change *change, str request)
         roster_store(user, item, change->cause);
     if (!change->after)
         roster_remove(&user->roster, jid);
+    fire_contact_changed(user->actor.host,
+                         &(struct contact_event){ user, change->contact, change->before, change->after });
 }
 
 static void push(struct change *change)
@@ -66,17 +68,17 @@ static void push(struct change *change)
 static struct jid own_bare(struct user *user)
 {
     struct jid own = user_jid(user);
-    return jid_copy(&own, &user->shard->arena);
+    return jid_copy(&own, &user->actor.shard->arena);
 }
 
 /* Sends a subscription stanza of ours to the contact. */
 static void say(struct user *user, const struct jid *contact, enum stanza_type type, str id)
 {
-    struct stanza *stanza = ARENA_NEW(&user->shard->arena, struct stanza);
-    *stanza = stanza_make(STANZA_PRESENCE, type, id, str_none, &user->shard->arena);
+    struct stanza *stanza = ARENA_NEW(&user->actor.shard->arena, struct stanza);
+    *stanza = stanza_make(STANZA_PRESENCE, type, id, str_none, &user->actor.shard->arena);
     stanza->from = own_bare(user);
     stanza->to = *contact;
-    route(user->shard, stanza);
+    route(user->actor.shard, stanza);
 }
 
 /* ---- Outbound: what a client of the user sends (§3.1.2, §3.1.5, §3.2.2, §3.3.2, §3.4; A.2)
@@ -84,10 +86,10 @@ static void say(struct user *user, const struct jid *contact, enum stanza_type t
 
 static void forward(struct change *change)
 {
-    struct stanza *stanza = ARENA_NEW(&change->user->shard->arena, struct stanza);
+    struct stanza *stanza = ARENA_NEW(&change->user->actor.shard->arena, struct stanza);
     *stanza = *change->cause;
     stanza->to = change->contact;
-    route(change->user->shard, stanza);
+    route(change->user->actor.shard, stanza);
 }
 
 static void out_subscribe(struct change *change)
@@ -148,8 +150,8 @@ void subscription_from_session(struct user *user, const struct stanza *presence)
         return;
     if (presence->type != TYPE_UNSUBSCRIBED && presence->type != TYPE_UNSUBSCRIBE &&
         !(change.before & ROSTER_LISTED) &&
-        user->roster.listed >= user->shard->server->config->limits.roster_items) {
-        route_error(user->shard, presence, STANZA_ERROR_RESOURCE_CONSTRAINT, "the roster is full");
+        user->roster.listed >= user->actor.shard->server->config->limits.roster_items) {
+        route_error(user->actor.shard, presence, STANZA_ERROR_RESOURCE_CONSTRAINT, "the roster is full");
         return;
     }
     switch (presence->type) {
@@ -173,17 +175,17 @@ void subscription_from_session(struct user *user, const struct stanza *presence)
 static void deliver(struct change *change, enum deliver how)
 {
     struct jid own = own_bare(change->user);
-    struct stanza *stanza = ARENA_NEW(&change->user->shard->arena, struct stanza);
+    struct stanza *stanza = ARENA_NEW(&change->user->actor.shard->arena, struct stanza);
     *stanza = *change->cause;
     stanza->to = own;
-    route_to(change->user->shard, stanza, &own, how);
+    route_to(change->user->actor.shard, stanza, &own, how);
 }
 
 /* The waiting requests are sent to each session that comes online, so all of them together must fit its
  * queue; and none may be so large that a few keep all others out. */
 static bool may_keep_request(struct user *user, size_t size)
 {
-    const struct config_limits *limits = &user->shard->server->config->limits;
+    const struct config_limits *limits = &user->actor.shard->server->config->limits;
     size_t count = 0, bytes = size;
     for (uint32_t i = 0; i < user->roster.count; i++) {
         const struct roster_item *item = user->roster.items[i];
@@ -200,7 +202,7 @@ static void keep_request(struct change *change)
     buf_init(&text, REQUEST_BYTES_MAX + 1);
     stanza_write(&text, change->cause, NULL);
     if (buf_failed(&text) || !may_keep_request(change->user, text.len)) {
-        route_error(change->user->shard, change->cause, STANZA_ERROR_RESOURCE_CONSTRAINT,
+        route_error(change->user->actor.shard, change->cause, STANZA_ERROR_RESOURCE_CONSTRAINT,
                     "the request is too large, or too many wait already");
     } else {
         change->after |= ROSTER_PENDING_IN;
@@ -287,7 +289,7 @@ void subscription_to_user(struct user *user, const struct stanza *presence)
 
 void subscription_remind(struct user *user, struct session *session)
 {
-    struct arena *arena = &user->shard->arena;
+    struct arena *arena = &user->actor.shard->arena;
     struct jid full = session_jid(session);
     full = jid_copy(&full, arena);
     for (uint32_t i = 0; i < user->roster.count; i++) {
@@ -297,13 +299,13 @@ void subscription_remind(struct user *user, struct session *session)
         if (!item->request || !xml_parse(arena_str(arena, str_from(item->request)), STR(NS_CLIENT), &node))
             continue;
         if (stanza_read(&node, str_none, str_none, arena, request) == STANZA_OK)
-            route_to(user->shard, request, &full, DELIVER_SESSION);
+            route_to(user->actor.shard, request, &full, DELIVER_SESSION);
     }
 }
 
 void subscription_removed(struct user *user, const struct roster_item *item, const struct stanza *iq)
 {
-    struct arena *arena = &user->shard->arena;
+    struct arena *arena = &user->actor.shard->arena;
     struct jid contact;
     uint8_t flags = item->flags;
     (void)iq;
@@ -315,4 +317,5 @@ void subscription_removed(struct user *user, const struct roster_item *item, con
         say(user, &contact, TYPE_UNSUBSCRIBE, str_none);
     if (flags & (ROSTER_FROM | ROSTER_PENDING_IN))
         say(user, &contact, TYPE_UNSUBSCRIBED, str_none);
+    fire_contact_changed(user->actor.host, &(struct contact_event){ user, contact, flags, 0 });
 }

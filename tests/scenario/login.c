@@ -12,40 +12,40 @@
 #define NS_OF_SASL    "urn:ietf:params:xml:ns:xmpp-sasl"
 
 /* The next element has to be this one. */
-static bool took(struct play *play, struct actor *actor, const char *ns, const char *name, const char *type)
+static bool took(struct play *play, struct player *player, const char *ns, const char *name, const char *type)
 {
-    struct tree *tree = actor_take(actor);
+    struct tree *tree = player_take(player);
     const char *got = tree ? tree_attr(tree, "type") : NULL;
     bool ok = tree && tree_is(tree, ns, name) && (!type || (got && !strcmp(got, type)));
     if (!ok)
-        play_fail(play, "%s expected <%s/> while logging in and got <%s/>", actor->name, name,
+        play_fail(play, "%s expected <%s/> while logging in and got <%s/>", player->name, name,
                   tree ? tree->name : "nothing");
     tree_free(tree);
     return ok;
 }
 
-static bool send_header(struct play *play, struct actor *actor, const char *host)
+static bool send_header(struct play *play, struct player *player, const char *host)
 {
     struct buf out;
-    actor_expect_header(actor);
+    player_expect_header(player);
     buf_init(&out, 1000);
     buf_addf(&out,
              "<?xml version='1.0'?><stream:stream to='%s' version='1.0' xmlns='jabber:client' "
              "xmlns:stream='" NS_OF_STREAMS "'>",
              host);
-    actor_send(actor, buf_str(&out));
+    player_send(player, buf_str(&out));
     buf_fini(&out);
-    return took(play, actor, NS_OF_STREAMS, "features", NULL);
+    return took(play, player, NS_OF_STREAMS, "features", NULL);
 }
 
-bool login_open(struct play *play, struct actor *actor, const char *host)
+bool login_open(struct play *play, struct player *player, const char *host)
 {
-    if (!actor_connect(actor))
-        return play_fail(play, "%s can't connect", actor->name);
-    return send_header(play, actor, host);
+    if (!player_connect(player))
+        return play_fail(play, "%s can't connect", player->name);
+    return send_header(play, player, host);
 }
 
-bool login_authenticate(struct play *play, struct actor *actor, str user, str password)
+bool login_authenticate(struct play *play, struct player *player, str user, str password)
 {
     struct buf plain, out;
     str host = user;
@@ -61,15 +61,15 @@ bool login_authenticate(struct play *play, struct actor *actor, str user, str pa
     buf_lit(&out, "<auth xmlns='" NS_OF_SASL "' mechanism='PLAIN'>");
     base64_encode(&out, buf_str(&plain));
     buf_lit(&out, "</auth>");
-    actor_send(actor, buf_str(&out));
-    bool ok = took(play, actor, NS_OF_SASL, "success", NULL) && send_header(play, actor, name);
+    player_send(player, buf_str(&out));
+    bool ok = took(play, player, NS_OF_SASL, "success", NULL) && send_header(play, player, name);
     buf_fini(&plain);
     buf_fini(&out);
     free(name);
     return ok;
 }
 
-static bool bind_resource(struct play *play, struct actor *actor, str jid)
+static bool bind_resource(struct play *play, struct player *player, str jid)
 {
     struct buf out;
     str resource = jid;
@@ -79,36 +79,36 @@ static bool bind_resource(struct play *play, struct actor *actor, str jid)
     if (resource.p)
         buf_addf(&out, "<resource>%.*s</resource>", STR_ARGS(resource));
     buf_lit(&out, "</bind></iq>");
-    actor_send(actor, buf_str(&out));
+    player_send(player, buf_str(&out));
     buf_fini(&out);
-    return took(play, actor, "jabber:client", "iq", "result");
+    return took(play, player, "jabber:client", "iq", "result");
 }
 
-bool login_connect(struct play *play, struct actor *actor)
+bool login_connect(struct play *play, struct player *player)
 {
-    if (!actor->jid)
-        return play_fail(play, "%s has no address: write \"%s = user@host/resource\" above", actor->name,
-                         actor->name);
-    str jid = str_from(actor->jid);
+    if (!player->jid)
+        return play_fail(play, "%s has no address: write \"%s = user@host/resource\" above", player->name,
+                         player->name);
+    str jid = str_from(player->jid);
     str host = jid;
     str_cut(&host, '@');
     char *name = str_dup(str_cut(&host, '/'));
-    bool ok = login_open(play, actor, name) && login_authenticate(play, actor, jid, STR("secret")) &&
-              bind_resource(play, actor, jid);
+    bool ok = login_open(play, player, name) && login_authenticate(play, player, jid, STR("secret")) &&
+              bind_resource(play, player, jid);
     free(name);
     return ok;
 }
 
-bool login_online(struct play *play, struct actor *actor)
+bool login_online(struct play *play, struct player *player)
 {
-    if (!login_connect(play, actor))
+    if (!login_connect(play, player))
         return false;
-    actor_send(actor, STR("<iq type='get' id='roster'><query xmlns='jabber:iq:roster'/></iq>"));
-    if (!took(play, actor, "jabber:client", "iq", "result"))
+    player_send(player, STR("<iq type='get' id='roster'><query xmlns='jabber:iq:roster'/></iq>"));
+    if (!took(play, player, "jabber:client", "iq", "result"))
         return false;
-    actor_send(actor, STR("<presence/>"));
-    if (!actor->first)
-        return play_fail(play, "%s got nothing for its initial presence", actor->name);
-    actor_forget(actor);
+    player_send(player, STR("<presence/>"));
+    if (!player->first)
+        return play_fail(play, "%s got nothing for its initial presence", player->name);
+    player_forget(player);
     return true;
 }

@@ -52,11 +52,11 @@ static void free_all(struct tree *trees)
 /* ---- What a client does
  * ------------------------------------------------------------------------------------------------ */
 
-static bool does_send(struct play *play, struct actor *actor, str what)
+static bool does_send(struct play *play, struct player *player, str what)
 {
-    if (!actor->socket)
-        return play_fail(play, "%s is not connected", actor->name);
-    actor_send(actor, what);
+    if (!player->socket)
+        return play_fail(play, "%s is not connected", player->name);
+    player_send(player, what);
     return true;
 }
 
@@ -94,12 +94,12 @@ static void unescape(struct buf *out, str text)
     }
 }
 
-static bool does_send_raw(struct play *play, struct actor *actor, str what)
+static bool does_send_raw(struct play *play, struct player *player, str what)
 {
     struct buf bytes;
     buf_init(&bytes, 4 * SHOWN_MAX);
     unescape(&bytes, what);
-    bool ok = does_send(play, actor, buf_str(&bytes));
+    bool ok = does_send(play, player, buf_str(&bytes));
     buf_fini(&bytes);
     return ok;
 }
@@ -115,192 +115,192 @@ static bool expected_of(struct play *play, str what, struct tree **ret)
     return true;
 }
 
-static bool mismatch(struct play *play, struct actor *actor, struct tree *expected)
+static bool mismatch(struct play *play, struct player *player, struct tree *expected)
 {
-    play_fail(play, "%s got something else%s%s", actor->name, actor->wrong[0] ? "; not XML: " : "",
-              actor->wrong);
+    play_fail(play, "%s got something else%s%s", player->name, player->wrong[0] ? "; not XML: " : "",
+              player->wrong);
     show("expected", expected);
-    show("got", actor->first);
-    if (!actor->socket)
+    show("got", player->first);
+    if (!player->socket)
         fputs("    (the connection is closed)\n", stderr);
     return false;
 }
 
-static bool does_get(struct play *play, struct actor *actor, str what)
+static bool does_get(struct play *play, struct player *player, str what)
 {
     struct tree *all, *at;
     if (!expected_of(play, what, &all))
         return false;
     for (at = all; at; at = at->next) {
-        if (!actor->first || !tree_matches(at, actor->first))
+        if (!player->first || !tree_matches(at, player->first))
             break;
-        tree_free(actor_take(actor));
+        tree_free(player_take(player));
     }
-    bool ok = !at || mismatch(play, actor, at);
+    bool ok = !at || mismatch(play, player, at);
     free_all(all);
     return ok;
 }
 
 /* Gets one request, and answers it with an empty result. */
-static bool does_answer(struct play *play, struct actor *actor, str what)
+static bool does_answer(struct play *play, struct player *player, str what)
 {
     struct buf out;
-    const char *id = actor->first ? tree_attr(actor->first, "id") : NULL;
-    const char *from = actor->first ? tree_attr(actor->first, "from") : NULL;
+    const char *id = player->first ? tree_attr(player->first, "id") : NULL;
+    const char *from = player->first ? tree_attr(player->first, "from") : NULL;
     buf_init(&out, 4000);
     buf_addf(&out, "<iq type='result' id='%s' to='%s'/>", id ? id : "", from ? from : "");
-    bool ok = does_get(play, actor, what) && does_send(play, actor, buf_str(&out));
+    bool ok = does_get(play, player, what) && does_send(play, player, buf_str(&out));
     buf_fini(&out);
     return ok;
 }
 
 /* Takes the first of what came that matches. */
-static bool take_match(struct actor *actor, const struct tree *expected)
+static bool take_match(struct player *player, const struct tree *expected)
 {
     struct tree *before = NULL;
-    for (struct tree *at = actor->first; at; before = at, at = at->next) {
+    for (struct tree *at = player->first; at; before = at, at = at->next) {
         if (!tree_matches(expected, at))
             continue;
         if (before)
             before->next = at->next;
         else
-            actor->first = at->next;
-        if (actor->last == at)
-            actor->last = before;
+            player->first = at->next;
+        if (player->last == at)
+            player->last = before;
         tree_free(at);
         return true;
     }
     return false;
 }
 
-static bool does_get_in_any_order(struct play *play, struct actor *actor, str what)
+static bool does_get_in_any_order(struct play *play, struct player *player, str what)
 {
     struct tree *all, *at;
     if (!expected_of(play, what, &all))
         return false;
-    for (at = all; at && take_match(actor, at);)
+    for (at = all; at && take_match(player, at);)
         at = at->next;
-    bool ok = !at || mismatch(play, actor, at);
+    bool ok = !at || mismatch(play, player, at);
     free_all(all);
     return ok;
 }
 
-static bool does_get_nothing(struct play *play, struct actor *actor, str what)
+static bool does_get_nothing(struct play *play, struct player *player, str what)
 {
     (void)what;
-    return (!actor->first && !actor->wrong[0]) || mismatch(play, actor, NULL);
+    return (!player->first && !player->wrong[0]) || mismatch(play, player, NULL);
 }
 
-static bool does_get_header(struct play *play, struct actor *actor, str what)
+static bool does_get_header(struct play *play, struct player *player, str what)
 {
     struct tree *expected = NULL;
-    if (!actor->header)
-        return mismatch(play, actor, NULL);
+    if (!player->header)
+        return mismatch(play, player, NULL);
     if (what.len && !expected_of(play, what, &expected))
         return false;
-    bool ok = !expected || tree_matches(expected, actor->header);
+    bool ok = !expected || tree_matches(expected, player->header);
     if (!ok) {
-        play_fail(play, "%s got another stream header", actor->name);
+        play_fail(play, "%s got another stream header", player->name);
         show("expected", expected);
-        show("got", actor->header);
+        show("got", player->header);
     }
     free_all(expected);
     return ok;
 }
 
-static bool does_get_features(struct play *play, struct actor *actor, str what)
+static bool does_get_features(struct play *play, struct player *player, str what)
 {
-    return does_get(play, actor, what.len ? what : STR("<stream:features>*</stream:features>"));
+    return does_get(play, player, what.len ? what : STR("<stream:features>*</stream:features>"));
 }
 
-static bool is_over(struct play *play, struct actor *actor)
+static bool is_over(struct play *play, struct player *player)
 {
-    if (actor->first)
-        return mismatch(play, actor, NULL);
-    if (!actor->stream_ended)
-        return play_fail(play, "%s got no </stream:stream>%s%s", actor->name,
-                         actor->wrong[0] ? "; not XML: " : "", actor->wrong);
-    return !actor->socket || play_fail(play, "the connection of %s is still open", actor->name);
+    if (player->first)
+        return mismatch(play, player, NULL);
+    if (!player->stream_ended)
+        return play_fail(play, "%s got no </stream:stream>%s%s", player->name,
+                         player->wrong[0] ? "; not XML: " : "", player->wrong);
+    return !player->socket || play_fail(play, "the connection of %s is still open", player->name);
 }
 
 /* `what` is the condition: <stream:error/> may have a text beside it. */
-static bool does_get_stream_error(struct play *play, struct actor *actor, str what)
+static bool does_get_stream_error(struct play *play, struct player *player, str what)
 {
-    struct tree *error = actor->first, *expected;
+    struct tree *error = player->first, *expected;
     if (!expected_of(play, what, &expected))
         return false;
     bool ok = error && tree_is(error, "http://etherx.jabber.org/streams", "error") && error->first &&
               !strcmp(error->first->name, expected->name) &&
               !strcmp(error->first->ns, "urn:ietf:params:xml:ns:xmpp-streams");
-    ok = ok || mismatch(play, actor, expected);
+    ok = ok || mismatch(play, player, expected);
     free_all(expected);
     if (!ok)
         return false;
-    tree_free(actor_take(actor));
-    return is_over(play, actor);
+    tree_free(player_take(player));
+    return is_over(play, player);
 }
 
-static bool is_closed(struct play *play, struct actor *actor, str what)
+static bool is_closed(struct play *play, struct player *player, str what)
 {
     (void)what;
-    return is_over(play, actor);
+    return is_over(play, player);
 }
 
-static bool does_close(struct play *play, struct actor *actor, str what)
+static bool does_close(struct play *play, struct player *player, str what)
 {
     (void)what;
-    actor_send(actor, STR("</stream:stream>"));
-    return is_over(play, actor);
+    player_send(player, STR("</stream:stream>"));
+    return is_over(play, player);
 }
 
-static bool does_cut(struct play *play, struct actor *actor, str what)
+static bool does_cut(struct play *play, struct player *player, str what)
 {
     (void)play;
     (void)what;
-    actor_cut(actor);
+    player_cut(player);
     return true;
 }
 
-static bool does_open(struct play *play, struct actor *actor, str what)
+static bool does_open(struct play *play, struct player *player, str what)
 {
     char *host = str_dup(what.len ? what : STR("localhost"));
-    bool ok = login_open(play, actor, host);
+    bool ok = login_open(play, player, host);
     free(host);
     return ok;
 }
 
-static bool does_open_raw(struct play *play, struct actor *actor, str what)
+static bool does_open_raw(struct play *play, struct player *player, str what)
 {
     (void)what;
-    return actor_connect(actor) || play_fail(play, "%s can't connect", actor->name);
+    return player_connect(player) || play_fail(play, "%s can't connect", player->name);
 }
 
-static bool does_send_header(struct play *play, struct actor *actor, str what)
+static bool does_send_header(struct play *play, struct player *player, str what)
 {
-    actor_expect_header(actor);
-    return does_send_raw(play, actor,
+    player_expect_header(player);
+    return does_send_raw(play, player,
                          what.len ? what
                                   : STR("<stream:stream to='localhost' version='1.0' xmlns='jabber:client' "
                                         "xmlns:stream='http://etherx.jabber.org/streams'>"));
 }
 
-static bool does_log_in(struct play *play, struct actor *actor, str what)
+static bool does_log_in(struct play *play, struct player *player, str what)
 {
-    return login_authenticate(play, actor, what, STR("secret"));
+    return login_authenticate(play, player, what, STR("secret"));
 }
 
-static bool is_address(struct play *play, struct actor *actor, str what)
+static bool is_address(struct play *play, struct player *player, str what)
 {
     (void)play;
-    free(actor->jid);
-    actor->jid = str_dup(what);
+    free(player->jid);
+    player->jid = str_dup(what);
     return true;
 }
 
 /* The longer of two that begin alike comes first. */
 static const struct {
     str words;
-    bool (*act)(struct play *play, struct actor *actor, str what);
+    bool (*act)(struct play *play, struct player *player, str what);
 } acts[] = {
     { STR_INIT("="), is_address },
     { STR_INIT("sends:"), does_send },
@@ -334,7 +334,7 @@ static bool act(struct play *play, str text)
     rest = str_trim(str_sub(rest, space, rest.len));
     for (size_t i = 0; i < COUNT_OF(acts); i++)
         if (str_starts(rest, acts[i].words))
-            return acts[i].act(play, actor_of(&play->stage, name),
+            return acts[i].act(play, player_of(&play->stage, name),
                                str_trim(str_sub(rest, acts[i].words.len, rest.len)));
     return play_fail(play, "no such step: %.*s", STR_ARGS(text));
 }
@@ -349,11 +349,11 @@ static bool accounts(struct play *play, str list)
     return true;
 }
 
-static bool each_client(struct play *play, str list, bool (*does)(struct play *, struct actor *))
+static bool each_client(struct play *play, str list, bool (*does)(struct play *, struct player *))
 {
     bool ok = true;
     while (ok && list.len)
-        ok = does(play, actor_of(&play->stage, str_trim(str_cut(&list, ','))));
+        ok = does(play, player_of(&play->stage, str_trim(str_cut(&list, ','))));
     return ok;
 }
 
@@ -367,10 +367,10 @@ static bool comes_online(struct play *play, str list)
     return each_client(play, list, login_online);
 }
 
-static bool ignores(struct play *play, struct actor *actor)
+static bool ignores(struct play *play, struct player *player)
 {
     (void)play;
-    actor_forget(actor);
+    player_forget(player);
     return true;
 }
 
@@ -403,8 +403,8 @@ static bool restart(struct play *play, str rest)
 {
     if (!stop(play, rest))
         return false;
-    list_each (at, &play->stage.actors)
-        actor_forget(LIST_ITEM(at, struct actor, link));
+    list_each (at, &play->stage.players)
+        player_forget(LIST_ITEM(at, struct player, link));
     return true;
 }
 
@@ -450,7 +450,7 @@ bool play_end(struct play *play)
 {
     bool ok = true;
     stage_settle(&play->stage);
-    list_each (at, &play->stage.actors)
-        ok = does_get_nothing(play, LIST_ITEM(at, struct actor, link), str_none) && ok;
+    list_each (at, &play->stage.players)
+        ok = does_get_nothing(play, LIST_ITEM(at, struct player, link), str_none) && ok;
     return ok;
 }

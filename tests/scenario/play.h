@@ -23,10 +23,10 @@ bool play_end(struct play *play);
 bool play_fail(struct play *play, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* login.c: the usual negotiation, up to where the words say; false after a message. */
-bool login_open(struct play *play, struct actor *actor, const char *host); /* header and features */
-bool login_authenticate(struct play *play, struct actor *actor, str user,
-                        str password);                      /* SASL PLAIN, the new header and its features */
-bool login_connect(struct play *play, struct actor *actor); /* all that, and the resource */
-bool login_online(struct play *play, struct actor *actor);  /* and roster and presence */
+bool login_open(struct play *play, struct player *player, const char *host); /* header and features */
+bool login_authenticate(struct play *play, struct player *player, str user,
+                        str password); /* SASL PLAIN, the new header and its features */
+bool login_connect(struct play *play, struct player *player); /* all that, and the resource */
+bool login_online(struct play *play, struct player *player);  /* and roster and presence */
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 #include "extensions/list.h"
-#include "server/shard.h"
+#include "server/ext.h"
 #include "server/user.h"
 #include "xmpp/sasl.h"
 
@@ -20,14 +20,14 @@ static const char config_base[] = "c2s {\n listen = {\"\"}\n port = \"5222\"\n t
                                   "host \"localhost\" {}\nhost \"second.example\" {}\n";
 
 /* All that came at once: expat puts off looking at a token that came in pieces. */
-static void read_incoming(struct actor *actor)
+static void read_incoming(struct player *player)
 {
-    str bytes = buf_str(&actor->incoming);
-    const char *wrong = bytes.len ? tree_reader_feed(&actor->reader, bytes) : NULL;
-    if (wrong && !actor->wrong[0])
-        snprintf(actor->wrong, sizeof actor->wrong, "%s in %.*s", wrong,
+    str bytes = buf_str(&player->incoming);
+    const char *wrong = bytes.len ? tree_reader_feed(&player->reader, bytes) : NULL;
+    if (wrong && !player->wrong[0])
+        snprintf(player->wrong, sizeof player->wrong, "%s in %.*s", wrong,
                  (int)(bytes.len < 80 ? bytes.len : 80), bytes.p);
-    buf_clear(&actor->incoming);
+    buf_clear(&player->incoming);
 }
 
 void stage_settle(struct stage *stage)
@@ -35,8 +35,8 @@ void stage_settle(struct stage *stage)
     sim_settle(stage->sim, TURNS_MAX);
     sim_advance(stage->sim, 5);
     sim_settle(stage->sim, TURNS_MAX);
-    list_each (at, &stage->actors)
-        read_incoming(LIST_ITEM(at, struct actor, link));
+    list_each (at, &stage->players)
+        read_incoming(LIST_ITEM(at, struct player, link));
 }
 
 static char *make_keys(void)
@@ -61,7 +61,7 @@ void stage_open(struct stage *stage, unsigned shards, bool crumbs)
         sim_set_faults(stage->sim, &(struct sim_faults){ .chunk_max = 300, .short_write_percent = 20 });
     stage->client_loop = sim_loop_new(stage->sim);
     stage->store_loop = sim_loop_new(stage->sim);
-    list_init(&stage->actors);
+    list_init(&stage->players);
     buf_init(&stage->config_more, CONFIG_MAX);
     if (store_open("memory:", stage->store_loop, stage->why, sizeof stage->why, &stage->store) != OK)
         abort();
@@ -78,7 +78,8 @@ static bool read_config(struct stage *stage)
     buf_init(&text, CONFIG_MAX);
     buf_add(&text, str_from(config_base));
     buf_add(&text, buf_str(&stage->config_more));
-    if (config_load_text("config", buf_str(&text), NULL, &errors, &stage->config) != OK)
+    if (config_load_text("config", buf_str(&text), ext_configs(extension_list), &errors, &stage->config) !=
+        OK)
         snprintf(stage->why, sizeof stage->why, "%s", errors.lines[0]);
     config_errors_fini(&errors);
     buf_fini(&text);
@@ -103,9 +104,13 @@ static unsigned long sessions_left(const struct shard *shard)
     struct map_walk walk = { 0 };
     struct map_node *node;
     unsigned long count = 0;
-    while ((node = map_next(&shard->users, &walk)))
-        list_each (at, &CONTAINER_OF(node, struct user, _node)->sessions)
+    while ((node = map_next(&shard->actors, &walk))) {
+        struct user *user = user_awake((struct shard *)shard, actor_key(node));
+        if (!user)
+            continue;
+        list_each (at, &user->sessions)
             count++;
+    }
     return count;
 }
 
@@ -150,21 +155,21 @@ bool stage_strike(struct stage *stage)
 bool stage_close(struct stage *stage)
 {
     struct list *link;
-    list_each (at, &stage->actors)
-        actor_leave(LIST_ITEM(at, struct actor, link));
+    list_each (at, &stage->players)
+        player_leave(LIST_ITEM(at, struct player, link));
     stage_settle(stage);
     sim_advance(stage->sim, STOP_MS);
     bool clean = !stage->server || is_clean(stage);
     clean = stage_strike(stage) && clean;
-    while ((link = list_shift(&stage->actors))) {
-        struct actor *actor = LIST_ITEM(link, struct actor, link);
-        actor_forget(actor);
-        tree_reader_fini(&actor->reader);
-        buf_fini(&actor->incoming);
-        tree_free(actor->header);
-        free(actor->name);
-        free(actor->jid);
-        free(actor);
+    while ((link = list_shift(&stage->players))) {
+        struct player *player = LIST_ITEM(link, struct player, link);
+        player_forget(player);
+        tree_reader_fini(&player->reader);
+        buf_fini(&player->incoming);
+        tree_free(player->header);
+        free(player->name);
+        free(player->jid);
+        free(player);
     }
     store_close(stage->store);
     loop_free(stage->store_loop);
@@ -199,129 +204,129 @@ void stage_add_account(struct stage *stage, str bare)
  * ----------------------------------------------------------------------------------------------------------
  */
 
-static struct actor *actor_at(struct tree_reader *reader)
+static struct player *player_at(struct tree_reader *reader)
 {
-    return CONTAINER_OF(reader, struct actor, reader);
+    return CONTAINER_OF(reader, struct player, reader);
 }
 
 static void header_came(struct tree_reader *reader, struct tree *root)
 {
-    struct actor *actor = actor_at(reader);
-    tree_free(actor->header);
-    actor->header = tree_head(root);
+    struct player *player = player_at(reader);
+    tree_free(player->header);
+    player->header = tree_head(root);
 }
 
 static void element_came(struct tree_reader *reader, struct tree *tree)
 {
-    struct actor *actor = actor_at(reader);
-    if (actor->last)
-        actor->last = actor->last->next = tree;
+    struct player *player = player_at(reader);
+    if (player->last)
+        player->last = player->last->next = tree;
     else
-        actor->first = actor->last = tree;
+        player->first = player->last = tree;
 }
 
 static void stream_ended(struct tree_reader *reader)
 {
-    actor_at(reader)->stream_ended = true;
+    player_at(reader)->stream_ended = true;
 }
 
 static const struct tree_events stream_events = { header_came, element_came, stream_ended };
 
 static void ready(struct socket_owner *owner, unsigned events)
 {
-    struct actor *actor = CONTAINER_OF(owner, struct actor, owner);
+    struct player *player = CONTAINER_OF(owner, struct player, owner);
     char bytes[16384];
     size_t len;
     enum err err;
     if (events & SOCKET_WRITABLE)
-        socket_want(actor->socket, owner, SOCKET_READABLE);
-    while ((err = socket_read(actor->socket, bytes, sizeof bytes, &len)) == OK)
-        buf_add(&actor->incoming, str_of(bytes, len));
+        socket_want(player->socket, owner, SOCKET_READABLE);
+    while ((err = socket_read(player->socket, bytes, sizeof bytes, &len)) == OK)
+        buf_add(&player->incoming, str_of(bytes, len));
     if (err != ERR_AGAIN)
-        actor_leave(actor);
+        player_leave(player);
 }
 
-struct actor *actor_of(struct stage *stage, str name)
+struct player *player_of(struct stage *stage, str name)
 {
-    list_each (at, &stage->actors) {
-        struct actor *actor = LIST_ITEM(at, struct actor, link);
-        if (str_eq(str_from(actor->name), name))
-            return actor;
+    list_each (at, &stage->players) {
+        struct player *player = LIST_ITEM(at, struct player, link);
+        if (str_eq(str_from(player->name), name))
+            return player;
     }
-    struct actor *actor = NEW(struct actor);
-    actor->stage = stage;
-    actor->name = str_dup(name);
-    actor->owner.ready = ready;
-    buf_init(&actor->incoming, INCOMING_MAX);
-    list_append(&stage->actors, &actor->link);
-    return actor;
+    struct player *player = NEW(struct player);
+    player->stage = stage;
+    player->name = str_dup(name);
+    player->owner.ready = ready;
+    buf_init(&player->incoming, INCOMING_MAX);
+    list_append(&stage->players, &player->link);
+    return player;
 }
 
-void actor_expect_header(struct actor *actor)
+void player_expect_header(struct player *player)
 {
-    tree_reader_fini(&actor->reader);
-    tree_free(actor->header);
-    actor->header = NULL;
-    tree_reader_init(&actor->reader, &stream_events);
+    tree_reader_fini(&player->reader);
+    tree_free(player->header);
+    player->header = NULL;
+    tree_reader_init(&player->reader, &stream_events);
 }
 
-bool actor_connect(struct actor *actor)
+bool player_connect(struct player *player)
 {
-    actor_leave(actor);
-    actor_expect_header(actor);
-    actor->stream_ended = false;
-    actor->wrong[0] = '\0';
-    if (socket_connect(actor->stage->client_loop, "127.0.0.1", 5222, &actor->owner, &actor->socket) != OK)
+    player_leave(player);
+    player_expect_header(player);
+    player->stream_ended = false;
+    player->wrong[0] = '\0';
+    if (socket_connect(player->stage->client_loop, "127.0.0.1", 5222, &player->owner, &player->socket) != OK)
         return false;
-    stage_settle(actor->stage);
+    stage_settle(player->stage);
     return true;
 }
 
-void actor_send(struct actor *actor, str bytes)
+void player_send(struct player *player, str bytes)
 {
-    while (bytes.len && actor->socket) {
+    while (bytes.len && player->socket) {
         size_t taken = 0;
         struct iovec piece = { (void *)(uintptr_t)bytes.p, bytes.len };
-        enum err err = socket_write(actor->socket, &piece, 1, &taken);
+        enum err err = socket_write(player->socket, &piece, 1, &taken);
         if (err != OK && err != ERR_AGAIN)
             break;
         bytes = str_sub(bytes, taken, bytes.len);
-        stage_settle(actor->stage);
+        stage_settle(player->stage);
     }
-    stage_settle(actor->stage);
+    stage_settle(player->stage);
 }
 
-void actor_leave(struct actor *actor)
+void player_leave(struct player *player)
 {
-    if (!actor->socket)
+    if (!player->socket)
         return;
-    socket_close(actor->socket);
-    actor->socket = NULL;
+    socket_close(player->socket);
+    player->socket = NULL;
 }
 
-void actor_cut(struct actor *actor)
+void player_cut(struct player *player)
 {
-    if (actor->socket)
-        sim_cut(actor->socket);
-    stage_settle(actor->stage);
-    actor_leave(actor);
+    if (player->socket)
+        sim_cut(player->socket);
+    stage_settle(player->stage);
+    player_leave(player);
 }
 
-struct tree *actor_take(struct actor *actor)
+struct tree *player_take(struct player *player)
 {
-    struct tree *tree = actor->first;
+    struct tree *tree = player->first;
     if (!tree)
         return NULL;
-    actor->first = tree->next;
-    if (!actor->first)
-        actor->last = NULL;
+    player->first = tree->next;
+    if (!player->first)
+        player->last = NULL;
     tree->next = NULL;
     return tree;
 }
 
-void actor_forget(struct actor *actor)
+void player_forget(struct player *player)
 {
     struct tree *tree;
-    while ((tree = actor_take(actor)))
+    while ((tree = player_take(player)))
         tree_free(tree);
 }

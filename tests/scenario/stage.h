@@ -22,12 +22,12 @@ struct stage {
     struct server *server;
     struct buf config_more; /* of the scenario */
     char *keys;             /* account rows: everybody's password is "secret" */
-    struct list actors;
+    struct list players;
     char why[512]; /* of what just failed */
 };
 
 /* A named client: what it is called, and its connection if it has one. */
-struct actor {
+struct player {
     struct list link;
     struct stage *stage;
     char *name, *jid; /* jid: NULL if it was not given one */
@@ -54,14 +54,14 @@ bool stage_strike(struct stage *stage);
 void stage_settle(struct stage *stage);
 void stage_add_account(struct stage *stage, str bare);
 
-struct actor *actor_of(struct stage *stage, str name); /* made if it is not there */
-bool actor_connect(struct actor *actor);
-void actor_send(struct actor *actor, str bytes);
-void actor_cut(struct actor *actor);          /* both ends see a reset */
-void actor_leave(struct actor *actor);        /* the socket is closed; what came is kept */
-struct tree *actor_take(struct actor *actor); /* the next element, or NULL; the caller's to free */
-void actor_forget(struct actor *actor);       /* drops all that came */
+struct player *player_of(struct stage *stage, str name); /* made if it is not there */
+bool player_connect(struct player *player);
+void player_send(struct player *player, str bytes);
+void player_cut(struct player *player);          /* both ends see a reset */
+void player_leave(struct player *player);        /* the socket is closed; what came is kept */
+struct tree *player_take(struct player *player); /* the next element, or NULL; the caller's to free */
+void player_forget(struct player *player);       /* drops all that came */
 /* What comes next begins with a stream header: the client is about to send its own. */
-void actor_expect_header(struct actor *actor);
+void player_expect_header(struct player *player);
 
 #endif

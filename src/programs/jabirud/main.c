@@ -7,6 +7,7 @@
 #include "extensions/list.h"
 #include "server/config.h"
 #include "server/control.h"
+#include "server/ext.h"
 #include "server/server.h"
 
 #include <errno.h>
@@ -70,7 +71,7 @@ static const struct config *load(FILE *problems)
     const struct config *config = NULL;
     struct config_errors errors;
     config_errors_init(&errors);
-    if (config_load_file(state.config_path, NULL, &errors, &config) != OK)
+    if (config_load_file(state.config_path, ext_configs(extension_list), &errors, &config) != OK)
         config_errors_print(&errors, problems);
     config_errors_fini(&errors);
     return config;
@@ -324,9 +325,9 @@ int main(int argc, char **argv)
     case CHECK:
         return check();
     case DEFAULTS:
-        return config_print_default(stdout, NULL), EXIT_SUCCESS;
+        return config_print_default(stdout, ext_configs(extension_list)), EXIT_SUCCESS;
     case REFERENCE:
-        return config_print_markdown(stdout, NULL), EXIT_SUCCESS;
+        return config_print_markdown(stdout, ext_configs(extension_list)), EXIT_SUCCESS;
     case VERSION:
         return puts("jabirud " JABIRU_VERSION), EXIT_SUCCESS;
     case 'h':

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* Operations: what carries a request over a wait. The user may be busy with a write when the answer of the
+ * store comes, so the step waits its turn as a stanza would. The account may be gone by then: nobody is left
+ * who could be answered from, and the operation ends. */
+#include "server/ext_op.h"
+
+#include <stdlib.h>
+
+void *ext_op_new(const struct iq_event *event, size_t size)
+{
+    struct ext_op *op = xcalloc(1, size);
+    op->shard = event->shard;
+    op->host = event->host;
+    op->_user = event->user;
+    op->_iq = stanza_copy(event->iq);
+    if (event->session)
+        op->_resource = str_dup(session_resource(event->session));
+    if (op->_user)
+        actor_pin(&op->_user->actor);
+    return op;
+}
+
+void ext_op_free(struct ext_op *op)
+{
+    if (op->_reading)
+        store_read_fini(&op->read);
+    if (op->_user)
+        actor_unpin(&op->_user->actor);
+    free(op->_iq);
+    free(op->_resource);
+    free(op);
+}
+
+static void run(struct ext_op *op)
+{
+    struct shard *shard = op->shard;
+    struct iq_event event = { .shard = shard, .host = op->host, .user = op->_user };
+    struct stanza *iq = stanza_copy_arena(op->_iq, &shard->arena);
+    event.iq = iq;
+    xml_first(&iq->node, &event.child);
+    if (op->_resource && op->_user)
+        event.session = session_find(op->_user, str_from(op->_resource));
+    op->_waiting = false;
+    op->_step(op, &event);
+    if (!op->_waiting)
+        ext_op_free(op);
+}
+
+static void parked_run(struct actor *actor, struct parked *parked)
+{
+    (void)actor;
+    run(CONTAINER_OF(parked, struct ext_op, _parked));
+}
+
+static void parked_drop(struct actor *actor, struct parked *parked)
+{
+    struct ext_op *op = CONTAINER_OF(parked, struct ext_op, _parked);
+    route_error(op->shard, stanza_copy_arena(op->_iq, &op->shard->arena),
+                actor->exists ? STANZA_ERROR_RESOURCE_CONSTRAINT : STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
+    ext_op_free(op);
+}
+
+static void go_on(struct ext_op *op)
+{
+    struct shard *shard = op->shard;
+    shard_enter(shard);
+    shard_commit_ended(shard);
+    if (op->_user) {
+        op->_parked = (struct parked){ .run = parked_run, .drop = parked_drop };
+        actor_when_ready(&op->_user->actor, &op->_parked);
+    } else {
+        run(op);
+    }
+    shard_leave(shard);
+}
+
+static void read_done(struct store_read *read)
+{
+    go_on(CONTAINER_OF(read, struct ext_op, read));
+}
+
+static void commit_done(struct store_commit *commit)
+{
+    go_on(CONTAINER_OF(commit, struct ext_op, commit));
+}
+
+/* A stop waits for reads too: somebody is to be answered. */
+static void wait_for(struct ext_op *op, ext_step *step)
+{
+    op->_waiting = true;
+    op->_step = step;
+    shard_commit_began(op->shard);
+}
+
+struct store_read *ext_op_read(struct ext_op *op, ext_step *step)
+{
+    if (op->_reading)
+        store_read_fini(&op->read);
+    op->_reading = true;
+    op->read.done = read_done;
+    wait_for(op, step);
+    return &op->read;
+}
+
+struct store_commit *ext_op_commit(struct ext_op *op, ext_step *step)
+{
+    op->commit.done = commit_done;
+    wait_for(op, step);
+    return &op->commit;
+}
+
+void ext_op_write(struct ext_op *op, struct store_batch *batch, ext_step *step)
+{
+    store_commit(ext_op_store(op), op->shard->loop, batch, ext_op_commit(op, step));
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* The moments that extensions can join: one list, from which come the type of each handler and a function
+ * that fires it. A handler of the wrong type does not compile.
+ *
+ * Order is a phase, and within a phase the order of the list of extensions. A handler says HOOK_NEXT, or
+ * HOOK_DONE: it took the thing (it has answered where an answer is due), and nobody else sees it. Handlers
+ * run inside an event of the shard, and never wait; what they send is delivered when they have returned. */
+#ifndef SERVER_HOOKS_H
+#define SERVER_HOOKS_H
+
+#include "server/shard.h"
+#include "server/user.h"
+
+/* A stanza at a user: sent by one of its sessions, or arrived for it. */
+struct stanza_event {
+    struct shard *shard;
+    struct user *user;           /* NULL: it came to a host */
+    struct session *session;     /* who sent it; NULL for what arrives */
+    const struct stanza *stanza; /* a handler may put another one here, in the shard's arena */
+    struct jid to;    /* the address at which it arrived, or to which it goes (none: by a client to nobody) */
+    bool is_archived; /* it is in the user's archive, or on its way there */
+};
+
+/* A session that changes; `presence`: what did it, or NULL. */
+struct session_event {
+    struct user *user;
+    struct session *session;
+    const struct stanza *presence;
+};
+
+/* A stanza on its way out to a session's client. */
+struct sending_event {
+    struct session *session;
+    const struct stanza *stanza;
+    const struct jid *to; /* as in stanza_write(); may be NULL */
+};
+
+/* A contact's subscription changed: flags of the roster item (roster.h) before and after. */
+struct contact_event {
+    struct user *user;
+    struct jid contact; /* bare */
+    uint8_t before, after;
+};
+
+/* Somebody asks who we are (XEP-0030): handlers add elements to `xml`. */
+struct disco_event {
+    struct iq_event *request; /* request->user: for an account; else for the host */
+    str node;                 /* "" for none */
+    struct buf *xml;          /* inside of the <query/> */
+    bool known;               /* to be set by whoever knows the node */
+};
+
+#define HOOKS(X)                                                                                             \
+    X(stanza_from_user, struct stanza_event)   /* before anything is done with it */                         \
+    X(stanza_to_user, struct stanza_event)     /* the same, for what arrives for a user who is ready */      \
+    X(message_from_user, struct stanza_event)  /* about to be routed */                                      \
+    X(message_to_user, struct stanza_event)    /* about to be delivered or stored */                         \
+    X(message_delivered, struct stanza_event)  /* sessions have it (session_got()), or the offline store */  \
+    X(session_bound, struct session_event)     /* a new session */                                           \
+    X(session_presence, struct session_event)  /* a broadcast: available, or not any more */                 \
+    X(session_available, struct session_event) /* the first one that says available */                       \
+    X(session_closed, struct session_event)    /* it is about to be freed */                                 \
+    X(stanza_to_session, struct sending_event) /* only for sessions that are `tapped` */                     \
+    X(contact_presence, struct stanza_event)   /* a contact's presence has come */                           \
+    X(contact_changed, struct contact_event)   /* subscriptions, at the moment of the change */              \
+    X(disco_info, struct disco_event)                                                                        \
+    X(disco_items, struct disco_event)                                                                       \
+    X(message_to_host, struct stanza_event) /* user NULL */
+
+enum hook_phase { PHASE_GUARD, PHASE_STAMP, PHASE_ARCHIVE, PHASE_COPY, PHASE_DELIVER, PHASE_OBSERVE };
+
+enum hook_ret { HOOK_NEXT, HOOK_DONE };
+
+enum hook_id {
+    HOOK_NONE,
+#define X(name, event) HOOK_##name,
+    HOOKS(X)
+#undef X
+        HOOK_COUNT
+};
+
+struct iq_event;
+
+struct ext_hook {
+    enum hook_id id; /* HOOK_NONE ends a list */
+    enum hook_phase phase;
+    union {
+#define X(name, event) enum hook_ret (*name)(struct host * host, event * data);
+        HOOKS(X)
+#undef X
+    } call;
+};
+
+/* A row of an extension's table. */
+#define HOOK(name, phase, handler)                                                                           \
+    {                                                                                                        \
+        HOOK_##name, phase,                                                                                  \
+        {                                                                                                    \
+            .name = handler                                                                                  \
+        }                                                                                                    \
+    }
+
+/* Calls the handlers of the extensions that are on at this host. */
+#define X(name, event) enum hook_ret fire_##name(struct host *host, event *data);
+HOOKS(X)
+#undef X
+
+#endif
