@@ -2,7 +2,10 @@
 /* Answers to stanzas: errors and results, with the addresses swapped. */
 #include "xmpp/error.h"
 
+#include "xml/write.h"
 #include "xmpp/ns.h"
+
+enum { TEXT_MAX = 4096 };
 
 static const struct {
     const char *name, *type;
@@ -31,11 +34,23 @@ static struct stanza reply(const struct stanza *stanza, enum stanza_type type, s
     return answer;
 }
 
+/* Escaped: some of it may be quoted from the stanza. */
+static str words_of(const char *text, struct arena *arena)
+{
+    struct buf xml;
+    buf_init(&xml, TEXT_MAX);
+    buf_lit(&xml, "<text xmlns='" NS_STANZA_ERRORS "' xml:lang='en'>");
+    xml_write_text(&xml, str_from(text));
+    buf_lit(&xml, "</text>");
+    str words = buf_failed(&xml) ? STR("") : arena_str(arena, buf_str(&xml));
+    buf_fini(&xml);
+    return words;
+}
+
 struct stanza stanza_error_reply(const struct stanza *stanza, enum stanza_error error, const char *text,
                                  struct arena *arena)
 {
-    str words = text ? arena_printf(arena, "<text xmlns='" NS_STANZA_ERRORS "' xml:lang='en'>%s</text>", text)
-                     : STR("");
+    str words = text ? words_of(text, arena) : STR("");
     str payload = arena_printf(arena, "<error type='%s'><%s xmlns='" NS_STANZA_ERRORS "'/>%.*s</error>",
                                errors[error].type, errors[error].name, STR_ARGS(words));
     return reply(stanza, TYPE_ERROR, payload, arena);
