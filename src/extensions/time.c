@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* XEP-0202 2.0: entity time. The server's zone is UTC. */
 #include "server/ext.h"
+#include "xmpp/stamp.h"
 
 static void tell_time(struct iq_event *event)
 {
@@ -8,7 +9,7 @@ static void tell_time(struct iq_event *event)
     struct buf xml;
     buf_init(&xml, 256);
     buf_addf(&xml, "<time xmlns='urn:xmpp:time'><tzo>+00:00</tzo><utc>%s</utc></time>",
-             time_stamp(loop_wall_ms(event->shard->loop), arena));
+             stamp_seconds(loop_wall_ms(event->shard->loop), arena));
     ext_result(event, &xml);
     buf_fini(&xml);
 }

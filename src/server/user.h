@@ -94,9 +94,6 @@ void roster_store(struct user *user, const struct roster_item *item, const struc
 void roster_store_gone(struct user *user, str jid, const struct stanza *cause);
 void roster_push(struct user *user, const struct roster_item *item);
 
-/* "2026-11-23T10:00:00Z" (XEP-0082), NUL-terminated, in the arena. */
-const char *time_stamp(int64_t wall_ms, struct arena *arena);
-
 /* user_message.c: RFC 6121 §8.5, messages */
 void message_to_user(struct user *user, const struct delivery *delivery);
 

@@ -11,10 +11,10 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "xmpp/ns.h"
+#include "xmpp/stamp.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define NS_CHAT_STATES "http://jabber.org/protocol/chatstates"
 
@@ -46,16 +46,6 @@ struct deletion {
 static str owner_of(const struct user *user)
 {
     return str_of(user->actor.bare, user->actor.bare_len);
-}
-
-const char *time_stamp(int64_t wall_ms, struct arena *arena)
-{
-    time_t seconds = (time_t)(wall_ms / 1000);
-    struct tm utc;
-    gmtime_r(&seconds, &utc);
-    char *text = arena_alloc(arena, 32);
-    strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    return text;
 }
 
 /* ---- Keeping
@@ -226,7 +216,7 @@ static void send_entry(struct catchup *catchup, const struct store_entry *entry)
     }
     message.node.content = arena_printf(arena, "%.*s<delay xmlns='" NS_DELAY "' from='%s' stamp='%s'/>",
                                         STR_ARGS(message.node.content), user->actor.host->name,
-                                        time_stamp(entry->time_ms, arena));
+                                        stamp_seconds(entry->time_ms, arena));
     session_send(catchup->session, &message, NULL);
 }
 

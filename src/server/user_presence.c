@@ -5,6 +5,7 @@
  * come to it alone and not again to every other device; and it does not wake contacts who sleep, since one
  * without sessions is unavailable, which is what the new session believes already. */
 #include "server/ext.h"
+#include "xmpp/stamp.h"
 
 #include <stdlib.h>
 
@@ -279,7 +280,8 @@ static str last_seen(const struct user *user, struct arena *arena)
     if (!user->last_seen_ms)
         return str_none;
     return arena_printf(arena, "<delay xmlns='urn:xmpp:delay' from='%.*s' stamp='%s'/>",
-                        (int)user->actor.bare_len, user->actor.bare, time_stamp(user->last_seen_ms, arena));
+                        (int)user->actor.bare_len, user->actor.bare,
+                        stamp_seconds(user->last_seen_ms, arena));
 }
 
 static void answer_probe(struct user *user, const struct delivery *delivery)
