@@ -242,6 +242,15 @@ static str carry(char **at, str s)
     return moved;
 }
 
+/* What was seen in the original's payload is true of its copy. */
+static void carry_facts(struct stanza *copy, const struct stanza *stanza)
+{
+    str seen = stanza->_facts.content, payload = stanza->node.content;
+    bool known = seen.p && seen.p == payload.p && seen.len == payload.len;
+    copy->_facts = known ? (struct stanza_facts){ copy->node.content, stanza->_facts.facts }
+                         : (struct stanza_facts){ 0 };
+}
+
 struct stanza *stanza_copy(const struct stanza *stanza)
 {
     const struct xml_node *node = &stanza->node;
@@ -262,6 +271,7 @@ struct stanza *stanza_copy(const struct stanza *stanza)
         .content = carry(&at, node->content),
         .inherited = carry(&at, node->inherited),
     };
+    carry_facts(copy, stanza);
     return copy;
 }
 
@@ -275,6 +285,7 @@ struct stanza *stanza_copy_arena(const struct stanza *stanza, struct arena *aren
     copy->attrs = copy->node.attrs = arena_str(arena, stanza->attrs);
     copy->node.content = arena_str(arena, stanza->node.content);
     copy->node.inherited = arena_str(arena, stanza->node.inherited);
+    carry_facts(copy, stanza);
     return copy;
 }
 

@@ -28,6 +28,12 @@ enum stanza_type {
     TYPE_UNKNOWN, /* a value that the RFCs do not know for this kind */
 };
 
+/* What payload.c has seen, and in which bytes. */
+struct stanza_facts {
+    str content;
+    uint32_t facts;
+};
+
 /* All slices point into the bytes that it was read from, or into an arena. */
 struct stanza {
     enum stanza_kind kind;
@@ -35,7 +41,9 @@ struct stanza {
     struct jid from, to; /* none (jid_is_none) if absent */
     str id;              /* raw value, as on the wire; str_none if absent */
     str attrs; /* all attributes but from, to and a default namespace, each with a space before it */
-    struct xml_node node; /* for looking inside; its `content` is the payload */
+    struct xml_node node; /* for looking inside; its `content` is the payload. To change the payload, set that
+                             to other bytes; never change the bytes */
+    struct stanza_facts _facts;
 };
 
 enum stanza_fault {
