@@ -5,42 +5,77 @@
  * What is told comes from the extensions' descriptors. An account's information is for who may see its
  * presence; a stranger gets service-unavailable, as from an account that does not exist (XEP-0030 §8). Nodes
  * are not known here: item-not-found. */
-#include "base/base64.h"
-#include "base/digest.h"
 #include "server/ext.h"
 #include "xml/write.h"
+#include "xmpp/caps.h"
 
 #include <stdlib.h>
 
-#define NS_INFO  "http://jabber.org/protocol/disco#info"
-#define NS_ITEMS "http://jabber.org/protocol/disco#items"
-#define NS_CAPS  "http://jabber.org/protocol/caps"
-#define NODE     "https://jabiru.im/"
+#define NODE            "https://jabiru.im/"
+#define NS_CONTACT_FORM "http://jabber.org/network/serverinfo"
 
-enum { FEATURES_MAX = 256, IDENTITIES_MAX = 16, XML_MAX = 64 * 1024 };
+enum { FEATURES_MAX = 256, IDENTITIES_MAX = 16, CONTACTS_MAX = 6, XML_MAX = 64 * 1024 };
 
 static int by_bytes(const void *a, const void *b)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    return str_cmp(*(const str *)a, *(const str *)b);
 }
 
 /* All features of one kind of address, sorted. */
-static size_t gather(const struct host *host, bool account, const char **names)
+static void gather(const struct host *host, bool account, struct arena *arena, struct caps_info *info)
 {
-    size_t count = 0;
+    info->features = arena_alloc(arena, FEATURES_MAX * sizeof *info->features);
     for (const struct ext *const *ext = host->server->extensions; *ext; ext++) {
         if (!ext_is_on(host, *ext))
             continue;
         const char *const *list = account ? (*ext)->account_features : (*ext)->features;
-        for (; list && *list && count < FEATURES_MAX; list++)
-            names[count++] = *list;
+        for (; list && *list && info->feature_count < FEATURES_MAX; list++)
+            info->features[info->feature_count++] = str_from(*list);
     }
-    qsort(names, count, sizeof *names, by_bytes);
-    return count;
+    qsort(info->features, info->feature_count, sizeof *info->features, by_bytes);
 }
 
-/* ---- Identities
- * -------------------------------------------------------------------------------------------------- */
+/* ---- Contact addresses ---- */
+
+static struct form_field text_field(const char *name, const char *type, size_t count, struct arena *arena)
+{
+    return (struct form_field){ .name = str_from(name),
+                                .type = str_from(type),
+                                .values = arena_alloc(arena, count * sizeof(str)),
+                                .count = count };
+}
+
+static void add_contact(struct form *form, const char *name, const struct config_list *addresses)
+{
+    if (!addresses->count)
+        return;
+    struct form_field field = text_field(name, "list-multi", addresses->count, form->arena);
+    for (size_t i = 0; i < addresses->count; i++)
+        field.values[i] = str_from(addresses->items[i]);
+    form->fields[form->count++] = field;
+}
+
+/* XEP-0157 §2: a form in the host's information, if there is anything to tell. */
+static void add_contacts(const struct config_host *config, struct arena *arena, struct caps_info *info)
+{
+    struct form *form = ARENA_NEW(arena, struct form);
+    *form = (struct form){ .type = FORM_RESULT, .ns = STR(NS_CONTACT_FORM), .arena = arena };
+    form->fields = arena_alloc(arena, (CONTACTS_MAX + 1) * sizeof *form->fields);
+    form->fields[form->count++] = text_field("FORM_TYPE", "hidden", 1, arena);
+    form->fields[0].values[0] = form->ns;
+    add_contact(form, "abuse-addresses", &config->contact_abuse);
+    add_contact(form, "admin-addresses", &config->contact_admin);
+    add_contact(form, "feedback-addresses", &config->contact_feedback);
+    add_contact(form, "sales-addresses", &config->contact_sales);
+    add_contact(form, "security-addresses", &config->contact_security);
+    add_contact(form, "support-addresses", &config->contact_support);
+    if (form->count == 1)
+        return;
+    info->forms = form;
+    info->form_count = 1;
+}
+
+/* ---- Information ---- */
 
 static const struct ext_identity own_identities[] = {
     { TO_HOST, "server", "im", "Jabiru" },
@@ -48,118 +83,36 @@ static const struct ext_identity own_identities[] = {
     { 0 },
 };
 
-static int by_kind(const void *a, const void *b)
-{
-    const struct ext_identity *one = a, *other = b;
-    int order = strcmp(one->category, other->category);
-    return order ? order : strcmp(one->type, other->type);
-}
-
-/* All of one kind of address, in the order that XEP-0115 wants. */
-static size_t gather_identities(const struct host *host, bool account, struct ext_identity *list)
+static void gather_identities(const struct host *host, bool account, struct arena *arena,
+                              struct caps_info *info)
 {
     enum ext_target target = account ? TO_ACCOUNT : TO_HOST;
-    size_t count = 0;
+    info->identities = arena_alloc(arena, IDENTITIES_MAX * sizeof *info->identities);
     for (const struct ext *const *ext = host->server->extensions; *ext; ext++) {
         const struct ext_identity *row = ext_is_on(host, *ext) ? (*ext)->identities : NULL;
-        for (; row && row->category && count < IDENTITIES_MAX; row++)
+        for (; row && row->category && info->identity_count < IDENTITIES_MAX; row++)
             if (row->target == target)
-                list[count++] = *row;
-    }
-    qsort(list, count, sizeof *list, by_kind);
-    return count;
-}
-
-/* ---- Contact addresses
- * ----------------------------------------------------------------------------------------------- */
-
-struct contact {
-    const char *field;
-    const struct config_list *addresses;
-};
-
-enum { CONTACTS = 6 };
-
-/* In the order of their names, as XEP-0115 wants them. */
-static void contacts(const struct config_host *config, struct contact to[CONTACTS])
-{
-    to[0] = (struct contact){ "abuse-addresses", &config->contact_abuse };
-    to[1] = (struct contact){ "admin-addresses", &config->contact_admin };
-    to[2] = (struct contact){ "feedback-addresses", &config->contact_feedback };
-    to[3] = (struct contact){ "sales-addresses", &config->contact_sales };
-    to[4] = (struct contact){ "security-addresses", &config->contact_security };
-    to[5] = (struct contact){ "support-addresses", &config->contact_support };
-}
-
-static bool has_contacts(const struct contact list[CONTACTS])
-{
-    for (size_t i = 0; i < CONTACTS; i++)
-        if (list[i].addresses->count)
-            return true;
-    return false;
-}
-
-static void write_contacts(struct buf *xml, const struct config_host *config)
-{
-    struct contact list[CONTACTS];
-    contacts(config, list);
-    if (!has_contacts(list))
-        return;
-    buf_lit(xml, "<x xmlns='jabber:x:data' type='result'><field var='FORM_TYPE' type='hidden'>"
-                 "<value>http://jabber.org/network/serverinfo</value></field>");
-    for (size_t i = 0; i < CONTACTS; i++) {
-        if (!list[i].addresses->count)
-            continue;
-        buf_addf(xml, "<field var='%s' type='list-multi'>", list[i].field);
-        for (size_t k = 0; k < list[i].addresses->count; k++)
-            xml_write_element(xml, "value", str_none, str_from(list[i].addresses->items[k]));
-        buf_lit(xml, "</field>");
-    }
-    buf_lit(xml, "</x>");
-}
-
-/* ---- Capabilities (XEP-0115 §5.1)
- * -------------------------------------------------------------------------------------- */
-
-static void hash_contacts(struct buf *text, const struct config_host *config, struct arena *arena)
-{
-    struct contact list[CONTACTS];
-    contacts(config, list);
-    if (!has_contacts(list))
-        return;
-    buf_lit(text, "http://jabber.org/network/serverinfo<");
-    for (size_t i = 0; i < CONTACTS; i++) {
-        size_t count = list[i].addresses->count;
-        if (!count)
-            continue;
-        const char **values = arena_alloc(arena, count * sizeof *values);
-        for (size_t k = 0; k < count; k++)
-            values[k] = list[i].addresses->items[k];
-        qsort(values, count, sizeof *values, by_bytes);
-        buf_addf(text, "%s<", list[i].field);
-        for (size_t k = 0; k < count; k++)
-            buf_addf(text, "%s<", values[k]);
+                info->identities[info->identity_count++] =
+                    (struct caps_identity){ .category = str_from(row->category),
+                                            .type = str_from(row->type),
+                                            .name = str_from(row->name) };
     }
 }
 
-static str verification(struct host *host, struct arena *arena)
+static struct caps_info info_of(const struct host *host, bool account, struct arena *arena)
 {
-    const char *names[FEATURES_MAX];
-    size_t count = gather(host, false, names);
-    unsigned char hash[DIGEST_MAX_SIZE];
-    struct buf text;
-    buf_init(&text, XML_MAX);
-    struct ext_identity identities[IDENTITIES_MAX];
-    size_t identity_count = gather_identities(host, false, identities);
-    for (size_t i = 0; i < identity_count; i++)
-        buf_addf(&text, "%s/%s//%s<", identities[i].category, identities[i].type,
-                 identities[i].name ? identities[i].name : "");
-    for (size_t i = 0; i < count; i++)
-        buf_addf(&text, "%s<", names[i]);
-    hash_contacts(&text, host->config, arena);
-    digest_hash(DIGEST_SHA1, buf_str(&text), hash);
-    buf_fini(&text);
-    return base64_encode_arena(arena, str_of((char *)hash, digest_size(DIGEST_SHA1)));
+    struct caps_info info = { 0 };
+    gather_identities(host, account, arena, &info);
+    gather(host, account, arena, &info);
+    if (!account)
+        add_contacts(host->config, arena, &info);
+    return info;
+}
+
+static str verification(const struct host *host, struct arena *arena)
+{
+    struct caps_info info = info_of(host, false, arena);
+    return caps_ver(&info, DIGEST_SHA1, arena);
 }
 
 static void stream_features(struct host *host, struct buf *out)
@@ -171,33 +124,13 @@ static void stream_features(struct host *host, struct buf *out)
     arena_fini(&arena);
 }
 
-/* ---- Answers
- * ----------------------------------------------------------------------------------------------------------
- */
-
-static void write_identities(struct buf *xml, const struct host *host, bool account)
-{
-    struct ext_identity list[IDENTITIES_MAX];
-    size_t count = gather_identities(host, account, list);
-    for (size_t i = 0; i < count; i++) {
-        buf_addf(xml, "<identity category='%s' type='%s'", list[i].category, list[i].type);
-        if (list[i].name)
-            buf_addf(xml, " name='%s'", list[i].name);
-        buf_lit(xml, "/>");
-    }
-}
+/* ---- Answers ---- */
 
 /* Who we are: the address itself, without a node or with that of our capabilities. */
 static void write_self(struct iq_event *event, struct buf *xml)
 {
-    const char *names[FEATURES_MAX];
-    bool account = event->user != NULL;
-    size_t count = gather(event->host, account, names);
-    write_identities(xml, event->host, account);
-    for (size_t i = 0; i < count; i++)
-        buf_addf(xml, "<feature var='%s'/>", names[i]);
-    if (!account)
-        write_contacts(xml, event->host->config);
+    struct caps_info info = info_of(event->host, event->user != NULL, &event->shard->arena);
+    caps_write_content(xml, &info);
 }
 
 typedef enum hook_ret disco_fire(struct host *host, struct disco_event *event);
@@ -237,7 +170,7 @@ static void info(struct iq_event *event)
     if (event->user && !ext_may_see(event))
         ext_error(event, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
     else
-        answer(event, NS_INFO, node, !node.len || is_own_caps_node(event, node), fire_disco_info);
+        answer(event, NS_DISCO_INFO, node, !node.len || is_own_caps_node(event, node), fire_disco_info);
 }
 
 static void items(struct iq_event *event)
@@ -246,14 +179,14 @@ static void items(struct iq_event *event)
     if (event->user && !ext_may_see(event))
         ext_error(event, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
     else
-        answer(event, NS_ITEMS, node, !node.len, fire_disco_items);
+        answer(event, NS_DISCO_ITEMS, node, !node.len, fire_disco_items);
 }
 
 static const struct ext_iq iqs[] = {
-    { TYPE_GET, TO_HOST, "query", NS_INFO, info },
-    { TYPE_GET, TO_HOST, "query", NS_ITEMS, items },
-    { TYPE_GET, TO_ACCOUNT, "query", NS_INFO, info },
-    { TYPE_GET, TO_ACCOUNT, "query", NS_ITEMS, items },
+    { TYPE_GET, TO_HOST, "query", NS_DISCO_INFO, info },
+    { TYPE_GET, TO_HOST, "query", NS_DISCO_ITEMS, items },
+    { TYPE_GET, TO_ACCOUNT, "query", NS_DISCO_INFO, info },
+    { TYPE_GET, TO_ACCOUNT, "query", NS_DISCO_ITEMS, items },
     { 0 },
 };
 
@@ -278,8 +211,8 @@ const struct ext ext_disco = {
     .name = "disco",
     .title = "Service Discovery",
     .xep = { 30, "2.5rc3" },
-    .features = (const char *const[]){ NS_INFO, NS_ITEMS, "msgoffline", NULL },
-    .account_features = (const char *const[]){ NS_INFO, NS_ITEMS, NULL },
+    .features = (const char *const[]){ NS_DISCO_INFO, NS_DISCO_ITEMS, "msgoffline", NULL },
+    .account_features = (const char *const[]){ NS_DISCO_INFO, NS_DISCO_ITEMS, NULL },
     .identities = own_identities,
     .iqs = iqs,
     .hooks = hooks,
