@@ -19,7 +19,7 @@ struct fail {
     unsigned left; /* 1: the next one fails; 0: none does */
     bool stays;
     enum err err;
-    unsigned calls;
+    unsigned calls, failures;
     bool held; /* the pace: set by the test's thread alone */
     unsigned delay_ms;
 };
@@ -39,6 +39,7 @@ static enum err told(struct store_db *db, enum store_fail_call call)
     if (fail->left && (fail->call == FAIL_ANY || fail->call == call)) {
         if (fail->left == 1)
             err = fail->err;
+        fail->failures += err != OK;
         if (fail->left > 1 || !fail->stays)
             fail->left--;
     }
@@ -215,6 +216,15 @@ unsigned store_fail_calls(struct store *store)
     unsigned calls = fail->calls;
     pthread_mutex_unlock(&fail->lock);
     return calls;
+}
+
+unsigned store_fail_failures(struct store *store)
+{
+    struct fail *fail = fail_of(store);
+    pthread_mutex_lock(&fail->lock);
+    unsigned failures = fail->failures;
+    pthread_mutex_unlock(&fail->lock);
+    return failures;
 }
 
 static void set_pace(struct store *store, bool held, unsigned delay_ms)

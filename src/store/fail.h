@@ -26,6 +26,9 @@ void store_fail_from(struct store *store, enum store_fail_call call, unsigned n,
 /* How many calls the driver has had, failed or not: a test that fails each in turn stops there. */
 unsigned store_fail_calls(struct store *store);
 
+/* How many of them were told to fail: 0 while a plan has not been reached. */
+unsigned store_fail_failures(struct store *store);
+
 /* While held, what is asked for waits. Releasing serves it. Closing the store releases it. */
 void store_fail_hold(struct store *store, bool hold);
 

@@ -17,7 +17,7 @@ static bool took(struct play *play, struct player *player, const char *ns, const
     struct tree *tree = player_take(player);
     const char *got = tree ? tree_attr(tree, "type") : NULL;
     bool ok = tree && tree_is(tree, ns, name) && (!type || (got && !strcmp(got, type)));
-    if (!ok)
+    if (!ok && !play->rough)
         play_fail(play, "%s expected <%s/> while logging in and got <%s/>", player->name, name,
                   tree ? tree->name : "nothing");
     tree_free(tree);
@@ -40,6 +40,8 @@ static bool send_header(struct play *play, struct player *player, const char *ho
 
 bool login_open(struct play *play, struct player *player, const char *host)
 {
+    if (play->rough)
+        player_forget(player);
     if (!player_connect(player))
         return play_fail(play, "%s can't connect", player->name);
     return send_header(play, player, host);
@@ -52,6 +54,8 @@ bool login_authenticate(struct play *play, struct player *player, str user, str 
     str local = str_cut(&host, '@');
     host = str_cut(&host, '/');
     char *name = str_dup(host);
+    if (play->rough)
+        player_forget(player);
     buf_init(&plain, 1000);
     buf_add_char(&plain, '\0');
     buf_add(&plain, local);
@@ -81,7 +85,8 @@ static bool bind_resource(struct play *play, struct player *player, str jid)
     buf_lit(&out, "</bind></iq>");
     player_send(player, buf_str(&out));
     buf_fini(&out);
-    return took(play, player, "jabber:client", "iq", "result");
+    player->bound = took(play, player, "jabber:client", "iq", "result");
+    return player->bound;
 }
 
 bool login_connect(struct play *play, struct player *player)
@@ -107,7 +112,7 @@ bool login_online(struct play *play, struct player *player)
     if (!took(play, player, "jabber:client", "iq", "result"))
         return false;
     player_send(player, STR("<presence/>"));
-    if (!player->first)
+    if (!player->first && !play->rough)
         return play_fail(play, "%s got nothing for its initial presence", player->name);
     player_forget(player);
     return true;

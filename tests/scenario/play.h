@@ -10,14 +10,21 @@ struct play {
     struct stage stage;
     const struct script *script;
     const struct step *step; /* the one at hand */
+    bool rough; /* the store fails on the way: what clients get is not compared, only promises are
+                   (promises.c) */
     bool failed;
 };
 
 /* Does one step; false, after a message on stderr, when what happened is not what it says. */
 bool play_step(struct play *play, const struct step *step);
 
-/* At the end: nobody has anything unread. */
+/* At the end: nobody has anything unread, and what was promised is there. */
 bool play_end(struct play *play);
+
+/* promises.c: what holds whatever the script says; false after a message. To be called when all is quiet. */
+bool promises_kept(struct play *play);
+/* Each client that is bound gets an answer to one more request. */
+bool promises_answer(struct play *play);
 
 /* Reports a failure of the step at hand. Returns false. */
 bool play_fail(struct play *play, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -4,7 +4,13 @@
  * and with three and a network that hands over and takes a few bytes at a time. Not here: TLS, real sockets
  * and real disks, which the tests of those parts and the end-to-end tests have.
  *
- *     scenario FILE.scn... */
+ *     scenario FILE.scn...
+ *
+ * With --faults each is played again and again while the store fails: the first write, the second, ... until
+ * the script has no more; then the same with reads. What the script says clients get is not compared then;
+ * what must hold all the same is in promises.c.
+ *
+ *     scenario --faults FILE.scn... */
 #include "play.h"
 
 #include "base/log.h"
@@ -12,32 +18,73 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static bool play(const struct script *script, unsigned shards, bool crumbs)
+enum { FAULTS_MAX = 500 };
+
+/* Right after the failure memory has to be what the disk is; later steps might cover the traces. */
+static void play_steps(struct play *play)
 {
-    struct play play = { .script = script };
-    stage_open(&play.stage, shards, crumbs);
-    for (size_t i = 0; i < script->count && !play.failed; i++)
-        play_step(&play, &script->steps[i]);
+    bool failed = false;
+    for (size_t i = 0; i < play->script->count && !play->failed; i++) {
+        play_step(play, &play->script->steps[i]);
+        if (play->rough && !play->failed && !failed && store_fail_failures(play->stage.store)) {
+            failed = true;
+            promises_kept(play);
+        }
+    }
+}
+
+/* Returns whether all went well; how often the store failed on the way goes to `ret_failures`. */
+static bool play(const struct script *script, unsigned shards, const struct stage_faults *faults,
+                 unsigned *ret_failures)
+{
+    struct play play = { .script = script, .rough = faults && faults->nth };
+    stage_open(&play.stage, shards, faults);
+    play_steps(&play);
     if (!play.failed)
         play_end(&play);
     if (!stage_close(&play.stage) && !play.failed)
         play_fail(&play, "%s", play.stage.why);
+    *ret_failures = play.stage.failures;
     return !play.failed;
+}
+
+static bool play_in_all_worlds(const struct script *script)
+{
+    static const struct stage_faults crumbs = { .crumbs = true };
+    unsigned failures;
+    bool ok = play(script, 1, NULL, &failures);
+    ok = play(script, 3, NULL, &failures) && ok;
+    return play(script, 3, &crumbs, &failures) && ok;
+}
+
+/* Each call of this kind fails in turn. */
+static bool play_failing(const struct script *script, enum store_fail_call call, const char *name)
+{
+    struct stage_faults faults = { .call = call };
+    unsigned failures = 1;
+    bool ok = true;
+    for (faults.nth = 1; ok && failures && faults.nth <= FAULTS_MAX; faults.nth++)
+        ok = play(script, 1, &faults, &failures);
+    if (!ok)
+        fprintf(stderr, "  (the store failed at %s %u)\n", name, faults.nth - 1);
+    return ok;
 }
 
 int main(int argc, char **argv)
 {
-    bool ok = argc > 1;
+    bool ok = argc > 1, faults = argc > 1 && !strcmp(argv[1], "--faults");
     log_set_level(LOG_AREA_COUNT, LOG_WARN);
-    for (int i = 1; i < argc; i++) {
+    for (int i = 1 + faults; i < argc; i++) {
         struct script script;
         if (!script_read(argv[i], &script)) {
             ok = false;
             continue;
         }
-        ok = play(&script, 1, false) && ok;
-        ok = play(&script, 3, false) && ok;
-        ok = play(&script, 3, true) && ok;
+        if (faults)
+            ok =
+                play_failing(&script, FAIL_COMMIT, "write") && play_failing(&script, FAIL_READ, "read") && ok;
+        else
+            ok = play_in_all_worlds(&script) && ok;
         script_free(&script);
     }
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;

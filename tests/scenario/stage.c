@@ -53,18 +53,21 @@ static char *make_keys(void)
     return made;
 }
 
-void stage_open(struct stage *stage, unsigned shards, bool crumbs)
+void stage_open(struct stage *stage, unsigned shards, const struct stage_faults *faults)
 {
-    *stage = (struct stage){ .shards = shards, .crumbs = crumbs, .keys = make_keys() };
+    *stage = (struct stage){ .shards = shards, .crumbs = faults && faults->crumbs, .keys = make_keys() };
     stage->sim = sim_new(1);
-    if (crumbs)
+    if (stage->crumbs)
         sim_set_faults(stage->sim, &(struct sim_faults){ .chunk_max = 300, .short_write_percent = 20 });
     stage->client_loop = sim_loop_new(stage->sim);
     stage->store_loop = sim_loop_new(stage->sim);
     list_init(&stage->players);
     buf_init(&stage->config_more, CONFIG_MAX);
-    if (store_open("memory:", stage->store_loop, stage->why, sizeof stage->why, &stage->store) != OK)
+    buf_init(&stage->stream_ids, INCOMING_MAX);
+    if (store_open("fail:memory:", stage->store_loop, stage->why, sizeof stage->why, &stage->store) != OK)
         abort();
+    if (faults && faults->nth)
+        store_fail_nth(stage->store, faults->call, faults->nth, ERR_IO);
 }
 
 /* ---- The server
@@ -164,6 +167,7 @@ bool stage_close(struct stage *stage)
     while ((link = list_shift(&stage->players))) {
         struct player *player = LIST_ITEM(link, struct player, link);
         player_forget(player);
+        watch_fini(&player->watch);
         tree_reader_fini(&player->reader);
         buf_fini(&player->incoming);
         tree_free(player->header);
@@ -171,33 +175,46 @@ bool stage_close(struct stage *stage)
         free(player->jid);
         free(player);
     }
+    stage->failures = store_fail_failures(stage->store);
     store_close(stage->store);
     loop_free(stage->store_loop);
     loop_free(stage->client_loop);
     sim_free(stage->sim);
     buf_fini(&stage->config_more);
-    return clean;
+    buf_fini(&stage->stream_ids);
+    if (clean && stage->stream_id_wrong)
+        snprintf(stage->why, sizeof stage->why, "a stream had no id, or that of another stream");
+    return clean && !stage->stream_id_wrong;
 }
 
-struct account_commit {
+struct row_commit {
     struct store_commit commit;
     bool done;
 };
 
-static void account_kept(struct store_commit *base)
+static void row_kept(struct store_commit *base)
 {
-    CONTAINER_OF(base, struct account_commit, commit)->done = base->err == OK;
+    CONTAINER_OF(base, struct row_commit, commit)->done = base->err == OK;
+}
+
+/* If the store was told to fail just here, it is asked again: what the script says is there has to be. */
+void stage_add_row(struct stage *stage, str owner, str kind, str key, str value)
+{
+    for (unsigned tries = 0; tries < 3; tries++) {
+        struct row_commit commit = { .commit.done = row_kept };
+        struct store_batch *batch = store_batch_new();
+        store_put(batch, owner, kind, key, value);
+        store_commit(stage->store, stage->store_loop, batch, &commit.commit);
+        stage_settle(stage);
+        if (commit.done)
+            return;
+    }
+    abort();
 }
 
 void stage_add_account(struct stage *stage, str bare)
 {
-    struct account_commit commit = { .commit.done = account_kept };
-    struct store_batch *batch = store_batch_new();
-    store_put(batch, bare, STR("account"), STR(""), str_from(stage->keys));
-    store_commit(stage->store, stage->store_loop, batch, &commit.commit);
-    stage_settle(stage);
-    if (!commit.done)
-        abort();
+    stage_add_row(stage, bare, STR("account"), STR(""), str_from(stage->keys));
 }
 
 /* ---- Clients
@@ -209,16 +226,30 @@ static struct player *player_at(struct tree_reader *reader)
     return CONTAINER_OF(reader, struct player, reader);
 }
 
+/* RFC 6120 §4.7.3: each stream has an id, unlike that of any other. */
+static void note_stream_id(struct stage *stage, const char *id)
+{
+    char between[64];
+    snprintf(between, sizeof between, " %s ", id ? id : "");
+    buf_add_char(&stage->stream_ids, '\0');
+    bool again = strstr(stage->stream_ids.p, between) != NULL;
+    stage->stream_ids.len--;
+    stage->stream_id_wrong |= !id || !*id || again;
+    buf_add(&stage->stream_ids, str_from(between));
+}
+
 static void header_came(struct tree_reader *reader, struct tree *root)
 {
     struct player *player = player_at(reader);
     tree_free(player->header);
     player->header = tree_head(root);
+    note_stream_id(player->stage, tree_attr(root, "id"));
 }
 
 static void element_came(struct tree_reader *reader, struct tree *tree)
 {
     struct player *player = player_at(reader);
+    watch_came(&player->watch, tree);
     if (player->last)
         player->last = player->last->next = tree;
     else
@@ -274,7 +305,8 @@ bool player_connect(struct player *player)
 {
     player_leave(player);
     player_expect_header(player);
-    player->stream_ended = false;
+    player->stream_ended = player->bound = false;
+    watch_fini(&player->watch);
     player->wrong[0] = '\0';
     if (socket_connect(player->stage->client_loop, "127.0.0.1", 5222, &player->owner, &player->socket) != OK)
         return false;

@@ -7,7 +7,9 @@
 #include "base/list.h"
 #include "loop/loop_sim.h"
 #include "server/server.h"
+#include "store/fail.h"
 #include "tree.h"
+#include "watch.h"
 
 enum { STAGE_SHARDS_MAX = 8 };
 
@@ -17,6 +19,9 @@ struct stage {
     struct loop *loops[STAGE_SHARDS_MAX];
     unsigned shards;
     bool crumbs;
+    unsigned failures;     /* of the store, known when it is closed */
+    struct buf stream_ids; /* of all streams so far, each between spaces */
+    bool stream_id_wrong;  /* one was missing, or came twice */
     struct store *store;
     const struct config *config;
     struct server *server;
@@ -24,6 +29,13 @@ struct stage {
     char *keys;             /* account rows: everybody's password is "secret" */
     struct list players;
     char why[512]; /* of what just failed */
+};
+
+/* What goes wrong in a world. */
+struct stage_faults {
+    bool crumbs;               /* the network hands over a few bytes at a time */
+    enum store_fail_call call; /* the nth of these calls to the store fails; nth 0: none does */
+    unsigned nth;
 };
 
 /* A named client: what it is called, and its connection if it has one. */
@@ -38,11 +50,13 @@ struct player {
     struct tree *first, *last; /* elements that came and were not looked at */
     struct tree *header;       /* the server's last stream header, without children, or NULL */
     bool stream_ended;         /* its end tag has come */
+    bool bound;                /* its resource; set by login.c */
     char wrong[128];           /* what was not XML */
+    struct watch watch;
 };
 
-/* `crumbs`: the network hands over a few bytes at a time. */
-void stage_open(struct stage *stage, unsigned shards, bool crumbs);
+/* `faults` may be NULL. */
+void stage_open(struct stage *stage, unsigned shards, const struct stage_faults *faults);
 /* Everything is taken down; false, with why, if the server keeps anything of clients that are gone. */
 bool stage_close(struct stage *stage);
 
@@ -52,6 +66,8 @@ bool stage_raise(struct stage *stage);
 bool stage_strike(struct stage *stage);
 
 void stage_settle(struct stage *stage);
+/* One more row of the store, under whatever users are awake. */
+void stage_add_row(struct stage *stage, str owner, str kind, str key, str value);
 void stage_add_account(struct stage *stage, str bare);
 
 struct player *player_of(struct stage *stage, str name); /* made if it is not there */
