@@ -157,6 +157,7 @@ static void loaded(struct store_read *read)
     store_read_fini(read);
     free(load);
     actor->_load = NULL;
+    actor->unknown = !ok;
     actor->kind->loaded(actor, ok);
     actor_unblock(actor);
     shard_leave(shard);
@@ -231,10 +232,21 @@ static void parked_run(struct actor *actor, struct parked *parked)
     actor->kind->receive(actor, &delivery);
 }
 
+/* One that can't be had now is no reason to say that it does not exist, nor to lose a request in silence. */
+static void refuse_for_now(struct actor *actor, const struct stanza *stanza)
+{
+    bool subscription = stanza->type >= TYPE_SUBSCRIBE && stanza->type <= TYPE_UNSUBSCRIBED;
+    if (stanza->kind != STANZA_PRESENCE || subscription)
+        route_error(actor->shard, stanza, STANZA_ERROR_RESOURCE_CONSTRAINT, "try again later");
+}
+
 static void parked_drop(struct actor *actor, struct parked *parked)
 {
     struct delivery delivery = unpark(actor->shard, parked);
-    actor->kind->refuse(actor, &delivery);
+    if (actor_is_missing(actor))
+        actor->kind->refuse(actor, &delivery);
+    else
+        refuse_for_now(actor, delivery.stanza);
 }
 
 static void park(struct actor *actor, const struct delivery *delivery)

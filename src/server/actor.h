@@ -33,7 +33,7 @@ struct actor_kind {
     /* All rows were there (`ok`), or the store could not be read: with an empty memory nobody may go on, it
      * would be written over what is on disk. Sets actor->exists. */
     void (*loaded)(struct actor *actor, bool ok);
-    /* What came for it, when it is ready; and when it does not exist. */
+    /* What came for it, when it is ready; and when it does not exist (and not only can't be had now). */
     void (*receive)(struct actor *actor, const struct delivery *delivery);
     void (*refuse)(struct actor *actor, const struct delivery *delivery);
     /* Forget what is in the store: it is going to be loaded again, or the actor freed. */
@@ -56,7 +56,8 @@ struct actor {
     char *bare; /* the bare JID's text */
     uint16_t bare_len, local_len;
     uint8_t state;
-    bool exists; /* there is such a thing in the store, or it is kept in memory alone */
+    bool exists;  /* there is such a thing in the store, or it is kept in memory alone */
+    bool unknown; /* the store could not be read: nobody knows whether it exists */
     uint16_t parked_count;
     unsigned pins; /* operations under way that must find it again: it stays awake */
     struct list parked;
@@ -73,6 +74,12 @@ struct jid actor_jid(const struct actor *actor);
 static inline str actor_bare(const struct actor *actor)
 {
     return str_of(actor->bare, actor->bare_len);
+}
+
+/* For drop(): there is no such thing. Else it can't be had now: the store fails, or too much waits. */
+static inline bool actor_is_missing(const struct actor *actor)
+{
+    return !actor->exists && !actor->unknown;
 }
 
 /* The actor who is awake, or NULL. */

@@ -114,15 +114,18 @@ static void bind_now(struct actor *actor, struct parked *parked)
     c2s_go_on(c2s);
 }
 
-/* The account was removed after the login. */
+/* The account was removed after the login, or can't be loaded now. */
 static void no_account(struct actor *actor, struct parked *parked)
 {
     struct passport *passport = CONTAINER_OF(parked, struct passport, parked);
     struct c2s *c2s = passport->c2s;
-    (void)actor;
     if (c2s) {
         c2s->bind_wait = NULL;
-        c2s_fail(c2s, STREAM_ERROR_NOT_AUTHORIZED, NULL);
+        c2s_fail(c2s,
+                 actor_is_missing(actor) ? STREAM_ERROR_NOT_AUTHORIZED
+                 : actor->unknown        ? STREAM_ERROR_INTERNAL_SERVER_ERROR
+                                         : STREAM_ERROR_RESOURCE_CONSTRAINT,
+                 NULL);
     }
     passport_free(passport);
 }

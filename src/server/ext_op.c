@@ -56,7 +56,8 @@ static void parked_drop(struct actor *actor, struct parked *parked)
 {
     struct ext_op *op = CONTAINER_OF(parked, struct ext_op, _parked);
     route_error(op->shard, stanza_copy_arena(op->_iq, &op->shard->arena),
-                actor->exists ? STANZA_ERROR_RESOURCE_CONSTRAINT : STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
+                actor_is_missing(actor) ? STANZA_ERROR_SERVICE_UNAVAILABLE : STANZA_ERROR_RESOURCE_CONSTRAINT,
+                NULL);
     ext_op_free(op);
 }
 

@@ -471,10 +471,23 @@ static bool adds_row(struct play *play, str rest)
 
 static bool store_fails(struct play *play, str which)
 {
-    if (!str_is(which, "read") && !str_is(which, "write"))
+    enum store_fail_call call = str_is(which, "read") ? FAIL_READ : FAIL_COMMIT;
+    if (which.len && !str_is(which, "read") && !str_is(which, "write"))
         return play_fail(play, "what fails: read, or write?");
+    if (play->rough)
+        return true;
+    if (which.len)
+        store_fail_nth(play->stage.store, call, 1, ERR_IO);
+    else
+        store_fail_from(play->stage.store, FAIL_ANY, 1, ERR_IO);
+    return true;
+}
+
+static bool store_works(struct play *play, str rest)
+{
+    (void)rest;
     if (!play->rough)
-        store_fail_nth(play->stage.store, str_is(which, "read") ? FAIL_READ : FAIL_COMMIT, 1, ERR_IO);
+        store_fail_nth(play->stage.store, FAIL_ANY, 0, OK);
     return true;
 }
 
@@ -488,7 +501,8 @@ static const struct {
     { STR_INIT("ignore "), ignore },
     { STR_INIT("wait "), waits },
     { STR_INIT("row "), adds_row },
-    { STR_INIT("store fails "), store_fails },
+    { STR_INIT("store fails"), store_fails },
+    { STR_INIT("store works"), store_works },
     { STR_INIT("restart"), restart },
     { STR_INIT("stop"), stop },
     { STR_INIT("nobody gets anything"), nobody_gets_anything },
