@@ -13,6 +13,7 @@
 enum {
     IDLE_MS = 60 * 1000, /* awake with nothing to hold it, after the last event */
     PARKED_MAX = 1000,   /* what may wait for one actor */
+    PARKED_BYTES_MAX = 4 << 20,
 };
 
 struct actor_load {
@@ -116,11 +117,18 @@ void actors_drop_all(struct shard *shard)
 /* ---- Waking
  * ----------------------------------------------------------------------------------------------------- */
 
+static struct parked *take_parked(struct actor *actor)
+{
+    struct parked *parked = LIST_ITEM(list_shift(&actor->parked), struct parked, link);
+    actor->parked_count--;
+    actor->parked_bytes -= (uint32_t)parked->bytes;
+    return parked;
+}
+
 static void run_parked(struct actor *actor)
 {
     while (actor->state == ACTOR_READY && !list_empty(&actor->parked)) {
-        struct parked *parked = LIST_ITEM(list_shift(&actor->parked), struct parked, link);
-        actor->parked_count--;
+        struct parked *parked = take_parked(actor);
         if (actor->exists)
             parked->run(actor, parked);
         else
@@ -195,12 +203,14 @@ void actor_start(struct actor *actor, const struct actor_kind *kind, struct shar
 
 void actor_when_ready(struct actor *actor, struct parked *parked)
 {
-    if (actor->parked_count >= PARKED_MAX) {
+    bool too_much = parked->bytes && parked->bytes > PARKED_BYTES_MAX - actor->parked_bytes;
+    if (actor->parked_count >= PARKED_MAX || too_much) {
         parked->drop(actor, parked);
         return;
     }
     list_append(&actor->parked, &parked->link);
     actor->parked_count++;
+    actor->parked_bytes += (uint32_t)parked->bytes;
     if (actor->state == ACTOR_READY && actor->parked_count == 1)
         run_parked(actor);
 }
@@ -252,7 +262,9 @@ static void parked_drop(struct actor *actor, struct parked *parked)
 static void park(struct actor *actor, const struct delivery *delivery)
 {
     struct parked_stanza *parked = xcalloc(1, sizeof *parked + delivery->to.full.len);
-    parked->parked = (struct parked){ .run = parked_run, .drop = parked_drop };
+    parked->parked = (struct parked){ .run = parked_run,
+                                      .drop = parked_drop,
+                                      .bytes = sizeof *parked + stanza_copy_size(delivery->stanza) };
     parked->stanza = stanza_copy(delivery->stanza);
     parked->to = delivery->to;
     parked->how = delivery->how;

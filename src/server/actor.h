@@ -23,6 +23,7 @@ struct parked {
     void (*run)(struct actor *actor, struct parked *parked); /* the actor is ready; frees `parked` */
     void (*drop)(struct actor *actor,
                  struct parked *parked); /* it does not exist, or can't be loaded; frees it too */
+    size_t bytes; /* that it keeps in memory; 0 for what is small and always let in by this measure */
 };
 
 struct actor_kind {
@@ -59,6 +60,7 @@ struct actor {
     bool exists;  /* there is such a thing in the store, or it is kept in memory alone */
     bool unknown; /* the store could not be read: nobody knows whether it exists */
     uint16_t parked_count;
+    uint32_t parked_bytes;
     unsigned pins; /* operations under way that must find it again: it stays awake */
     struct list parked;
     struct actor_load *_load;
@@ -79,7 +81,7 @@ static inline str actor_bare(const struct actor *actor)
 /* For drop(): there is no such thing. Else it can't be had now: the store fails, or too much waits. */
 static inline bool actor_is_missing(const struct actor *actor)
 {
-    return !actor->exists && !actor->unknown;
+    return !actor->exists && !actor->unknown && actor->state != ACTOR_LOADING;
 }
 
 /* The actor who is awake, or NULL. */

@@ -18,7 +18,10 @@
 
 #include <stdlib.h>
 
-enum { FINISH_MS = 5000, IN_MAX = 4 << 20 };
+enum {
+    FINISH_MS = 5000,
+    IN_MAX = (16 << 20) + (1 << 20)
+}; /* the largest stanza that can be allowed, and a read behind it */
 
 size_t c2s_size(void)
 {

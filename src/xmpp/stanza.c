@@ -251,12 +251,17 @@ static void carry_facts(struct stanza *copy, const struct stanza *stanza)
                          : (struct stanza_facts){ 0 };
 }
 
+size_t stanza_copy_size(const struct stanza *stanza)
+{
+    const struct xml_node *node = &stanza->node;
+    return sizeof *stanza + stanza->from.full.len + stanza->to.full.len + stanza->id.len + stanza->attrs.len +
+           node->content.len + node->inherited.len;
+}
+
 struct stanza *stanza_copy(const struct stanza *stanza)
 {
     const struct xml_node *node = &stanza->node;
-    size_t size = stanza->from.full.len + stanza->to.full.len + stanza->id.len + stanza->attrs.len +
-                  node->content.len + node->inherited.len;
-    struct stanza *copy = xmalloc(sizeof *copy + size);
+    struct stanza *copy = xmalloc(stanza_copy_size(stanza));
     char *at = (char *)(copy + 1);
     *copy = *stanza;
     copy->from.full = carry(&at, stanza->from.full);

@@ -73,6 +73,9 @@ void stanza_write(struct buf *out, const struct stanza *stanza, const struct jid
 /* A copy in one heap block that refers to nothing else; the caller frees it with free(). */
 struct stanza *stanza_copy(const struct stanza *stanza);
 
+/* How many bytes that block has. */
+size_t stanza_copy_size(const struct stanza *stanza);
+
 /* A copy with all its bytes in the arena. */
 struct stanza *stanza_copy_arena(const struct stanza *stanza, struct arena *arena);
 

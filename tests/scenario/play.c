@@ -106,6 +106,26 @@ static bool does_send_raw(struct play *play, struct player *player, str what)
     return ok;
 }
 
+/* "100 times: TEXT": that many after another, in one go. */
+static bool does_send_times(struct play *play, struct player *player, str what)
+{
+    str count = str_cut(&what, ' ');
+    uint64_t times;
+    if (!str_to_u64(count, 10000, &times) || !str_starts(what, STR("times:")))
+        return play_fail(play, "how often? write: sends 100 times: TEXT");
+    struct buf once, all;
+    buf_init(&once, SHOWN_MAX);
+    buf_init(&all, 16 * SHOWN_MAX);
+    unescape(&once, str_trim(str_sub(what, strlen("times:"), what.len)));
+    while (times--)
+        buf_add(&all, buf_str(&once));
+    bool ok = player->socket || play->rough || play_fail(play, "%s is not connected", player->name);
+    player_send(player, buf_str(&all));
+    buf_fini(&once);
+    buf_fini(&all);
+    return ok;
+}
+
 static bool expected_of(struct play *play, str what, struct tree **ret)
 {
     const char *why;
@@ -333,6 +353,7 @@ static const struct {
     { STR_INIT("sends raw:"), does_send_raw, false },
     { STR_INIT("sends header:"), does_send_header, false },
     { STR_INIT("sends header"), does_send_header, false },
+    { STR_INIT("sends "), does_send_times, false },
     { STR_INIT("gets:"), does_get, true },
     { STR_INIT("answers:"), does_answer, false },
     { STR_INIT("gets in any order:"), does_get_in_any_order, true },
@@ -483,6 +504,16 @@ static bool store_fails(struct play *play, str which)
     return true;
 }
 
+/* 0ms: at once again. */
+static bool store_takes(struct play *play, str time)
+{
+    uint64_t ms;
+    if (!str_ends(time, STR("ms")) || !str_to_u64(str_sub(time, 0, time.len - 2), 1000000, &ms))
+        return play_fail(play, "how long? write 100ms");
+    store_fail_delay(play->stage.store, (unsigned)ms);
+    return true;
+}
+
 static bool store_works(struct play *play, str rest)
 {
     (void)rest;
@@ -503,6 +534,7 @@ static const struct {
     { STR_INIT("row "), adds_row },
     { STR_INIT("store fails"), store_fails },
     { STR_INIT("store works"), store_works },
+    { STR_INIT("store takes "), store_takes },
     { STR_INIT("restart"), restart },
     { STR_INIT("stop"), stop },
     { STR_INIT("nobody gets anything"), nobody_gets_anything },

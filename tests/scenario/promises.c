@@ -56,6 +56,7 @@ static bool roster_is_kept(struct play *play, struct player *player)
 bool promises_kept(struct play *play)
 {
     bool ok = true;
+    store_fail_delay(play->stage.store, 0);
     stage_settle(&play->stage);
     list_each (at, &play->stage.players) {
         struct player *player = LIST_ITEM(at, struct player, link);
