@@ -19,6 +19,7 @@ struct fail {
     unsigned left; /* 1: the next one fails; 0: none does */
     bool stays;
     enum err err;
+    bool paused;
     unsigned calls, failures;
     bool held; /* the pace: set by the test's thread alone */
     unsigned delay_ms;
@@ -35,8 +36,8 @@ static enum err told(struct store_db *db, enum store_fail_call call)
     struct fail *fail = (struct fail *)db;
     enum err err = OK;
     pthread_mutex_lock(&fail->lock);
-    fail->calls++;
-    if (fail->left && (fail->call == FAIL_ANY || fail->call == call)) {
+    fail->calls += !fail->paused;
+    if (!fail->paused && fail->left && (fail->call == FAIL_ANY || fail->call == call)) {
         if (fail->left == 1)
             err = fail->err;
         fail->failures += err != OK;
@@ -216,6 +217,14 @@ unsigned store_fail_calls(struct store *store)
     unsigned calls = fail->calls;
     pthread_mutex_unlock(&fail->lock);
     return calls;
+}
+
+void store_fail_pause(struct store *store, bool pause)
+{
+    struct fail *fail = fail_of(store);
+    pthread_mutex_lock(&fail->lock);
+    fail->paused = pause;
+    pthread_mutex_unlock(&fail->lock);
 }
 
 unsigned store_fail_failures(struct store *store)

@@ -26,6 +26,9 @@ void store_fail_from(struct store *store, enum store_fail_call call, unsigned n,
 /* How many calls the driver has had, failed or not: a test that fails each in turn stops there. */
 unsigned store_fail_calls(struct store *store);
 
+/* Until it is taken back, calls are neither counted nor failed: what a test prepares. */
+void store_fail_pause(struct store *store, bool pause);
+
 /* How many of them were told to fail: 0 while a plan has not been reached. */
 unsigned store_fail_failures(struct store *store);
 

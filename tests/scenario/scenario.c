@@ -58,15 +58,26 @@ static bool play_in_all_worlds(const struct script *script)
 }
 
 /* Each call of this kind fails in turn. */
-static bool play_failing(const struct script *script, enum store_fail_call call, const char *name)
+static bool play_failing(const struct script *script, unsigned shards, enum store_fail_call call,
+                         const char *name)
 {
     struct stage_faults faults = { .call = call };
     unsigned failures = 1;
     bool ok = true;
     for (faults.nth = 1; ok && failures && faults.nth <= FAULTS_MAX; faults.nth++)
-        ok = play(script, 1, &faults, &failures);
+        ok = play(script, shards, &faults, &failures);
     if (!ok)
         fprintf(stderr, "  (the store failed at %s %u)\n", name, faults.nth - 1);
+    return ok;
+}
+
+static bool play_in_bad_worlds(const struct script *script)
+{
+    bool ok = true;
+    for (unsigned shards = 1; shards <= 3; shards += 2) {
+        ok = play_failing(script, shards, FAIL_COMMIT, "write") && ok;
+        ok = play_failing(script, shards, FAIL_READ, "read") && ok;
+    }
     return ok;
 }
 
@@ -80,11 +91,7 @@ int main(int argc, char **argv)
             ok = false;
             continue;
         }
-        if (faults)
-            ok =
-                play_failing(&script, FAIL_COMMIT, "write") && play_failing(&script, FAIL_READ, "read") && ok;
-        else
-            ok = play_in_all_worlds(&script) && ok;
+        ok = (faults ? play_in_bad_worlds(&script) : play_in_all_worlds(&script)) && ok;
         script_free(&script);
     }
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;
