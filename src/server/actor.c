@@ -7,6 +7,7 @@
 #include "server/actor.h"
 
 #include "base/log.h"
+#include "server/receipt.h"
 
 #include <stdlib.h>
 
@@ -27,6 +28,7 @@ struct actor_commit {
     struct store_batch *batch; /* NULL once it is on its way */
     struct hold hold;
     struct stanza *cause; /* whom to tell if it fails; or NULL */
+    struct receipt *receipt;
 };
 
 str actor_key(const struct map_node *node)
@@ -223,13 +225,17 @@ struct parked_stanza {
     struct stanza *stanza;
     struct jid to;
     enum deliver how;
+    struct receipt *receipt;
     char text[];
 };
 
+/* The receipt goes over to the delivery. */
 static struct delivery unpark(struct shard *shard, struct parked *base)
 {
     struct parked_stanza *parked = CONTAINER_OF(base, struct parked_stanza, parked);
-    struct delivery delivery = { .to = jid_copy(&parked->to, &shard->arena), .how = parked->how };
+    struct delivery delivery = { .to = jid_copy(&parked->to, &shard->arena),
+                                 .how = parked->how,
+                                 .receipt = parked->receipt };
     delivery.stanza = stanza_copy_arena(parked->stanza, &shard->arena);
     free(parked->stanza);
     free(parked);
@@ -239,7 +245,10 @@ static struct delivery unpark(struct shard *shard, struct parked *base)
 static void parked_run(struct actor *actor, struct parked *parked)
 {
     struct delivery delivery = unpark(actor->shard, parked);
+    struct receipt *before = receipt_enter(actor->shard, delivery.receipt);
     actor->kind->receive(actor, &delivery);
+    receipt_leave(actor->shard, before);
+    receipt_release(actor->shard, delivery.receipt);
 }
 
 /* One that can't be had now is no reason to say that it does not exist, nor to lose a request in silence. */
@@ -253,10 +262,13 @@ static void refuse_for_now(struct actor *actor, const struct stanza *stanza)
 static void parked_drop(struct actor *actor, struct parked *parked)
 {
     struct delivery delivery = unpark(actor->shard, parked);
+    struct receipt *before = receipt_enter(actor->shard, delivery.receipt);
     if (actor_is_missing(actor))
         actor->kind->refuse(actor, &delivery);
     else
         refuse_for_now(actor, delivery.stanza);
+    receipt_leave(actor->shard, before);
+    receipt_release(actor->shard, delivery.receipt);
 }
 
 static void park(struct actor *actor, const struct delivery *delivery)
@@ -268,6 +280,7 @@ static void park(struct actor *actor, const struct delivery *delivery)
     parked->stanza = stanza_copy(delivery->stanza);
     parked->to = delivery->to;
     parked->how = delivery->how;
+    parked->receipt = receipt_hold(actor->shard);
     memcpy(parked->text, delivery->to.full.p, delivery->to.full.len);
     parked->to.full.p = parked->text;
     actor_when_ready(actor, &parked->parked);
@@ -310,13 +323,17 @@ static void committed(struct store_commit *base)
     shard_enter(shard);
     shard_commit_ended(shard);
     actor->_commit = NULL;
+    struct receipt *before = receipt_enter(shard, commit->receipt);
     if (base->err == OK) {
         hold_release(shard, &commit->hold);
+        receipt_leave(shard, before);
         shard_drain(shard); /* what was held comes before what waited */
         actor_unblock(actor);
     } else {
         commit_failed(actor, commit, base->err);
+        receipt_leave(shard, before);
     }
+    receipt_release(shard, commit->receipt);
     shard_leave(shard);
     free(commit->cause);
     free(commit);
@@ -332,6 +349,7 @@ struct store_batch *actor_write(struct actor *actor, const struct stanza *cause)
     commit->commit.done = committed;
     commit->batch = store_batch_new();
     commit->cause = cause ? stanza_copy(cause) : NULL;
+    commit->receipt = receipt_hold(actor->shard);
     hold_init(&commit->hold);
     actor->_commit = commit;
     shard_hold(actor->shard, &commit->hold);

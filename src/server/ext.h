@@ -8,6 +8,7 @@
 #include "server/config_table.h"
 #include "server/hooks.h"
 #include "server/host.h"
+#include "server/receipt.h"
 #include "server/session.h"
 #include "server/shard.h"
 #include "server/user.h"

@@ -4,6 +4,8 @@
  * who could be answered from, and the operation ends. */
 #include "server/ext_op.h"
 
+#include "server/receipt.h"
+
 #include <stdlib.h>
 
 void *ext_op_new(const struct iq_event *event, size_t size)
@@ -13,6 +15,7 @@ void *ext_op_new(const struct iq_event *event, size_t size)
     op->host = event->host;
     op->_user = event->user;
     op->_iq = stanza_copy(event->iq);
+    op->_receipt = receipt_hold(event->shard);
     if (event->session)
         op->_resource = str_dup(session_resource(event->session));
     if (op->_user)
@@ -26,6 +29,7 @@ void ext_op_free(struct ext_op *op)
         store_read_fini(&op->read);
     if (op->_user)
         actor_unpin(&op->_user->actor);
+    receipt_release(op->shard, op->_receipt);
     free(op->_iq);
     free(op->_resource);
     free(op);
@@ -41,7 +45,9 @@ static void run(struct ext_op *op)
     if (op->_resource && op->_user)
         event.session = session_find(op->_user, str_from(op->_resource));
     op->_waiting = false;
+    struct receipt *before = receipt_enter(shard, op->_receipt);
     op->_step(op, &event);
+    receipt_leave(shard, before);
     if (!op->_waiting)
         ext_op_free(op);
 }
@@ -55,9 +61,11 @@ static void parked_run(struct actor *actor, struct parked *parked)
 static void parked_drop(struct actor *actor, struct parked *parked)
 {
     struct ext_op *op = CONTAINER_OF(parked, struct ext_op, _parked);
+    struct receipt *before = receipt_enter(op->shard, op->_receipt);
     route_error(op->shard, stanza_copy_arena(op->_iq, &op->shard->arena),
                 actor_is_missing(actor) ? STANZA_ERROR_SERVICE_UNAVAILABLE : STANZA_ERROR_RESOURCE_CONSTRAINT,
                 NULL);
+    receipt_leave(op->shard, before);
     ext_op_free(op);
 }
 

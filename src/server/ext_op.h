@@ -21,6 +21,7 @@ struct ext_op {
     char *_resource; /* of the asking session, or NULL */
     struct parked _parked;
     ext_step *_step;
+    struct receipt *_receipt; /* of the request */
     bool _waiting, _reading;
 };
 

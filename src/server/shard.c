@@ -14,6 +14,7 @@
 #include "server/actor.h"
 #include "server/ext.h"
 #include "server/host.h"
+#include "server/receipt.h"
 #include "server/user.h"
 
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 struct recipient {
     struct jid to;
     enum deliver how;
+    struct receipt *receipt;
 };
 
 struct shard_mail {
@@ -82,7 +84,7 @@ static void enqueue(struct shard *shard, const struct stanza *stanza, const stru
         shard->_queue_room = shard->_queue_room ? shard->_queue_room * 2 : 64;
         shard->_queue = xrealloc(shard->_queue, shard->_queue_room * sizeof *shard->_queue);
     }
-    shard->_queue[shard->_queue_len++] = (struct delivery){ stanza, *to, how };
+    shard->_queue[shard->_queue_len++] = (struct delivery){ stanza, *to, how, receipt_hold(shard) };
 }
 
 static void deliver(struct shard *shard, const struct delivery *delivery)
@@ -102,7 +104,10 @@ void shard_drain(struct shard *shard)
 {
     while (shard->_queue_head < shard->_queue_len) {
         struct delivery next = shard->_queue[shard->_queue_head++];
+        struct receipt *before = receipt_enter(shard, next.receipt);
         deliver(shard, &next);
+        receipt_leave(shard, before);
+        receipt_release(shard, next.receipt);
     }
     shard->_queue_head = shard->_queue_len = 0;
     if (shard->_queue_room > 4096) {
@@ -165,8 +170,13 @@ static void deliver_mail(struct mail *base)
     struct shard_mail *mail = CONTAINER_OF(base, struct shard_mail, mail);
     struct shard *shard = mail->shard;
     shard_enter(shard);
-    for (size_t i = 0; i < mail->count; i++)
-        enqueue(shard, mail->stanza, &mail->recipients[i].to, mail->recipients[i].how);
+    for (size_t i = 0; i < mail->count; i++) {
+        const struct recipient *recipient = &mail->recipients[i];
+        receipt_enter(shard, recipient->receipt);
+        enqueue(shard, mail->stanza, &recipient->to, recipient->how);
+        receipt_leave(shard, NULL);
+        receipt_release(shard, recipient->receipt);
+    }
     shard_leave(shard);
     for (size_t i = 0; i < mail->count; i++)
         free((char *)mail->recipients[i].to.full.p);
@@ -198,7 +208,7 @@ static void send_away(struct shard *shard, struct shard *home, const struct stan
     }
     struct jid copy = *to;
     copy.full = str_of(str_dup(to->full), to->full.len);
-    mail->recipients[mail->count++] = (struct recipient){ copy, how };
+    mail->recipients[mail->count++] = (struct recipient){ copy, how, receipt_hold(shard) };
 }
 
 static void run_call(struct mail *mail)

@@ -33,6 +33,7 @@ struct shard_counters {
 #undef X
 };
 
+struct receipt;
 struct shard_mail;
 
 /* Where a stanza goes when it is not simply routed. */
@@ -48,6 +49,7 @@ struct delivery {
     const struct stanza *stanza;
     struct jid to;
     enum deliver how;
+    struct receipt *receipt; /* of the stanza that it comes from, or NULL (receipt.h) */
 };
 
 struct shard {
@@ -60,6 +62,7 @@ struct shard {
     size_t _queue_head, _queue_len, _queue_room;
     struct shard_mail **_outgoing; /* one for each other shard: the mail that this event fills */
     struct hold *_hold;            /* where deliveries wait for a commit, while a handler that writes runs */
+    struct receipt *_receipt;      /* of the stanza at hand, or NULL */
     struct later *_later;          /* heap memory to free at the end of the event */
     struct map actors;             /* who is awake, by bare JID (actor.h) */
     struct list links;             /* all links of clients */

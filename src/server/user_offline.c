@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/rand.h"
+#include "server/receipt.h"
 #include "xmpp/ns.h"
 #include "xmpp/stamp.h"
 
@@ -36,6 +37,7 @@ struct append {
     struct store_commit commit;
     struct user *user;
     struct stanza *message;
+    struct receipt *receipt;
 };
 
 struct deletion {
@@ -77,8 +79,11 @@ static void appended(struct store_commit *commit)
         log_error(store, "a message for %s was not stored: %s", user->actor.bare, err_text(commit->err));
         struct stanza *message = arena_alloc(&shard->arena, sizeof *message);
         *message = *append->message;
+        struct receipt *before = receipt_enter(shard, append->receipt);
         route_error(shard, message, STANZA_ERROR_RESOURCE_CONSTRAINT, "the message could not be stored");
+        receipt_leave(shard, before);
     }
+    receipt_release(shard, append->receipt);
     actor_touch(&user->actor);
     shard_leave(shard);
     free(append->message);
@@ -110,6 +115,7 @@ static void append_message(struct user *user, const struct stanza *message)
     append = NEW(struct append);
     append->user = user;
     append->message = stanza_copy(message);
+    append->receipt = receipt_hold(shard);
     append->commit.done = appended;
     user->appends_pending++;
     user->offline_count++;
@@ -123,6 +129,7 @@ struct first {
     struct store_read read;
     struct user *user;
     struct stanza *message;
+    struct receipt *receipt;
 };
 
 static void end_known(struct store_read *read)
@@ -132,6 +139,7 @@ static void end_known(struct store_read *read)
     struct shard *shard = user->actor.shard;
     shard_enter(shard);
     user->appends_pending--;
+    struct receipt *before = receipt_enter(shard, first->receipt);
     if (read->err == OK && !user->actor.exists) {
         route_error(shard, first->message, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL); /* removed meanwhile */
     } else if (read->err == OK) {
@@ -146,6 +154,8 @@ static void end_known(struct store_read *read)
         route_error(shard, first->message, STANZA_ERROR_RESOURCE_CONSTRAINT,
                     "the message could not be stored");
     }
+    receipt_leave(shard, before);
+    receipt_release(shard, first->receipt);
     store_read_fini(read);
     actor_unblock(&user->actor);
     shard_leave(shard);
@@ -168,6 +178,7 @@ void offline_store(struct user *user, const struct stanza *message)
     struct first *first = NEW(struct first);
     first->user = user;
     first->message = stanza_copy(message);
+    first->receipt = receipt_hold(user->actor.shard);
     first->read.done = end_known;
     user->appends_pending++; /* a client that catches up waits for this one too */
     actor_block(&user->actor);

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* Receipts: counted, since what a stanza began may be under way in several places and on several threads. The
+ * count is atomic; the end of it is told on the thread that asked, by mail if it came about elsewhere.
+ *
+ * Why not a message for each step: most stanzas are done when their event is over, on one shard, and then
+ * this costs an increment and a decrement. */
+#include "server/receipt.h"
+
+static void came_home(struct shard *shard, struct shard_call *call)
+{
+    struct receipt *receipt = CONTAINER_OF(call, struct receipt, _call);
+    (void)shard;
+    receipt->_done(receipt);
+}
+
+void receipt_init(struct receipt *receipt, struct shard *home, void (*done)(struct receipt *receipt))
+{
+    atomic_init(&receipt->_refs, 1);
+    receipt->_home = home;
+    receipt->_call.run = came_home;
+    receipt->_done = done;
+}
+
+struct receipt *receipt_hold(struct shard *shard)
+{
+    struct receipt *receipt = shard->_receipt;
+    if (receipt)
+        atomic_fetch_add_explicit(&receipt->_refs, 1, memory_order_relaxed);
+    return receipt;
+}
+
+void receipt_release(struct shard *shard, struct receipt *receipt)
+{
+    if (!receipt || atomic_fetch_sub_explicit(&receipt->_refs, 1, memory_order_acq_rel) > 1)
+        return;
+    if (receipt->_home == shard)
+        receipt->_done(receipt);
+    else
+        shard_post(receipt->_home, &receipt->_call);
+}
