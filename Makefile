@@ -60,6 +60,7 @@ install: build ## install (DESTDIR, PREFIX by meson)
 
 docs: build ## make the pages that are made from the program
 	@$(RELEASE)/src/programs/jabirud/jabirud --print-config-reference >docs/configuration.md
+	@$(RELEASE)/src/programs/jabirud/jabirud --print-doap >jabiru.doap
 
 fmt: ## lay out all C files by .clang-format
 	@git ls-files '*.c' '*.h' | xargs clang-format -i

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* XEP-0030 2.5rc3: service discovery of hosts and accounts; XEP-0115 1.6.0: the host's capabilities in its
+/* XEP-0030 2.5.0: service discovery of hosts and accounts; XEP-0115 1.6.0: the host's capabilities in its
  * stream features; XEP-0157 1.1.1: contact addresses as an extension of the host's information (XEP-0128).
  *
  * What is told comes from the extensions' descriptors. An account's information is for who may see its
@@ -210,7 +210,8 @@ const struct ext ext_disco = {
     .slot = &slot,
     .name = "disco",
     .title = "Service Discovery",
-    .xep = { 30, "2.5rc3" },
+    .xep = { 30, "2.5.0" },
+    .more = (const struct ext_xep[]){ { 115, "1.6.0" }, { 128, "1.0.1" }, { 157, "1.1.1" }, { 0 } },
     .features = (const char *const[]){ NS_DISCO_INFO, NS_DISCO_ITEMS, "msgoffline", NULL },
     .account_features = (const char *const[]){ NS_DISCO_INFO, NS_DISCO_ITEMS, NULL },
     .identities = own_identities,

@@ -64,13 +64,18 @@ struct ext_slot {
     size_t user, session; /* offsets behind struct user and struct session */
 };
 
+/* A specification that is implemented, for the project's description (XEP-0453). */
+struct ext_xep {
+    unsigned number;     /* 0 ends a list */
+    const char *version; /* that was read */
+    bool partial;        /* some of what it demands is open: docs/conformance.md */
+};
+
 struct ext {
     const char *name;
-    const char *title; /* what it is, for the documentation */
-    struct {
-        unsigned number;
-        const char *version;
-    } xep;
+    const char *title;          /* what it is, for the documentation */
+    struct ext_xep xep;         /* the one that it is about */
+    const struct ext_xep *more; /* others that it implements on the way; may be NULL */
     struct ext_slot *slot;
     const char *const *features;         /* advertised for hosts; NULL-terminated */
     const char *const *account_features; /* advertised for accounts */

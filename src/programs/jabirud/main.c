@@ -4,6 +4,7 @@
  */
 #include "base/log.h"
 #include "base/mem.h"
+#include "doap.h"
 #include "extensions/list.h"
 #include "server/config.h"
 #include "server/control.h"
@@ -37,6 +38,7 @@ static const char usage[] =
     "      --check-config          say what is wrong in it, and exit\n"
     "      --print-default-config  print a configuration file with every key, and exit\n"
     "      --print-config-reference  print the list of all keys as Markdown, and exit\n"
+    "      --print-doap            print what is implemented as a DOAP file, and exit\n"
     "      --version               print the version, and exit\n"
     "  -h, --help                  print this, and exit\n\n"
     "Signals: SIGHUP reloads configuration and certificates, SIGTERM and SIGINT stop in order.\n"
@@ -299,12 +301,13 @@ static int check(void)
 
 int main(int argc, char **argv)
 {
-    enum { CHECK = 256, DEFAULTS, REFERENCE, VERSION };
+    enum { CHECK = 256, DEFAULTS, REFERENCE, DOAP, VERSION };
     static const struct option options[] = {
         { "config", required_argument, NULL, 'c' },
         { "check-config", no_argument, NULL, CHECK },
         { "print-default-config", no_argument, NULL, DEFAULTS },
         { "print-config-reference", no_argument, NULL, REFERENCE },
+        { "print-doap", no_argument, NULL, DOAP },
         { "version", no_argument, NULL, VERSION },
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
@@ -328,6 +331,8 @@ int main(int argc, char **argv)
         return config_print_default(stdout, ext_configs(extension_list)), EXIT_SUCCESS;
     case REFERENCE:
         return config_print_markdown(stdout, ext_configs(extension_list)), EXIT_SUCCESS;
+    case DOAP:
+        return doap_print(stdout, extension_list), EXIT_SUCCESS;
     case VERSION:
         return puts("jabirud " JABIRU_VERSION), EXIT_SUCCESS;
     case 'h':

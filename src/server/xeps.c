@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* The specifications that the server's own parts implement; those of extensions stand in their descriptors.
+ */
+#include "server/xeps.h"
+
+const struct ext_xep server_xeps[] = {
+    { 4, "2.13.1" },  /* xmpp/form.c */
+    { 68, "1.3.0" },  /* xmpp/form.c */
+    { 82, "1.1.1" },  /* xmpp/stamp.c */
+    { 160, "1.0.1" }, /* user_offline.c */
+    { 170, "1.0" },   /* c2s_features.c */
+    { 203, "2.0" },   /* user_offline.c */
+    { 237, "1.3" },   /* user_roster.c */
+    { 368, "1.1.0" }, /* c2s.c */
+    { 440, "1.0.0" }, /* c2s_features.c */
+    { 474, "0.5.0" }, /* xmpp/scram.c */
+    { 478, "0.2.0" }, /* c2s_features.c */
+    { 0 },
+};
