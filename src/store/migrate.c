@@ -127,7 +127,7 @@ static int run_steps(sqlite3 *db, const char *const *steps, int from, int to)
 enum err migrate(sqlite3 *db, const char *path, const char *const *steps, int step_count, char *why,
                  size_t why_room)
 {
-    int version, tables;
+    int version = 0, tables = 0;
     if (query_int(db, "PRAGMA user_version", &version) != SQLITE_OK ||
         query_int(db, "SELECT count(*) FROM sqlite_schema", &tables) != SQLITE_OK)
         return explain(db, path, "opening", why, why_room);
