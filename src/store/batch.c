@@ -45,7 +45,7 @@ static struct store_change *add(struct store_batch *batch, enum store_op op, str
     change->op = op;
     change->owner = keep(batch, owner);
     change->kind = keep(batch, kind);
-    change->key = change->value = change->peer = STR("");
+    change->key = change->value = change->peer = change->text = STR("");
     if (!kind.len && op != STORE_DEL_ALL)
         batch->invalid = true;
     *batch->end = change;
@@ -76,6 +76,11 @@ void store_del(struct store_batch *batch, str owner, str kind, str key)
     add(batch, STORE_DEL, owner, kind)->key = keep(batch, key);
 }
 
+void store_del_prefix(struct store_batch *batch, str owner, str kind, str prefix)
+{
+    add(batch, STORE_DEL_PREFIX, owner, kind)->key = keep(batch, prefix);
+}
+
 void store_del_all(struct store_batch *batch, str owner, str kind)
 {
     add(batch, STORE_DEL_ALL, owner, kind);
@@ -90,6 +95,7 @@ void store_append(struct store_batch *batch, str owner, str kind, const struct s
     change->time_ms = entry->time_ms;
     change->peer = keep(batch, entry->peer);
     change->value = keep(batch, entry->value);
+    change->text = keep(batch, entry->text);
 }
 
 void store_log_del(struct store_batch *batch, str owner, str kind, uint64_t first_id, uint64_t last_id)
@@ -99,4 +105,9 @@ void store_log_del(struct store_batch *batch, str owner, str kind, uint64_t firs
     struct store_change *change = add(batch, STORE_LOG_DEL, owner, kind);
     change->id = first_id;
     change->last_id = last_id < INT64_MAX ? last_id : INT64_MAX;
+}
+
+void store_log_expire(struct store_batch *batch, str owner, str kind, int64_t before_ms)
+{
+    add(batch, STORE_LOG_EXPIRE, owner, kind)->time_ms = before_ms;
 }

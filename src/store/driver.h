@@ -15,16 +15,25 @@
 
 /* ---- What the front hands over ---- */
 
-enum store_op { STORE_PUT, STORE_PUT_NEW, STORE_DEL, STORE_DEL_ALL, STORE_APPEND, STORE_LOG_DEL };
+enum store_op {
+    STORE_PUT,
+    STORE_PUT_NEW,
+    STORE_DEL,
+    STORE_DEL_PREFIX,
+    STORE_DEL_ALL,
+    STORE_APPEND,
+    STORE_LOG_DEL,
+    STORE_LOG_EXPIRE
+};
 
 /* One change of a batch. No text has a NUL pointer or a NUL byte in it; ids are 1..INT64_MAX. */
 struct store_change {
     struct store_change *next;
     enum store_op op;
     str owner, kind;
-    str key, value;       /* value also of an entry */
-    str peer;             /* STORE_APPEND */
-    int64_t time_ms;      /* STORE_APPEND */
+    str key, value;       /* value also of an entry; STORE_DEL_PREFIX: key is the prefix */
+    str peer, text;       /* STORE_APPEND */
+    int64_t time_ms;      /* STORE_APPEND; STORE_LOG_EXPIRE: what is older goes */
     uint64_t id, last_id; /* STORE_APPEND: id; STORE_LOG_DEL: id..last_id */
 };
 
@@ -39,7 +48,7 @@ struct store_batch {
     struct store_commit *commit;
 };
 
-enum store_ask { STORE_GET, STORE_GET_ALL, STORE_OWNERS, STORE_LOG_FIND };
+enum store_ask { STORE_GET, STORE_GET_ALL, STORE_GET_RANGE, STORE_OWNERS, STORE_LOG_OWNERS, STORE_LOG_FIND };
 
 /* What a read asks for; stands in the read's arena. Texts as in a change, but for query.peer, which is
  * str_none for any peer. */
@@ -47,12 +56,17 @@ struct store_request {
     struct list link; /* in the front's queue */
     enum store_ask ask;
     struct store_read *read;
-    str owner; /* STORE_OWNERS: after this one */
+    str owner; /* STORE_OWNERS, STORE_LOG_OWNERS: after this one */
     str kind, key;
     str *kinds; /* STORE_GET_ALL: in order, each once */
     size_t kind_count;
-    size_t limit; /* STORE_OWNERS, STORE_LOG_FIND */
+    size_t limit;                 /* of all but STORE_GET and STORE_GET_ALL */
+    struct store_map_query range; /* STORE_GET_RANGE: its flags; its bounds are those below */
+    str first_key, last_key;      /* the first that may match, and one beyond all that may */
+    str not_key;                  /* this one does not match; str_none: no such */
     struct store_log_query query;
+    str *words; /* of query.text; ids are in order, each once */
+    size_t word_count;
     uint64_t first_id,
         last_id;               /* STORE_LOG_FIND: the query's bounds, both included; none when first > last */
     int64_t first_ms, last_ms; /* the same of its times */

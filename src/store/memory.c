@@ -10,6 +10,7 @@
  * which is short, as nothing waits for a disk. */
 #include "store/driver.h"
 #include "store/skip.h"
+#include "store/words.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -98,11 +99,13 @@ static str put_bytes(char **at, str text)
 
 static struct item *item_new(str place, const struct store_change *change)
 {
-    struct item *item = xcalloc(1, sizeof *item + place.len + change->peer.len + change->value.len + 1);
+    struct item *item =
+        xcalloc(1, sizeof *item + place.len + change->peer.len + change->value.len + change->text.len + 1);
     char *at = item->bytes;
     item->node.key = put_bytes(&at, place);
     item->entry.peer = put_bytes(&at, change->peer);
     item->entry.value = put_bytes(&at, change->value);
+    item->entry.text = put_bytes(&at, change->text);
     item->entry.id = change->id;
     item->entry.time_ms = change->time_ms;
     size_t kind_at = change->owner.len + 1, key_at = kind_at + change->kind.len + 1;
@@ -182,6 +185,19 @@ static void remove_entries(struct memory_conn *mc, const struct store_change *ch
         replace(mc, logs, item_at(node), NULL);
 }
 
+static void expire(struct memory_conn *mc, const struct store_change *change)
+{
+    struct skip *logs = &mc->memory->logs;
+    str prefix = join(&mc->scratch, change->owner, change->kind, STR(""));
+    struct skip_node *next;
+    for (struct skip_node *node = skip_seek(logs, prefix); node && str_starts(node->key, prefix);
+         node = next) {
+        next = node->next[0];
+        if (item_at(node)->entry.time_ms < change->time_ms)
+            replace(mc, logs, item_at(node), NULL);
+    }
+}
+
 static enum err put(struct memory_conn *mc, const struct store_change *change)
 {
     struct skip *maps = &mc->memory->maps;
@@ -218,6 +234,9 @@ static enum err change_one(struct memory_conn *mc, const struct store_change *ch
     case STORE_DEL:
         del(mc, change);
         break;
+    case STORE_DEL_PREFIX:
+        remove_prefix(mc, &mc->memory->maps, join(&mc->scratch, change->owner, change->kind, change->key));
+        break;
     case STORE_DEL_ALL:
         remove_all(mc, change);
         break;
@@ -226,6 +245,9 @@ static enum err change_one(struct memory_conn *mc, const struct store_change *ch
         break;
     case STORE_LOG_DEL:
         remove_entries(mc, change);
+        break;
+    case STORE_LOG_EXPIRE:
+        expire(mc, change);
         break;
     }
     return OK;
@@ -312,8 +334,79 @@ static void read_owners(struct memory_conn *mc, const struct store_request *requ
     }
 }
 
+static bool in_range(const struct skip_node *node, str prefix, const struct store_request *request)
+{
+    return node && str_starts(node->key, prefix) &&
+           str_cmp(item_at((struct skip_node *)node)->key, request->last_key) < 0;
+}
+
+static bool is_wanted(const struct skip_node *node, const struct store_request *request)
+{
+    return !request->not_key.p || !str_eq(item_at((struct skip_node *)node)->key, request->not_key);
+}
+
+/* Two walks, as in read_log(). */
+static void read_range(struct memory_conn *mc, const struct store_request *request, struct store_read *read)
+{
+    str prefix = join(&mc->scratch, request->owner, request->kind, STR(""));
+    str first = join(&mc->scratch, request->owner, request->kind, request->first_key);
+    struct skip_node *from = skip_seek(&mc->memory->maps, first), *node;
+    size_t total = 0, at = 0;
+    for (node = from; in_range(node, prefix, request); node = node->next[0])
+        total += is_wanted(node, request);
+    size_t skip = request->range.last && total > request->limit ? total - request->limit : 0;
+    for (node = from; in_range(node, prefix, request) && read->count < request->limit; node = node->next[0]) {
+        struct item *item = item_at(node);
+        struct store_row row = { item->owner, item->kind, item->key,
+                                 request->range.keys_only ? str_none : item->entry.value };
+        if (is_wanted(node, request) && at++ >= skip)
+            store_read_add_row(read, &row);
+    }
+    if (request->range.count)
+        read->total = total;
+}
+
+static void read_log_owners(struct memory_conn *mc, const struct store_request *request,
+                            struct store_read *read)
+{
+    const struct skip *logs = &mc->memory->logs;
+    str owner = request->owner;
+    struct skip_node *node;
+    while (read->count < request->limit &&
+           (node = skip_seek(logs, past_owner(&mc->scratch, owner))) != NULL) {
+        owner = item_at(node)->owner;
+        str place = join(&mc->scratch, owner, request->kind, STR(""));
+        struct skip_node *entry = skip_seek(logs, place);
+        if (!entry || !str_starts(entry->key, place))
+            continue;
+        struct store_row row = { owner, request->kind, STR(""), str_none };
+        store_read_add_row(read, &row);
+    }
+}
+
+static bool has_words(const struct store_entry *entry, const struct store_request *request)
+{
+    for (size_t i = 0; i < request->word_count; i++)
+        if (!words_has(entry->text, request->words[i]))
+            return false;
+    return !request->query.text.p || request->word_count;
+}
+
+static bool has_id(const struct store_entry *entry, const struct store_request *request)
+{
+    const struct store_log_query *query = &request->query;
+    for (size_t i = 0; i < query->id_count; i++)
+        if (query->ids[i] == entry->id)
+            return true;
+    return !query->ids;
+}
+
 static bool matches(const struct store_entry *entry, const struct store_request *request)
 {
+    if (request->query.ids)
+        return has_id(entry, request);
+    if (!has_words(entry, request))
+        return false;
     return entry->time_ms >= request->first_ms && entry->time_ms <= request->last_ms &&
            (!request->query.peer.p || str_eq(entry->peer, request->query.peer));
 }
@@ -355,8 +448,14 @@ static enum err memory_read(struct store_conn *conn, const struct store_request 
             read_prefix(&mc->memory->maps, join(&mc->scratch, request->owner, request->kinds[i], STR("")),
                         read);
         break;
+    case STORE_GET_RANGE:
+        read_range(mc, request, read);
+        break;
     case STORE_OWNERS:
         read_owners(mc, request, read);
+        break;
+    case STORE_LOG_OWNERS:
+        read_log_owners(mc, request, read);
         break;
     case STORE_LOG_FIND:
         read_log(mc, request, read);

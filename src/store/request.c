@@ -5,10 +5,11 @@
  * The questions are brought into one normal form here (kinds sorted and each once, ranges closed at both
  * ends), so that no backend has to think about it. */
 #include "store/front.h"
+#include "store/words.h"
 
 #include <stdlib.h>
 
-enum { READ_BLOCK = 1024, ROOM_FIRST = 4 };
+enum { READ_BLOCK = 1024, ROOM_FIRST = 4, WORDS_MAX = 16 /* more are not looked at */ };
 
 static struct store_request *request_new(struct store_read *read, enum store_ask ask)
 {
@@ -88,6 +89,70 @@ void store_owners(struct store *store, struct loop *loop, str kind, str key, str
     store_ask(store, loop, request);
 }
 
+/* What is greater than each text that begins with `prefix`: no byte of UTF-8 is as great. */
+static str beyond(struct store_read *read, str prefix)
+{
+    return arena_printf(&read->arena, "%.*s\xff", STR_ARGS(prefix));
+}
+
+void store_get_range(struct store *store, struct loop *loop, str owner, str kind,
+                     const struct store_map_query *query, struct store_read *read)
+{
+    struct store_request *request = request_new(read, STORE_GET_RANGE);
+    str prefix = keep(read, query->prefix), after = keep(read, query->after);
+    str before = keep(read, query->before), end = beyond(read, prefix);
+    request->owner = keep(read, owner);
+    request->kind = keep(read, kind);
+    request->range = *query;
+    request->limit = clamp(query->limit);
+    request->first_key = str_cmp(after, prefix) > 0 ? after : prefix;
+    request->not_key = after.len ? after : str_none;
+    request->last_key = before.len && str_cmp(before, end) < 0 ? before : end;
+    store_ask(store, loop, request);
+}
+
+void store_log_owners(struct store *store, struct loop *loop, str kind, str after, size_t limit,
+                      struct store_read *read)
+{
+    struct store_request *request = request_new(read, STORE_LOG_OWNERS);
+    request->owner = keep(read, after);
+    request->kind = keep(read, kind);
+    request->limit = clamp(limit);
+    store_ask(store, loop, request);
+}
+
+static int by_id(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+    return left < right ? -1 : left > right;
+}
+
+/* In order, each once, and none that no entry can have. */
+static void keep_ids(struct store_request *request)
+{
+    struct store_log_query *query = &request->query;
+    if (!query->ids)
+        return;
+    uint64_t *ids = arena_alloc(&request->read->arena, (query->id_count + 1) * sizeof *ids);
+    size_t count = 0;
+    if (query->id_count)
+        memcpy(ids, query->ids, query->id_count * sizeof *ids);
+    qsort(ids, query->id_count, sizeof *ids, by_id);
+    for (size_t i = 0; i < query->id_count; i++)
+        if (ids[i] && ids[i] <= INT64_MAX && (!count || ids[i] != ids[count - 1]))
+            ids[count++] = ids[i];
+    query->ids = ids;
+    query->id_count = count;
+}
+
+static void split_words(struct store_request *request)
+{
+    str text = request->query.text, word;
+    request->words = arena_alloc(&request->read->arena, WORDS_MAX * sizeof *request->words);
+    while (request->word_count < WORDS_MAX && words_next(&text, &word))
+        request->words[request->word_count++] = word;
+}
+
 /* Ids come from peers here (a page after this id): what no entry can have just finds nothing. */
 static void close_ranges(struct store_request *request)
 {
@@ -110,6 +175,9 @@ void store_log_find(struct store *store, struct loop *loop, str owner, str kind,
     request->kind = keep(read, kind);
     request->query = *query;
     request->query.peer = query->peer.p ? keep(read, query->peer) : str_none;
+    request->query.text = query->text.p ? keep(read, query->text) : str_none;
+    keep_ids(request);
+    split_words(request);
     request->limit = clamp(query->limit);
     close_ranges(request);
     store_ask(store, loop, request);

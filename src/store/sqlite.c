@@ -24,6 +24,7 @@
 #include "store/driver.h"
 #include "store/migrate.h"
 
+#include "base/buf.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -41,7 +42,7 @@
 #define CHECKPOINT_PAGES 4000
 #define WAL_KEPT         33554432
 
-enum { BUSY_MS = 5000, LOOKASIDE_SLOT = 512, LOOKASIDE_SLOTS = 64 };
+enum { BUSY_MS = 5000, LOOKASIDE_SLOT = 512, LOOKASIDE_SLOTS = 64, PLACE_SIZE = 18 };
 
 const char *const sqlite_schema[SCHEMA_VERSION] = {
     "CREATE TABLE map ("
@@ -54,6 +55,12 @@ const char *const sqlite_schema[SCHEMA_VERSION] = {
     " PRIMARY KEY (owner, kind, id)) WITHOUT ROWID;"
     "CREATE INDEX log_time ON log (owner, kind, time);"
     "CREATE INDEX log_peer ON log (owner, kind, peer);",
+
+    "CREATE TABLE search_entry ("
+    " doc INTEGER PRIMARY KEY, owner TEXT NOT NULL, kind TEXT NOT NULL, id INTEGER NOT NULL,"
+    " UNIQUE (owner, kind, id));"
+    "CREATE VIRTUAL TABLE search USING fts5 (place, text, detail = full,"
+    " tokenize = 'unicode61 remove_diacritics 2');",
 };
 
 /* ---- Statements ---- */
@@ -71,6 +78,20 @@ const char *const sqlite_schema[SCHEMA_VERSION] = {
 #define TIME_ROW(order)                                                                                      \
     LOG_ROW "WHERE owner = ?1 AND kind = ?2 AND id IN (SELECT id FROM log " BY_TIME order ")" order
 #define LOG_COUNT "SELECT count(*) FROM log "
+/* ?9: words and place. Documents are numbered as entries are appended, so their order is that of ids. */
+#define BY_TEXT                                                                                              \
+    "FROM search CROSS JOIN search_entry AS e ON e.doc = search.rowid CROSS JOIN log"                        \
+    " ON log.owner = e.owner AND log.kind = e.kind AND log.id = e.id WHERE search MATCH ?9"                  \
+    " AND e.owner = ?1 AND e.kind = ?2 AND e.id BETWEEN ?3 AND ?4 AND log.time BETWEEN ?5 AND ?6"            \
+    " AND (?8 IS NULL OR log.peer = ?8)"
+#define TEXT_ROW "SELECT log.id, log.time, log.peer, log.value " BY_TEXT
+/* What is removed from a log is removed from the search first. */
+#define DOCS(where) "SELECT doc FROM search_entry WHERE owner = ?1" where
+#define RANGE       " WHERE owner = ?1 AND kind = ?2 AND key >= ?3 AND key < ?4 AND key IS NOT ?5"
+#define RANGE_ROW   "SELECT owner, kind, key, iif(?7, NULL, value) FROM map" RANGE
+#define OLD                                                                                                  \
+    " AND kind = ?2 AND id IN (SELECT id FROM log INDEXED BY log_time"                                       \
+    " WHERE owner = ?1 AND kind = ?2 AND time < ?3)"
 
 #define STATEMENTS(X)                                                                                        \
     X(BEGIN_WRITE, "BEGIN IMMEDIATE")                                                                        \
@@ -90,6 +111,30 @@ const char *const sqlite_schema[SCHEMA_VERSION] = {
     X(DEL_OWNER_LOG, "DELETE FROM log WHERE owner = ?1")                                                     \
     X(APPEND, "INSERT INTO log VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING")                      \
     X(LOG_DEL, "DELETE FROM log WHERE owner = ?1 AND kind = ?2 AND id BETWEEN ?3 AND ?4")                    \
+    X(EXPIRE, "DELETE FROM log WHERE owner = ?1" OLD)                                                        \
+    X(DEL_RANGE, "DELETE FROM map WHERE owner = ?1 AND kind = ?2 AND key >= ?3 AND key < ?4")                \
+    X(DOC_ADD, "INSERT INTO search_entry (owner, kind, id) VALUES (?1, ?2, ?3)")                             \
+    X(TEXT_ADD, "INSERT INTO search (rowid, place, text) VALUES (?1, ?2, ?3)")                               \
+    X(TEXT_DEL_OWNER, "DELETE FROM search WHERE rowid IN (" DOCS("") ")")                                    \
+    X(TEXT_DEL_KIND, "DELETE FROM search WHERE rowid IN (" DOCS(" AND kind = ?2") ")")                       \
+    X(TEXT_DEL_IDS,                                                                                          \
+      "DELETE FROM search WHERE rowid IN (" DOCS(" AND kind = ?2 AND id BETWEEN ?3 AND ?4") ")")             \
+    X(TEXT_EXPIRE, "DELETE FROM search WHERE rowid IN (" DOCS(OLD) ")")                                      \
+    X(DOC_DEL_OWNER, "DELETE FROM search_entry WHERE owner = ?1")                                            \
+    X(DOC_DEL_KIND, "DELETE FROM search_entry WHERE owner = ?1 AND kind = ?2")                               \
+    X(DOC_DEL_IDS, "DELETE FROM search_entry WHERE owner = ?1 AND kind = ?2 AND id BETWEEN ?3 AND ?4")       \
+    X(DOC_EXPIRE, "DELETE FROM search_entry WHERE owner = ?1" OLD)                                           \
+    X(RANGE_FIRST, RANGE_ROW " ORDER BY key LIMIT ?6")                                                       \
+    X(RANGE_LAST, RANGE_ROW " ORDER BY key DESC LIMIT ?6")                                                   \
+    X(RANGE_COUNT, "SELECT count(*) FROM map" RANGE)                                                         \
+    X(LOG_OWNERS, "WITH RECURSIVE walk (at) AS (SELECT min(owner) FROM log WHERE owner > ?1 UNION ALL"       \
+                  " SELECT (SELECT min(owner) FROM log WHERE owner > at) FROM walk WHERE at NOTNULL)"        \
+                  " SELECT at, ?2, '' FROM walk WHERE at NOTNULL AND EXISTS"                                 \
+                  " (SELECT 1 FROM log WHERE owner = at AND kind = ?2) LIMIT ?4")                            \
+    X(ONE_ID, LOG_ROW "WHERE owner = ?1 AND kind = ?2 AND id = ?3")                                          \
+    X(TEXT_FIRST, TEXT_ROW " ORDER BY search.rowid LIMIT ?7")                                                \
+    X(TEXT_LAST, TEXT_ROW " ORDER BY search.rowid DESC LIMIT ?7")                                            \
+    X(TEXT_COUNT, "SELECT count(*) " BY_TEXT)                                                                \
     X(GET, "SELECT owner, kind, key, value FROM map WHERE owner = ?1 AND kind = ?2 AND key = ?3")            \
     X(GET_KIND, "SELECT owner, kind, key, value FROM map WHERE owner = ?1 AND kind = ?2 ORDER BY key")       \
     X(OWNERS, "SELECT owner, kind, key FROM map INDEXED BY map_owners"                                       \
@@ -194,8 +239,7 @@ static enum err change_map(struct sqlite_conn *sc, enum statement which, const s
     sqlite3_stmt *stmt = statement(sc, which);
     bind(stmt, 1, change->owner);
     bind(stmt, 2, change->kind);
-    if (which != SQL_DEL_KIND_MAP && which != SQL_DEL_KIND_LOG)
-        bind(stmt, 3, change->key);
+    bind(stmt, 3, change->key);
     if (which == SQL_PUT || which == SQL_PUT_NEW)
         bind(stmt, 4, change->value);
     return run(sc, which);
@@ -207,20 +251,91 @@ static enum err put_new(struct sqlite_conn *sc, const struct store_change *chang
     return !err && sqlite3_changes(sc->handle) == 0 ? ERR_EXISTS : err;
 }
 
-static enum err del_owner(struct sqlite_conn *sc, const struct store_change *change)
+/* Runs the statements, which share their first parameters: ?1 owner, ?2 kind, ?3 and ?4 numbers, as many as
+ * `params`. */
+static enum err run_each(struct sqlite_conn *sc, const enum statement *which, size_t count, int params,
+                         const struct store_change *change, int64_t third, int64_t fourth)
 {
-    bind(statement(sc, SQL_DEL_OWNER_MAP), 1, change->owner);
-    bind(statement(sc, SQL_DEL_OWNER_LOG), 1, change->owner);
-    enum err err = run(sc, SQL_DEL_OWNER_MAP);
-    return err ? err : run(sc, SQL_DEL_OWNER_LOG);
+    enum err err = OK;
+    for (size_t i = 0; i < count && !err; i++) {
+        sqlite3_stmt *stmt = statement(sc, which[i]);
+        bind(stmt, 1, change->owner);
+        if (params > 1)
+            bind(stmt, 2, change->kind);
+        if (params > 2)
+            sqlite3_bind_int64(stmt, 3, third);
+        if (params > 3)
+            sqlite3_bind_int64(stmt, 4, fourth);
+        err = run(sc, which[i]);
+    }
+    return err;
 }
 
+/* The search goes first: it is found through the entries. */
 static enum err del_all(struct sqlite_conn *sc, const struct store_change *change)
 {
-    if (!change->kind.len)
-        return del_owner(sc, change);
-    enum err err = change_map(sc, SQL_DEL_KIND_MAP, change);
-    return err ? err : change_map(sc, SQL_DEL_KIND_LOG, change);
+    static const enum statement owner[] = { SQL_TEXT_DEL_OWNER, SQL_DOC_DEL_OWNER, SQL_DEL_OWNER_MAP,
+                                            SQL_DEL_OWNER_LOG };
+    static const enum statement kind[] = { SQL_TEXT_DEL_KIND, SQL_DOC_DEL_KIND, SQL_DEL_KIND_MAP,
+                                           SQL_DEL_KIND_LOG };
+    return change->kind.len ? run_each(sc, kind, COUNT_OF(kind), 2, change, 0, 0)
+                            : run_each(sc, owner, COUNT_OF(owner), 1, change, 0, 0);
+}
+
+static enum err log_del(struct sqlite_conn *sc, const struct store_change *change)
+{
+    static const enum statement all[] = { SQL_TEXT_DEL_IDS, SQL_DOC_DEL_IDS, SQL_LOG_DEL };
+    return run_each(sc, all, COUNT_OF(all), 4, change, (int64_t)change->id, (int64_t)change->last_id);
+}
+
+static enum err log_expire(struct sqlite_conn *sc, const struct store_change *change)
+{
+    static const enum statement all[] = { SQL_TEXT_EXPIRE, SQL_DOC_EXPIRE, SQL_EXPIRE };
+    return run_each(sc, all, COUNT_OF(all), 3, change, change->time_ms, 0);
+}
+
+static enum err del_prefix(struct sqlite_conn *sc, const struct store_change *change)
+{
+    struct buf end;
+    sqlite3_stmt *stmt = statement(sc, SQL_DEL_RANGE);
+    buf_init(&end, change->key.len + 1);
+    buf_add(&end, change->key);
+    buf_add_char(&end, '\xff');
+    bind(stmt, 1, change->owner);
+    bind(stmt, 2, change->kind);
+    bind(stmt, 3, change->key);
+    bind(stmt, 4, buf_str(&end));
+    enum err err = run(sc, SQL_DEL_RANGE);
+    buf_fini(&end);
+    return err;
+}
+
+/* A word that stands for a log in the index, so that a search walks through the entries of one log and not of
+ * all. Two logs may share one (FNV-1a): the query looks at the owner too. */
+static str place_word(str owner, str kind, char to[PLACE_SIZE])
+{
+    uint64_t hash = 14695981039346656037u;
+    for (size_t i = 0; i < owner.len; i++)
+        hash = (hash ^ (unsigned char)owner.p[i]) * 1099511628211u;
+    hash = hash * 1099511628211u; /* a NUL between them */
+    for (size_t i = 0; i < kind.len; i++)
+        hash = (hash ^ (unsigned char)kind.p[i]) * 1099511628211u;
+    snprintf(to, PLACE_SIZE, "p%016llx", (unsigned long long)hash);
+    return str_from(to);
+}
+
+static enum err append_text(struct sqlite_conn *sc, const struct store_change *change)
+{
+    static const enum statement doc[] = { SQL_DOC_ADD };
+    char place[PLACE_SIZE];
+    enum err err = run_each(sc, doc, 1, 3, change, (int64_t)change->id, 0);
+    if (err)
+        return err;
+    sqlite3_stmt *stmt = statement(sc, SQL_TEXT_ADD);
+    sqlite3_bind_int64(stmt, 1, sqlite3_last_insert_rowid(sc->handle));
+    bind(stmt, 2, place_word(change->owner, change->kind, place));
+    bind(stmt, 3, change->text);
+    return run(sc, SQL_TEXT_ADD);
 }
 
 static enum err append(struct sqlite_conn *sc, const struct store_change *change)
@@ -232,17 +347,9 @@ static enum err append(struct sqlite_conn *sc, const struct store_change *change
     sqlite3_bind_int64(stmt, 4, change->time_ms);
     bind(stmt, 5, change->peer);
     bind(stmt, 6, change->value);
-    return run(sc, SQL_APPEND);
-}
-
-static enum err log_del(struct sqlite_conn *sc, const struct store_change *change)
-{
-    sqlite3_stmt *stmt = statement(sc, SQL_LOG_DEL);
-    bind(stmt, 1, change->owner);
-    bind(stmt, 2, change->kind);
-    sqlite3_bind_int64(stmt, 3, (sqlite3_int64)change->id);
-    sqlite3_bind_int64(stmt, 4, (sqlite3_int64)change->last_id);
-    return run(sc, SQL_LOG_DEL);
+    enum err err = run(sc, SQL_APPEND);
+    bool is_new = !err && sqlite3_changes(sc->handle) > 0;
+    return is_new && change->text.len ? append_text(sc, change) : err;
 }
 
 static enum err change_one(struct sqlite_conn *sc, const struct store_change *change)
@@ -254,12 +361,16 @@ static enum err change_one(struct sqlite_conn *sc, const struct store_change *ch
         return put_new(sc, change);
     case STORE_DEL:
         return change_map(sc, SQL_DEL, change);
+    case STORE_DEL_PREFIX:
+        return del_prefix(sc, change);
     case STORE_DEL_ALL:
         return del_all(sc, change);
     case STORE_APPEND:
         return append(sc, change);
     case STORE_LOG_DEL:
         return log_del(sc, change);
+    case STORE_LOG_EXPIRE:
+        return log_expire(sc, change);
     }
     return ERR_UNSUPPORTED;
 }
@@ -325,9 +436,66 @@ static int read_map(struct sqlite_conn *sc, enum statement which, const struct s
     bind(stmt, 2, kind);
     if (which == SQL_GET || which == SQL_OWNERS_ANY_KEY)
         bind(stmt, 3, request->key);
-    if (which == SQL_OWNERS || which == SQL_OWNERS_ANY_KEY)
+    if (which == SQL_OWNERS || which == SQL_OWNERS_ANY_KEY || which == SQL_LOG_OWNERS)
         sqlite3_bind_int64(stmt, 4, (sqlite3_int64)request->limit);
     return stmt ? read_rows(stmt, request->read) : sqlite3_errcode(sc->handle);
+}
+
+/* The first number of the only row. */
+static int read_count(struct sqlite_conn *sc, sqlite3_stmt *stmt, uint64_t *ret)
+{
+    int rc = stmt ? sqlite3_step(stmt) : sqlite3_errcode(sc->handle);
+    if (rc == SQLITE_ROW)
+        *ret = (uint64_t)sqlite3_column_int64(stmt, 0);
+    sqlite3_reset(stmt);
+    return rc;
+}
+
+static sqlite3_stmt *range_statement(struct sqlite_conn *sc, enum statement which,
+                                     const struct store_request *request)
+{
+    sqlite3_stmt *stmt = statement(sc, which);
+    bind(stmt, 1, request->owner);
+    bind(stmt, 2, request->kind);
+    bind(stmt, 3, request->first_key);
+    bind(stmt, 4, request->last_key);
+    bind(stmt, 5, request->not_key);
+    return stmt;
+}
+
+static void reverse_rows(struct store_row *rows, size_t count)
+{
+    for (size_t i = 0; i < count / 2; i++) {
+        struct store_row row = rows[i];
+        rows[i] = rows[count - 1 - i];
+        rows[count - 1 - i] = row;
+    }
+}
+
+static int read_range(struct sqlite_conn *sc, const struct store_request *request, struct store_read *read)
+{
+    const struct store_map_query *range = &request->range;
+    sqlite3_stmt *stmt = range_statement(sc, range->last ? SQL_RANGE_LAST : SQL_RANGE_FIRST, request);
+    sqlite3_bind_int64(stmt, 6, (sqlite3_int64)request->limit);
+    sqlite3_bind_int(stmt, 7, range->keys_only);
+    int rc = stmt ? read_rows(stmt, read) : sqlite3_errcode(sc->handle);
+    if (range->last)
+        reverse_rows(read->rows, read->count);
+    if (rc != SQLITE_DONE || !range->count)
+        return rc;
+    return read_count(sc, range_statement(sc, SQL_RANGE_COUNT, request), &read->total);
+}
+
+/* "place : pXX AND text : ("one" AND "two")" */
+static str match_of(const struct store_request *request)
+{
+    char place[PLACE_SIZE];
+    struct arena *arena = &request->read->arena;
+    place_word(request->owner, request->kind, place);
+    str match = arena_printf(arena, "place : %s", place);
+    for (size_t i = 0; i < request->word_count; i++)
+        match = arena_printf(arena, "%s AND text : \"%.*s\"", match.p, STR_ARGS(request->words[i]));
+    return match;
 }
 
 static sqlite3_stmt *log_statement(struct sqlite_conn *sc, enum statement which,
@@ -340,10 +508,12 @@ static sqlite3_stmt *log_statement(struct sqlite_conn *sc, enum statement which,
     sqlite3_bind_int64(stmt, 4, (sqlite3_int64)request->last_id);
     sqlite3_bind_int64(stmt, 5, request->first_ms);
     sqlite3_bind_int64(stmt, 6, request->last_ms);
-    if (which != SQL_COUNT && which != SQL_COUNT_PEER)
+    if (which != SQL_COUNT && which != SQL_COUNT_PEER && which != SQL_TEXT_COUNT)
         sqlite3_bind_int64(stmt, 7, (sqlite3_int64)request->limit);
-    if (request->query.peer.p)
+    if (request->query.peer.p || request->query.text.p)
         bind(stmt, 8, request->query.peer);
+    if (request->query.text.p)
+        bind(stmt, 9, match_of(request));
     return stmt;
 }
 
@@ -359,6 +529,8 @@ static void reverse(struct store_entry *entries, size_t count)
 static enum statement log_path(const struct store_request *request)
 {
     bool last = request->query.last;
+    if (request->query.text.p)
+        return last ? SQL_TEXT_LAST : SQL_TEXT_FIRST;
     if (request->query.peer.p)
         return last ? SQL_PEER_LAST : SQL_PEER_FIRST;
     if (request->query.from_ms || request->query.to_ms)
@@ -366,12 +538,9 @@ static enum statement log_path(const struct store_request *request)
     return last ? SQL_ID_LAST : SQL_ID_FIRST;
 }
 
-static int find_entries(struct sqlite_conn *sc, const struct store_request *request, struct store_read *read)
+static int read_entries(sqlite3_stmt *stmt, struct store_read *read)
 {
-    sqlite3_stmt *stmt = log_statement(sc, log_path(request), request);
     int rc;
-    if (!stmt)
-        return sqlite3_errcode(sc->handle);
     while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         struct store_entry entry = { .id = (uint64_t)sqlite3_column_int64(stmt, 0),
                                      .time_ms = sqlite3_column_int64(stmt, 1),
@@ -380,6 +549,29 @@ static int find_entries(struct sqlite_conn *sc, const struct store_request *requ
         store_read_add_entry(read, &entry);
     }
     sqlite3_reset(stmt);
+    return rc;
+}
+
+static int find_ids(struct sqlite_conn *sc, const struct store_request *request, struct store_read *read)
+{
+    int rc = SQLITE_DONE;
+    for (size_t i = 0; i < request->query.id_count && rc == SQLITE_DONE && read->count < request->limit;
+         i++) {
+        sqlite3_stmt *stmt = statement(sc, SQL_ONE_ID);
+        bind(stmt, 1, request->owner);
+        bind(stmt, 2, request->kind);
+        sqlite3_bind_int64(stmt, 3, (sqlite3_int64)request->query.ids[i]);
+        rc = stmt ? read_entries(stmt, read) : sqlite3_errcode(sc->handle);
+    }
+    return rc;
+}
+
+static int find_entries(struct sqlite_conn *sc, const struct store_request *request, struct store_read *read)
+{
+    if (!request->limit)
+        return SQLITE_DONE;
+    sqlite3_stmt *stmt = log_statement(sc, log_path(request), request);
+    int rc = stmt ? read_entries(stmt, read) : sqlite3_errcode(sc->handle);
     if (request->query.last)
         reverse(read->entries, read->count);
     return rc;
@@ -387,12 +579,22 @@ static int find_entries(struct sqlite_conn *sc, const struct store_request *requ
 
 static int count_entries(struct sqlite_conn *sc, const struct store_request *request, uint64_t *ret)
 {
-    sqlite3_stmt *stmt = log_statement(sc, request->query.peer.p ? SQL_COUNT_PEER : SQL_COUNT, request);
-    int rc = stmt ? sqlite3_step(stmt) : sqlite3_errcode(sc->handle);
-    if (rc == SQLITE_ROW)
-        *ret = (uint64_t)sqlite3_column_int64(stmt, 0);
-    sqlite3_reset(stmt);
-    return rc;
+    const struct store_log_query *query = &request->query;
+    enum statement which = query->text.p ? SQL_TEXT_COUNT : query->peer.p ? SQL_COUNT_PEER : SQL_COUNT;
+    return read_count(sc, log_statement(sc, which, request), ret);
+}
+
+static int read_log(struct sqlite_conn *sc, const struct store_request *request, struct store_read *read)
+{
+    if (request->query.ids) {
+        int rc = find_ids(sc, request, read);
+        read->total = read->count;
+        return rc;
+    }
+    if (request->query.text.p && !request->word_count)
+        return SQLITE_DONE;
+    int rc = find_entries(sc, request, read);
+    return rc == SQLITE_DONE && request->query.count ? count_entries(sc, request, &read->total) : rc;
 }
 
 static int read_some(struct sqlite_conn *sc, const struct store_request *request, struct store_read *read)
@@ -407,9 +609,12 @@ static int read_some(struct sqlite_conn *sc, const struct store_request *request
         return rc;
     case STORE_OWNERS:
         return read_map(sc, request->key.len ? SQL_OWNERS_ANY_KEY : SQL_OWNERS, request, request->kind);
+    case STORE_GET_RANGE:
+        return read_range(sc, request, read);
+    case STORE_LOG_OWNERS:
+        return read_map(sc, SQL_LOG_OWNERS, request, request->kind);
     case STORE_LOG_FIND:
-        rc = find_entries(sc, request, read);
-        return rc == SQLITE_DONE && request->query.count ? count_entries(sc, request, &read->total) : rc;
+        return read_log(sc, request, read);
     }
     return rc;
 }
@@ -419,7 +624,8 @@ static enum err sqlite_read(struct store_conn *conn, const struct store_request 
                             struct store_read *read)
 {
     struct sqlite_conn *sc = (struct sqlite_conn *)conn;
-    bool several = request->kind_count > 1 || request->query.count;
+    bool several = request->kind_count > 1 || request->query.count || request->range.count ||
+                   request->query.id_count > 1;
     enum err err = several ? run(sc, SQL_BEGIN_READ) : OK;
     if (err)
         return err;

@@ -130,19 +130,27 @@ static void the_log_beside_the_file_stays_small(void **state)
 
 /* ---- Migration ---- */
 
-static const char *const later[] = {
-    NULL, /* the schema as it is */
-    "ALTER TABLE map ADD COLUMN made_up TEXT NOT NULL DEFAULT 'new'",
-    "UPDATE map SET made_up = upper(value)",
-};
+static const char add_column[] = "ALTER TABLE map ADD COLUMN made_up TEXT NOT NULL DEFAULT 'new'";
+static const char fill_column[] = "UPDATE map SET made_up = upper(value)";
+
+enum { NEXT = SCHEMA_VERSION + 1, AFTER = SCHEMA_VERSION + 2 };
 
 static enum err migrate_to(const char *path, int version, const char *last_step, char why[300])
 {
-    const char *steps[] = { sqlite_schema[0], later[1], last_step };
+    const char *steps[AFTER];
+    for (int i = 0; i < SCHEMA_VERSION; i++)
+        steps[i] = sqlite_schema[i];
+    steps[SCHEMA_VERSION] = add_column;
+    steps[NEXT] = last_step;
     sqlite3 *db = open_beside(path);
     enum err err = migrate(db, path, steps, version, why, 300);
     sqlite3_close(db);
     return err;
+}
+
+static void name_backup(char to[160], const char *path)
+{
+    snprintf(to, 160, "%s.v%d.backup", path, SCHEMA_VERSION);
 }
 
 static void an_older_schema_is_brought_forward_after_a_backup(void **state)
@@ -151,13 +159,13 @@ static void an_older_schema_is_brought_forward_after_a_backup(void **state)
     char why[300] = "", backup[160];
     kit_put(kit, "a@x", "k", "key", "value");
     close_store(kit);
-    snprintf(backup, sizeof backup, "%s.v1.backup", path_of(kit));
-    assert_int_equal(migrate_to(path_of(kit), 3, later[2], why), OK);
+    name_backup(backup, path_of(kit));
+    assert_int_equal(migrate_to(path_of(kit), AFTER, fill_column, why), OK);
     expect_text(path_of(kit), "SELECT made_up FROM map", "VALUE");
-    expect_text(path_of(kit), "PRAGMA user_version", "3");
-    expect_mode(path_of(kit), ".v1.backup");
+    expect_text(path_of(kit), "PRAGMA user_version", "4");
+    expect_mode(path_of(kit), ".v2.backup");
     expect_text(backup, "SELECT value FROM map", "value");
-    expect_text(backup, "PRAGMA user_version", "1");
+    expect_text(backup, "PRAGMA user_version", "2");
     expect_text(backup, "SELECT count(*) FROM pragma_table_info('map') WHERE name = 'made_up'", "0");
     expect_refused(kit, ERR_UNSUPPORTED, "newer version");
     /* the backup does what it is for */
@@ -172,10 +180,11 @@ static void a_step_that_fails_changes_nothing(void **state)
     char why[300] = "";
     kit_put(kit, "a@x", "k", "key", "value");
     close_store(kit);
-    assert_int_equal(migrate_to(path_of(kit), 3, "SELECT * FROM nowhere", why), ERR_IO);
+    assert_int_equal(migrate_to(path_of(kit), AFTER, "SELECT * FROM nowhere", why), ERR_IO);
     assert_non_null(strstr(why, "no such table"));
-    expect_text(path_of(kit), "PRAGMA user_version", "1");
-    assert_int_equal(migrate_to(path_of(kit), 3, later[2], why), OK); /* a backup that is there is no harm */
+    expect_text(path_of(kit), "PRAGMA user_version", "2");
+    assert_int_equal(migrate_to(path_of(kit), AFTER, fill_column, why),
+                     OK); /* a backup that is there is no harm */
     expect_text(path_of(kit), "SELECT made_up FROM map", "VALUE");
 }
 
@@ -184,12 +193,63 @@ static void without_a_backup_nothing_is_migrated(void **state)
     struct kit *kit = *state;
     char why[300] = "", in_the_way[170];
     close_store(kit);
-    snprintf(in_the_way, sizeof in_the_way, "%s.v1.backup.part", path_of(kit));
+    snprintf(in_the_way, sizeof in_the_way, "%s.v2.backup.part", path_of(kit));
     assert_int_equal(mkdir(in_the_way, 0700), 0);
-    assert_int_equal(migrate_to(path_of(kit), 2, NULL, why), ERR_IO);
+    assert_int_equal(migrate_to(path_of(kit), NEXT, NULL, why), ERR_IO);
     assert_non_null(strstr(why, "backup"));
     assert_int_equal(rmdir(in_the_way), 0);
-    expect_text(path_of(kit), "PRAGMA user_version", "1");
+    expect_text(path_of(kit), "PRAGMA user_version", "2");
+}
+
+/* What a user of the first schema has: it is all there, and can be searched from now on. */
+static void the_first_schema_is_brought_forward(void **state)
+{
+    struct kit *kit = *state;
+    char sql[4096];
+    close_store(kit);
+    assert_int_equal(unlink(path_of(kit)), 0);
+    int fd = open(path_of(kit), O_RDWR | O_CREAT, 0600);
+    close(fd);
+    snprintf(sql, sizeof sql,
+             "%s; INSERT INTO map VALUES ('a@x', 'k', 'key', 'old'); PRAGMA user_version = 1",
+             sqlite_schema[0]);
+    shell(path_of(kit), sql);
+    kit_reopen(kit);
+    assert_true(kit_has(kit, "a@x", "k", "key", "old"));
+    struct store_entry entry = { .id = 1, .value = STR("v"), .text = STR("hello") };
+    struct store_batch *batch = store_batch_new();
+    store_append(batch, STR("a@x"), STR("k"), &entry);
+    assert_int_equal(kit_commit(kit, batch), OK);
+    close_store(kit);
+    expect_text(path_of(kit), "SELECT count(*) FROM search WHERE search MATCH 'hello'", "1");
+    expect_text(path_of(kit), "PRAGMA user_version", "2");
+}
+
+/* Nothing stays in the index of what is gone from the logs. */
+static void what_is_removed_cannot_be_found(void **state)
+{
+    struct kit *kit = *state;
+    struct store_batch *batch = store_batch_new();
+    for (uint64_t id = 1; id <= 40; id++) {
+        struct store_entry entry = {
+            .id = id, .time_ms = (int64_t)id, .value = STR("v"), .text = STR("secret words")
+        };
+        str owner = id <= 10 ? STR("a@x") : id <= 20 ? STR("b@x") : id <= 30 ? STR("c@x") : STR("d@x");
+        store_append(batch, owner, STR("archive"), &entry);
+        store_append(batch, owner, STR("archive"), &entry);
+    }
+    assert_int_equal(kit_commit(kit, batch), OK);
+    expect_text(path_of(kit), "SELECT count(*) FROM search WHERE search MATCH 'secret'", "40");
+    batch = store_batch_new();
+    store_del_all(batch, STR("a@x"), STR(""));
+    store_del_all(batch, STR("b@x"), STR("archive"));
+    store_log_del(batch, STR("c@x"), STR("archive"), 1, 25);
+    store_log_expire(batch, STR("d@x"), STR("archive"), 36);
+    assert_int_equal(kit_commit(kit, batch), OK);
+    expect_text(path_of(kit), "SELECT count(*) FROM search WHERE search MATCH 'secret'", "10");
+    expect_text(path_of(kit), "SELECT count(*) FROM search_entry", "10");
+    expect_text(path_of(kit), "SELECT count(*) FROM log", "10");
+    expect_text(path_of(kit), "SELECT count(*) FROM search", "10");
 }
 
 /* ---- What is not ours, and damage ---- */
@@ -357,6 +417,8 @@ int main(void)
         CASE(the_file_is_its_owners_and_readable_in_the_shell),
         CASE(the_log_beside_the_file_stays_small),
         CASE(an_older_schema_is_brought_forward_after_a_backup),
+        CASE(the_first_schema_is_brought_forward),
+        CASE(what_is_removed_cannot_be_found),
         CASE(a_step_that_fails_changes_nothing),
         CASE(without_a_backup_nothing_is_migrated),
         CASE(another_programs_database_is_refused),

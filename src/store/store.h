@@ -61,6 +61,8 @@ void store_put(struct store_batch *batch, str owner, str kind, str key, str valu
 void store_put_new(struct store_batch *batch, str owner, str kind, str key, str value);
 /* Removes a key; one that is not there is no error. */
 void store_del(struct store_batch *batch, str owner, str kind, str key);
+/* Removes the keys of a kind that begin with `prefix`. */
+void store_del_prefix(struct store_batch *batch, str owner, str kind, str prefix);
 /* Removes all keys of a kind, and all its log entries; an empty kind means all kinds of the owner. */
 void store_del_all(struct store_batch *batch, str owner, str kind);
 
@@ -70,12 +72,16 @@ struct store_entry {
     int64_t time_ms; /* since 1970 */
     str peer;        /* a bare JID or "" */
     str value;
+    str text; /* words by which the entry can be found; kept for that alone and not read back; may be none */
 };
 
 /* Appends to a log. */
 void store_append(struct store_batch *batch, str owner, str kind, const struct store_entry *entry);
 /* Removes entries with first_id <= id <= last_id. */
 void store_log_del(struct store_batch *batch, str owner, str kind, uint64_t first_id, uint64_t last_id);
+/* Removes the entries of a log that are older than `before_ms`. For those of all owners: page through them
+ * with store_log_owners(), so that the work is done in slices of the caller's size. */
+void store_log_expire(struct store_batch *batch, str owner, str kind, int64_t before_ms);
 
 struct store_commit {
     struct mail _mail;
@@ -107,7 +113,7 @@ struct store_read {
     struct store_row *rows;      /* of a map read, ordered by kind and key (or owner) */
     struct store_entry *entries; /* of a log read, ordered by id */
     size_t count;
-    uint64_t total; /* of a log read that asked for it */
+    uint64_t total; /* of a read that asked for it */
     void (*done)(struct store_read *read);
 };
 
@@ -121,15 +127,39 @@ void store_get(struct store *store, struct loop *loop, str owner, str kind, str 
 void store_owners(struct store *store, struct loop *loop, str kind, str key, str after, size_t limit,
                   struct store_read *read);
 
+/* Which keys of a kind; all bounds that are given hold together. */
+struct store_map_query {
+    str prefix;     /* only keys that begin with it */
+    str after;      /* only keys greater than this; "" or none: from the first */
+    str before;     /* only keys smaller than this; "" or none: to the last */
+    size_t limit;   /* at most so many; 0 only to count */
+    bool last;      /* the last `limit` of them (in ascending order all the same) */
+    bool keys_only; /* rows without values */
+    bool count;     /* fill `total`: how many match in all */
+};
+
+/* Some keys of one owner and kind, in order of bytes. */
+void store_get_range(struct store *store, struct loop *loop, str owner, str kind,
+                     const struct store_map_query *query, struct store_read *read);
+
+/* Owners that have a log of this kind, after `after` in order of bytes, at most `limit`; rows have neither
+ * key nor value. It looks at each owner of any log on the way. */
+void store_log_owners(struct store *store, struct loop *loop, str kind, str after, size_t limit,
+                      struct store_read *read);
+
 struct store_log_query {
     uint64_t after_id;      /* only ids greater than this; 0: from the first */
     uint64_t before_id;     /* only ids smaller than this; 0: to the last */
     int64_t from_ms, to_ms; /* only times in this range, both included; 0: open */
     str peer;               /* only this peer; str_none: any */
-    size_t limit;           /* at most so many; must be set */
-    bool last;  /* the last `limit` of what matches, not the first (the result is in ascending order all the
-                   same) */
-    bool count; /* fill `total`: how many match in all */
+    const uint64_t *ids;    /* with id_count: only these; NULL: any. Nothing else but the log is looked at */
+    size_t id_count;
+    str text; /* only entries whose text has all of its words, in any order, whatever their case; str_none:
+                 any. Words end at what is neither letter nor digit; without a word nothing matches */
+    size_t limit; /* at most so many; 0 only to count */
+    bool last;    /* the last `limit` of what matches, not the first (the result is in ascending order all the
+                     same) */
+    bool count;   /* fill `total`: how many match in all */
 };
 
 void store_log_find(struct store *store, struct loop *loop, str owner, str kind,

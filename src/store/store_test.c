@@ -521,6 +521,180 @@ static void entries_are_removed_by_range(void **state)
     expect_ids(kit, (struct store_log_query){ 0 }, IDS(5, 0));
 }
 
+static void old_entries_are_removed(void **state)
+{
+    struct kit *kit = *state;
+    fill_log(kit);
+    struct store_batch *batch = store_batch_new();
+    store_log_expire(batch, STR("a@x"), STR("archive"), 1030);
+    store_log_expire(batch, STR("a@x"), STR("other"), INT64_MAX);
+    store_log_expire(batch, STR("b@x"), STR("archive"), INT64_MAX);
+    assert_int_equal(kit_commit(kit, batch), OK);
+    expect_ids(kit, (struct store_log_query){ 0 }, IDS(30, 40, 60, 70, 80, 90, 100, 0));
+    batch = store_batch_new();
+    store_log_expire(batch, STR("a@x"), STR("archive"), INT64_MAX);
+    assert_int_equal(kit_commit(kit, batch), OK);
+    expect_ids(kit, (struct store_log_query){ 0 }, IDS(0));
+}
+
+static void entries_are_found_by_a_list_of_ids(void **state)
+{
+    struct kit *kit = *state;
+    fill_log(kit);
+    typedef struct store_log_query query;
+    const uint64_t ids[] = { 70, 10, 55, 10, UINT64_MAX, 0, 40 };
+    expect_ids(kit, (query){ .ids = ids, .id_count = COUNT_OF(ids) }, IDS(10, 40, 70, 0));
+    expect_ids(kit, (query){ .ids = ids, .id_count = COUNT_OF(ids), .limit = 2 }, IDS(10, 40, 0));
+    expect_ids(kit, (query){ .ids = ids, .id_count = 0 }, IDS(0));
+}
+
+static void counting_reads_no_entry(void **state)
+{
+    struct kit *kit = *state;
+    fill_log(kit);
+    struct kit_read read;
+    find(kit, (struct store_log_query){ .count = true }, &read);
+    assert_int_equal(read.read.count, 0);
+    assert_int_equal(read.read.total, 10);
+    store_read_fini(&read.read);
+}
+
+static void append_words(struct store_batch *batch, const char *owner, uint64_t id, const char *peer,
+                         const char *text)
+{
+    struct store_entry entry = { .id = id,
+                                 .time_ms = 1000 + (int64_t)id,
+                                 .peer = str_from(peer),
+                                 .value = STR("<v/>"),
+                                 .text = str_from(text) };
+    store_append(batch, str_from(owner), STR("archive"), &entry);
+}
+
+static void entries_are_found_by_their_words(void **state)
+{
+    struct kit *kit = *state;
+    struct store_batch *batch = store_batch_new();
+    append_words(batch, "a@x", 1, "b@x", "Meet me at the Harbour, at noon");
+    append_words(batch, "a@x", 2, "c@x", "which harbour?");
+    append_words(batch, "a@x", 3, "b@x", "\"NOON\" (sharp)");
+    append_words(batch, "a@x", 4, "b@x", "");
+    append_words(batch, "a@x", 5, "b@x", "harbours at noon");
+    append_words(batch, "b@x", 6, "a@x", "the harbour at noon");
+    append_words(batch, "a@x", 1, "b@x", "twice: zebra");
+    assert_int_equal(kit_commit(kit, batch), OK);
+    typedef struct store_log_query query;
+    expect_ids(kit, (query){ .text = STR("harbour") }, IDS(1, 2, 0));
+    expect_ids(kit, (query){ .text = STR("noon HARBOUR") }, IDS(1, 0));
+    expect_ids(kit, (query){ .text = STR("noon") }, IDS(1, 3, 5, 0));
+    expect_ids(kit, (query){ .text = STR("noon"), .limit = 2 }, IDS(1, 3, 0));
+    expect_ids(kit, (query){ .text = STR("noon"), .limit = 2, .last = true }, IDS(3, 5, 0));
+    expect_ids(kit, (query){ .text = STR("noon"), .after_id = 1, .before_id = 5 }, IDS(3, 0));
+    expect_ids(kit, (query){ .text = STR("noon"), .to_ms = 1003 }, IDS(1, 3, 0));
+    expect_ids(kit, (query){ .text = STR("harbour"), .peer = STR("c@x") }, IDS(2, 0));
+    expect_ids(kit, (query){ .text = STR("zebra") }, IDS(0));
+    expect_ids(kit, (query){ .text = STR("x\" OR noon*:-(") }, IDS(0));
+    expect_ids(kit, (query){ .text = STR(" ?! ") }, IDS(0));
+    expect_ids(kit, (query){ .text = STR("") }, IDS(0));
+    expect_total(kit, (query){ .text = STR("noon"), .limit = 1 }, 3, 1);
+    batch = store_batch_new();
+    store_log_del(batch, STR("a@x"), STR("archive"), 1, 3);
+    assert_int_equal(kit_commit(kit, batch), OK);
+    expect_ids(kit, (query){ .text = STR("noon") }, IDS(5, 0));
+}
+
+static void owners_of_logs_are_paged_through(void **state)
+{
+    struct kit *kit = *state;
+    struct kit_read read;
+    struct store_batch *batch = store_batch_new();
+    struct store_entry entry = { .id = 1, .value = STR("v") };
+    store_append(batch, STR("a@x"), STR("archive"), &entry);
+    store_append(batch, STR("b@x"), STR("other"), &entry);
+    store_append(batch, STR("c@x"), STR("archive"), &entry);
+    store_append(batch, STR("d@x"), STR("archive"), &entry);
+    store_put(batch, STR("e@x"), STR("archive"), STR(""), STR("v"));
+    assert_int_equal(kit_commit(kit, batch), OK);
+    kit_read_start(kit, &read);
+    KIT_ASK(kit, store_log_owners(kit->store, kit->loop, STR("archive"), STR(""), 2, &read.read));
+    kit_wait(kit);
+    assert_int_equal(read.read.count, 2);
+    assert_true(str_is(read.read.rows[0].owner, "a@x") && str_is(read.read.rows[1].owner, "c@x"));
+    store_read_fini(&read.read);
+    kit_read_start(kit, &read);
+    KIT_ASK(kit, store_log_owners(kit->store, kit->loop, STR("archive"), STR("c@x"), 2, &read.read));
+    kit_wait(kit);
+    assert_int_equal(read.read.count, 1);
+    assert_true(str_is(read.read.rows[0].owner, "d@x"));
+    store_read_fini(&read.read);
+}
+
+/* ---- Ranges of keys ---- */
+
+/* Expects these keys, with spaces between them. */
+static void expect_keys(struct kit *kit, struct store_map_query query, const char *keys, unsigned total)
+{
+    struct kit_read read;
+    str rest = keys[0] ? str_from(keys) : str_none;
+    query.count = true;
+    kit_read_start(kit, &read);
+    KIT_ASK(kit, store_get_range(kit->store, kit->loop, STR("a@x"), STR("item"), &query, &read.read));
+    kit_wait(kit);
+    assert_int_equal(read.read.err, OK);
+    for (size_t i = 0; i < read.read.count; i++) {
+        str key = str_cut(&rest, ' ');
+        assert_true(key.p && str_eq(read.read.rows[i].key, key));
+        assert_true(str_is(read.read.rows[i].value, "v") == !query.keys_only);
+    }
+    assert_null(rest.p);
+    assert_int_equal(read.read.total, total);
+    store_read_fini(&read.read);
+}
+
+static void fill_keys(struct kit *kit)
+{
+    static const char *const keys[] = { "n", "n/1", "n/2", "n/3", "n/\xc3\xa9", "n0", "m/1", "" };
+    for (size_t i = 0; i < COUNT_OF(keys); i++)
+        kit_put(kit, "a@x", "item", keys[i], "v");
+    kit_put(kit, "a@x", "items", "n/9", "v");
+    kit_put(kit, "a@x", "ite", "n/9", "v");
+    kit_put(kit, "b@x", "item", "n/9", "v");
+}
+
+static void keys_are_paged_through(void **state)
+{
+    struct kit *kit = *state;
+    typedef struct store_map_query query;
+    fill_keys(kit);
+    expect_keys(kit, (query){ .prefix = STR("n/"), .limit = 9 }, "n/1 n/2 n/3 n/\xc3\xa9", 4);
+    expect_keys(kit, (query){ .prefix = STR("n/"), .limit = 9, .keys_only = true }, "n/1 n/2 n/3 n/\xc3\xa9",
+                4);
+    expect_keys(kit, (query){ .prefix = STR("n/"), .limit = 2 }, "n/1 n/2", 4);
+    expect_keys(kit, (query){ .prefix = STR("n/"), .limit = 2, .after = STR("n/1") }, "n/2 n/3", 3);
+    expect_keys(kit, (query){ .prefix = STR("n/"), .limit = 2, .last = true, .before = STR("n/3") },
+                "n/1 n/2", 2);
+    expect_keys(kit, (query){ .prefix = STR("n/"), .limit = 1, .last = true, .before = STR("n/3") }, "n/2",
+                2);
+    expect_keys(kit, (query){ .prefix = STR("n/"), .after = STR("m/1"), .limit = 1 }, "n/1", 4);
+    expect_keys(kit, (query){ .prefix = STR("n/"), .after = STR("n0"), .limit = 9 }, "", 0);
+    expect_keys(kit, (query){ .prefix = STR("n/"), .before = STR("m"), .limit = 9 }, "", 0);
+    expect_keys(kit, (query){ .prefix = STR("n/") }, "", 4);
+    expect_keys(kit, (query){ .after = STR("n/3"), .limit = 9 }, "n/\xc3\xa9 n0", 2);
+    expect_keys(kit, (query){ .limit = 100, .before = STR("n"), .after = STR("a") }, "m/1", 1);
+    expect_keys(kit, (query){ .prefix = STR("none"), .limit = 9 }, "", 0);
+}
+
+static void keys_are_removed_by_prefix(void **state)
+{
+    struct kit *kit = *state;
+    fill_keys(kit);
+    struct store_batch *batch = store_batch_new();
+    store_del_prefix(batch, STR("a@x"), STR("item"), STR("n/"));
+    assert_int_equal(kit_commit(kit, batch), OK);
+    expect_keys(kit, (struct store_map_query){ .after = STR("a"), .limit = 9 }, "m/1 n n0", 3);
+    assert_true(kit_has(kit, "a@x", "items", "n/9", "v"));
+    assert_true(kit_has(kit, "b@x", "item", "n/9", "v"));
+}
+
 /* ---- Many at once ---- */
 
 static void many_reads_at_once_all_come_back(void **state)
@@ -655,6 +829,13 @@ static const struct {
     CASE(a_log_is_asked_by_time_and_peer),
     CASE(a_log_counts_what_matches),
     CASE(entries_are_removed_by_range),
+    CASE(old_entries_are_removed),
+    CASE(entries_are_found_by_a_list_of_ids),
+    CASE(counting_reads_no_entry),
+    CASE(entries_are_found_by_their_words),
+    CASE(owners_of_logs_are_paged_through),
+    CASE(keys_are_paged_through),
+    CASE(keys_are_removed_by_prefix),
     CASE(many_reads_at_once_all_come_back),
     CASE(what_was_asked_before_closing_is_completed),
     CASE(two_loops_commit_at_once),
