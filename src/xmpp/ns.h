@@ -4,6 +4,7 @@
 #define XMPP_NS_H
 
 #define NS_CLIENT          "jabber:client"
+#define NS_COMPONENT       "jabber:component:accept"
 #define NS_STREAMS         "http://etherx.jabber.org/streams"
 #define NS_STREAM_ERRORS   "urn:ietf:params:xml:ns:xmpp-streams"
 #define NS_STANZA_ERRORS   "urn:ietf:params:xml:ns:xmpp-stanzas"

@@ -51,8 +51,8 @@ static bool read_address(const struct xml_node *node, str name, struct arena *ar
     return !text.p || jid_parse(text, arena, ret) == OK;
 }
 
-enum stream_error stream_header_read(const struct xml_node *node, struct arena *arena,
-                                     struct stream_header *ret)
+enum stream_error stream_header_read_as(const struct xml_node *node, str content_ns, struct arena *arena,
+                                        struct stream_header *ret)
 {
     *ret = (struct stream_header){ 0 };
     ret->lang = xml_lang(node, arena);
@@ -66,8 +66,17 @@ enum stream_error stream_header_read(const struct xml_node *node, struct arena *
         return STREAM_ERROR_HOST_UNKNOWN;
     if (!read_address(node, STR("from"), arena, &ret->from))
         return STREAM_ERROR_INVALID_FROM;
-    if (!str_eq(xml_ns_of(node, STR("")), STR(NS_CLIENT)))
+    if (!str_eq(xml_ns_of(node, STR("")), content_ns))
         return STREAM_ERROR_INVALID_NAMESPACE;
+    return STREAM_ERROR_NONE;
+}
+
+enum stream_error stream_header_read(const struct xml_node *node, struct arena *arena,
+                                     struct stream_header *ret)
+{
+    enum stream_error error = stream_header_read_as(node, STR(NS_CLIENT), arena, ret);
+    if (error != STREAM_ERROR_NONE)
+        return error;
     if (!version_is_served(xml_attr(node, STR("version"), arena)))
         return STREAM_ERROR_UNSUPPORTED_VERSION;
     return STREAM_ERROR_NONE;

@@ -59,6 +59,10 @@ struct stream_header {
 enum stream_error stream_header_read(const struct xml_node *node, struct arena *arena,
                                      struct stream_header *ret);
 
+/* The same for a stream with another content namespace, and whatever version: the caller judges that. */
+enum stream_error stream_header_read_as(const struct xml_node *node, str content_ns, struct arena *arena,
+                                        struct stream_header *ret);
+
 /* Writes our header of a stream to a client (§4.7.1-4.7.5): `from` is the domain that answers; `to`, `id` and
  * `lang` may be str_none. */
 void stream_header_write(struct buf *out, str from, str to, str id, str lang);
