@@ -22,7 +22,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { TEXT_MAX = 1 << 20, LIST_MAX = 1000, HOSTS_MAX = 10000, RANGE_MAX = 200 };
+enum { TEXT_MAX = 1 << 20, LIST_MAX = 1000, HOSTS_MAX = 10000, COMPONENTS_MAX = 1000, RANGE_MAX = 200 };
 
 /* What a `struct config` stands in. */
 struct loaded {
@@ -54,6 +54,8 @@ static void wrong_value(struct reader *reader, const struct place *place, const 
                         unsigned line, str value, const char *advice)
 {
     struct buf range;
+    if (key->secret)
+        value = STR("...");
     buf_init(&range, RANGE_MAX);
     config_value_add_range(key, &range);
     if (advice)
@@ -273,18 +275,24 @@ static void check_host(struct reader *reader, const struct config_host *host)
                           *host->key ? "key" : "certificate", *host->key ? "certificate" : "key");
 }
 
+/* The domain in a section's title, in normal form. */
+static const char *read_domain(struct reader *reader, const char *title, const char *kind, unsigned line)
+{
+    str name = str_none;
+    if (jid_prepare_domain(str_from(title), reader->arena, &name) != OK) {
+        config_errors_add(reader->errors, reader->file, line,
+                          "\"%s\" is no domain: write %s \"example.org\" { ... }", title, kind);
+        name = str_from(title);
+    }
+    return arena_str(reader->arena, name).p;
+}
+
 static void read_host(struct reader *reader, cfg_t *section, void *const *common, struct config_host *host)
 {
     const char *title = cfg_title(section);
-    str name = str_none;
     if (!title)
         title = "";
-    if (jid_prepare_domain(str_from(title), reader->arena, &name) != OK) {
-        config_errors_add(reader->errors, reader->file, host->_line,
-                          "\"%s\" is no domain: write host \"example.org\" { ... }", title);
-        name = str_from(title);
-    }
-    host->name = arena_str(reader->arena, name).p;
+    host->name = read_domain(reader, title, "host", host->_line);
     const char *prefix = arena_printf(reader->arena, "host \"%s\": ", title).p;
     struct place place = { section, host, prefix };
     read_keys(reader, &place, config_host_section.keys, true);
@@ -314,6 +322,51 @@ static void read_hosts(struct reader *reader, cfg_t *tree, const char *text)
                           "there is no host: write host \"example.org\" { ... } with the domain to serve");
 }
 
+/* ---- Components ---- */
+
+static void check_component(struct reader *reader, const struct config_component *component)
+{
+    const struct config_component *other = reader->config->component_list;
+    const struct config_host *host = config_host_named(reader->config, str_from(component->name));
+    for (; other < component; other++)
+        if (!strcmp(other->name, component->name))
+            config_errors_add(reader->errors, reader->file, component->_line,
+                              "component \"%s\" is there twice, see line %u: keep one of them",
+                              component->name, other->_line);
+    if (host)
+        config_errors_add(
+            reader->errors, reader->file, component->_line,
+            "component \"%s\" is a host already, see line %u: give the component a name of its own",
+            component->name, host->_line);
+    if (!*component->secret && reader->whole)
+        config_errors_add(reader->errors, reader->file, component->_line,
+                          "component \"%s\" has no secret: set the one that the component has, too",
+                          component->name);
+}
+
+static void read_components(struct reader *reader, cfg_t *tree, const char *text)
+{
+    size_t count = cfg_size(tree, "component");
+    if (count > COMPONENTS_MAX) {
+        config_errors_add(reader->errors, reader->file, 0, "there are too many components: keep 1000");
+        count = COMPONENTS_MAX;
+    }
+    struct config_component *list = arena_zalloc(reader->arena, (count + 1) * sizeof *list);
+    unsigned *lines = arena_zalloc(reader->arena, (count + 1) * sizeof *lines);
+    reader->config->component_list = list;
+    reader->config->component_count = count;
+    config_text_section_lines(text, "component", lines, count);
+    for (size_t i = 0; i < count; i++) {
+        struct place place = { cfg_getnsec(tree, "component", (unsigned)i), &list[i], "" };
+        const char *title = cfg_title(place.section);
+        list[i]._line = lines[i];
+        list[i].name = read_domain(reader, title ? title : "", "component", lines[i]);
+        place.prefix = arena_printf(reader->arena, "component \"%s\": ", list[i].name).p;
+        read_keys(reader, &place, config_component_section.keys, true);
+        check_component(reader, &list[i]);
+    }
+}
+
 /* ---- The whole ---- */
 
 /* What follows from several keys. */
@@ -337,6 +390,7 @@ static void read_tree(struct reader *reader, char *text)
     cfg_t *tree = config_parse(text, reader->file, reader->extensions, reader->errors, &reader->whole);
     read_sections(reader, tree);
     read_hosts(reader, tree, text);
+    read_components(reader, tree, text);
     finish(reader);
     cfg_free(tree);
 }
@@ -385,6 +439,7 @@ enum err config_load_text(const char *name, str text, const struct config_extens
     char *copy = str_dup(text);
     if (config_text_prepare(copy, name, errors))
         read_tree(&reader, copy);
+    mem_wipe(copy, text.len); /* secrets of components */
     free(copy);
     if (!reader.whole && error_count(errors) == before) /* libconfuse gave up without a word */
         config_errors_add(
@@ -449,6 +504,8 @@ void config_unref(const struct config *config)
     if (!config || atomic_fetch_sub_explicit(&loaded_of(config)->refs, 1, memory_order_acq_rel) > 1)
         return;
     struct loaded *loaded = loaded_of(config);
+    for (size_t i = 0; i < config->component_count; i++)
+        mem_wipe((char *)config->component_list[i].secret, strlen(config->component_list[i].secret));
     arena_fini(&loaded->arena);
     free(loaded);
 }
@@ -458,6 +515,14 @@ const struct config_host *config_host_named(const struct config *config, str nam
     for (size_t i = 0; i < config->host_count; i++)
         if (str_eq(str_from(config->hosts[i].name), name))
             return &config->hosts[i];
+    return NULL;
+}
+
+const struct config_component *config_component_named(const struct config *config, str name)
+{
+    for (size_t i = 0; i < config->component_count; i++)
+        if (str_eq(str_from(config->component_list[i].name), name))
+            return &config->component_list[i];
     return NULL;
 }
 

@@ -31,6 +31,22 @@ struct config_host {
     unsigned _line;
 };
 
+/* An external component (XEP-0114): a domain that another program serves. */
+struct config_component {
+    const char *name; /* its domain, in normal form */
+    const char *secret;
+    enum config_conflict conflict;
+    unsigned _line;
+};
+
+/* Where components connect to. */
+struct config_components {
+    struct config_list listen; /* IP addresses */
+    uint16_t port;             /* 0: off */
+    uint64_t handshake_ms, keepalive_ms;
+    uint32_t max_unauthenticated;
+};
+
 struct config_c2s {
     struct config_list listen; /* IP addresses */
     uint16_t port, tls_port;   /* 0: off */
@@ -64,11 +80,14 @@ struct config {
     const char *store;   /* for store_open(), with the data folder put in */
     const char *control; /* path of the control socket; "": none */
     struct config_c2s c2s;
+    struct config_components components;
     struct config_limits limits;
     struct scan_limits limits_before, limits_after; /* the scanner's part of `limits`, ready to use */
     struct config_log log;
     const struct config_host *hosts;
     size_t host_count;
+    const struct config_component *component_list;
+    size_t component_count;
 };
 
 /* What is wrong with a file, in the order of its lines, each as "file:line: what is wrong: what to write
@@ -114,6 +133,9 @@ bool config_check_files(const struct config *config, const char *file, struct co
 
 /* The host of this name in normal form, or NULL. */
 const struct config_host *config_host_named(const struct config *config, str name);
+
+/* The component of this domain in normal form, or NULL. */
+const struct config_component *config_component_named(const struct config *config, str name);
 
 /* The settings of the extension with this index in the array given at loading, for this host: a block of its
  * declared size. Never NULL. */

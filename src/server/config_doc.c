@@ -79,6 +79,9 @@ void config_print_default(FILE *file, const struct config_extension *const *exte
     for (; extensions && *extensions; extensions++)
         print_section(&printer, (*extensions)->name, (*extensions)->help, (*extensions)->keys);
     print_section(&printer, "host \"localhost\"", config_host_section.help, config_host_section.keys);
+    fputs("\n", file);
+    print_lines(file, "# ", config_component_section.help);
+    fputs("#component \"irc.localhost\" { secret = \"...\" }\n", file);
     buf_fini(&printer.text);
 }
 
@@ -167,6 +170,8 @@ void config_print_markdown(FILE *file, const struct config_extension *const *ext
         print_table(&printer, title, section->help, section->keys);
     }
     print_table(&printer, "host \"NAME\" { }", config_host_section.help, config_host_section.keys);
+    print_table(&printer, "component \"NAME\" { }", config_component_section.help,
+                config_component_section.keys);
     for (; extensions && *extensions; extensions++) {
         snprintf(title, sizeof title, "%s { }", (*extensions)->name);
         print_table(&printer, title, (*extensions)->help, (*extensions)->keys);

@@ -15,7 +15,7 @@
 
 #include <stdlib.h>
 
-enum { VALUE_MAX = 4 << 20 };
+enum { VALUE_MAX = 4 << 20, TITLED = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES | CFGF_NODEFAULT };
 
 struct parse {
     const char *file;
@@ -80,7 +80,9 @@ static const struct config_section *home_of(const char *name)
     for (const struct config_section *section = config_sections; section->name; section++)
         if (has_key(section, name))
             return section;
-    return has_key(&config_host_section, name) ? &config_host_section : NULL;
+    if (has_key(&config_host_section, name))
+        return &config_host_section;
+    return has_key(&config_component_section, name) ? &config_component_section : NULL;
 }
 
 static void unknown_key(cfg_t *section, const char *name)
@@ -184,14 +186,17 @@ static cfg_opt_t *all_options(struct arena *arena, const struct config_extension
     cfg_opt_t *host = options_for(arena, config_host_section.keys, count);
     add_extensions(arena, host + count_keys(config_host_section.keys), extensions);
 
-    cfg_opt_t *top = options_for(arena, config_sections[0].keys, sections + count + 1);
+    cfg_opt_t *component = options_for(arena, config_component_section.keys, 0);
+
+    cfg_opt_t *top = options_for(arena, config_sections[0].keys, sections + count + 2);
     cfg_opt_t *end = top + count_keys(config_sections[0].keys);
     for (size_t i = 1; i <= sections; i++) {
         cfg_opt_t *keys = options_for(arena, config_sections[i].keys, 0);
         *end++ = (cfg_opt_t)CFG_SEC(config_sections[i].name, keys, CFGF_NODEFAULT);
     }
     end = add_extensions(arena, end, extensions);
-    *end = (cfg_opt_t)CFG_SEC("host", host, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES | CFGF_NODEFAULT);
+    *end++ = (cfg_opt_t)CFG_SEC("host", host, TITLED);
+    *end = (cfg_opt_t)CFG_SEC("component", component, TITLED);
     return top;
 }
 

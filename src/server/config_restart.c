@@ -43,5 +43,7 @@ size_t config_needs_restart(const struct config *old, const struct config *new, 
         if (same)
             count += changed_keys(&config_host_section, &old->hosts[i], same, names);
     }
+    if (!old->component_count && new->component_count) /* their port is not open */
+        count += add_name(names, "component", "", "");
     return count + missing_hosts(old, new, names) + missing_hosts(new, old, names);
 }

@@ -26,7 +26,7 @@ static const char *check_area_level(const char *value)
         return NULL;
     return "write AREA=LEVEL such as \"c2s=debug\" (areas: main config net tls c2s auth router user store "
            "control "
-           "ext; levels: error warn info debug)";
+           "component ext; levels: error warn info debug)";
 }
 
 static const char *check_uri(const char *value)
@@ -49,8 +49,9 @@ static const char *check_not_empty(const char *value)
     return *value ? NULL : "write a path";
 }
 
-#define IN_CONFIG(member) CONFIG_FIELD(struct config, member)
-#define IN_HOST(member)   CONFIG_FIELD(struct config_host, member)
+#define IN_CONFIG(member)    CONFIG_FIELD(struct config, member)
+#define IN_HOST(member)      CONFIG_FIELD(struct config_host, member)
+#define IN_COMPONENT(member) CONFIG_FIELD(struct config_component, member)
 
 static const struct config_key top_keys[] = {
     { .name = "data",
@@ -196,6 +197,44 @@ static const struct config_key c2s_keys[] = {
     { 0 },
 };
 
+static const struct config_key components_keys[] = {
+    { .name = "listen",
+      .type = CONFIG_LIST,
+      .effect = ON_RESTART,
+      IN_CONFIG(components.listen),
+      .default_text = "127.0.0.1",
+      .check = check_address,
+      .help = "The IP addresses to listen on. The secret is all that protects a component's stream: other\n"
+              "addresses than those of this machine belong behind a tunnel." },
+    { .name = "port",
+      .type = CONFIG_INT,
+      .effect = ON_RESTART,
+      IN_CONFIG(components.port),
+      .default_text = "5347",
+      .help = "The port for components; 0: off. It is opened only where there is a component section." },
+    { .name = "handshake-time",
+      .type = CONFIG_DURATION,
+      IN_CONFIG(components.handshake_ms),
+      .default_text = "30s",
+      .min = 1000,
+      .max = 3600000,
+      .help = "The time from connecting until the handshake is done; slower components are closed." },
+    { .name = "keepalive",
+      .type = CONFIG_DURATION,
+      IN_CONFIG(components.keepalive_ms),
+      .default_text = "5m",
+      .max = 7 * 86400000ull,
+      .help = "The silence after which a space is sent, so that a dead connection is noticed; 0: never." },
+    { .name = "max-unauthenticated",
+      .type = CONFIG_INT,
+      IN_CONFIG(components.max_unauthenticated),
+      .default_text = "100",
+      .min = 1,
+      .unit = "connections",
+      .help = "Connections that have not done the handshake yet, at the same time." },
+    { 0 },
+};
+
 static const struct config_key limits_keys[] = {
     { .name = "stanza-before-login",
       .type = CONFIG_SIZE,
@@ -298,6 +337,7 @@ static const struct config_key log_keys[] = {
 const struct config_section config_sections[] = {
     { "", "At the top of the file, in no section.", top_keys },
     { "c2s", "Connections of clients, and their logins.", c2s_keys },
+    { "components", "Where external components connect to (XEP-0114).", components_keys },
     { "limits", "How much of anything one peer may ask of the server.", limits_keys },
     { "log", "What the server tells its administrator.", log_keys },
     { 0 },
@@ -346,4 +386,29 @@ static const struct config_key host_keys[] = {
 
 const struct config_section config_host_section = {
     "host", "A virtual host: one section for each domain that is served, with its name as title.", host_keys
+};
+
+static const struct config_key component_keys[] = {
+    { .name = "secret",
+      .type = CONFIG_STRING,
+      IN_COMPONENT(secret),
+      .default_text = "",
+      .secret = true,
+      .help = "The secret that the component proves to know; it must be set. A long random one is best." },
+    { .name = "conflict",
+      .type = CONFIG_CHOICE,
+      IN_COMPONENT(conflict),
+      .default_text = "refuse",
+      .choices = "replace refuse",
+      .help = "When a component connects whose domain is served by another connection: replace ends the\n"
+              "old one, refuse turns the new one away." },
+    { 0 },
+};
+
+const struct config_section config_component_section = {
+    "component",
+    "An external component (XEP-0114): one section for each domain that another program serves, with its "
+    "name "
+    "as title.",
+    component_keys
 };

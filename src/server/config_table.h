@@ -39,6 +39,7 @@ struct config_key {
     /* For strings and items of lists: NULL when it is good, else what to write instead. May be NULL. */
     const char *(*check)(const char *value);
     const char *help; /* one or two lines */
+    bool secret;      /* its value is never shown, not even a wrong one */
 };
 
 #define CONFIG_FIELD(type, member) .offset = offsetof(type, member), .width = sizeof(((type *)0)->member)
@@ -55,6 +56,9 @@ extern const struct config_section config_sections[];
 
 /* The section `host`; offsets are in struct config_host. */
 extern const struct config_section config_host_section;
+
+/* The section `component`; offsets are in struct config_component. */
+extern const struct config_section config_component_section;
 
 /* Keys of an extension: a section with its name, at the top level for all hosts, and within a host to differ.
  */

@@ -198,7 +198,7 @@ static void wrong_values_are_named_with_line_and_remedy(void **state)
           "14: limits.stanza can't be \"10Q\": write a size from 10000 to 16M\n"
           "15: log.areas can't be \"c2s\": write AREA=LEVEL such as \"c2s=debug\" (areas: main config net "
           "tls c2s "
-          "auth router user store control ext; levels: error warn info debug)");
+          "auth router user store control component ext; levels: error warn info debug)");
     fails("shards = \"\"\n" HOST, "1: shards can't be \"\": write a number from 0 to 256");
     fails("shards = -1\n" HOST, "1: shards can't be \"-1\": write a number from 0 to 256");
     fails("greeting { bytes = 18446744073709551615G }\n" HOST,
@@ -411,6 +411,48 @@ static void wrong_hosts_are_named(void **state)
           "1: host \"a.example\" has a key without a certificate: write both or none");
 }
 
+static void components_are_read(void **state)
+{
+    (void)state;
+    const struct config *config = load(HOST "components { port = 5000 }\n"
+                                            "component \"IRC.localhost\" { secret = \"one\" }\n"
+                                            "component \"mail.localhost\" {\n secret = two\n"
+                                            " conflict = replace\n}\n");
+    assert_int_equal(config->components.port, 5000);
+    assert_list(config->components.listen, "127.0.0.1");
+    assert_int_equal(config->component_count, 2);
+    assert_string_equal(config->component_list[0].name, "irc.localhost");
+    assert_string_equal(config->component_list[0].secret, "one");
+    assert_int_equal(config->component_list[0].conflict, CONFLICT_REFUSE);
+    assert_ptr_equal(config_component_named(config, STR("mail.localhost")), &config->component_list[1]);
+    assert_int_equal(config->component_list[1].conflict, CONFLICT_REPLACE);
+    assert_null(config_component_named(config, STR("two.localhost")));
+    config_unref(config);
+}
+
+static void wrong_components_are_named(void **state)
+{
+    (void)state;
+    fails("host \"a.example\" {}\ncomponent \"A.example\" { secret = x }\n",
+          "2: component \"a.example\" is a host already, see line 1: give the component a name of its own");
+    fails(HOST "component \"b.example\" { secret = x }\ncomponent \"B.example\" { secret = x }\n",
+          "3: component \"b.example\" is there twice, see line 2: keep one of them");
+    fails(HOST "component \"b.example\" {}\n",
+          "2: component \"b.example\" has no secret: set the one that the component has, too");
+    fails(HOST "component \"a b\" { secret = x }\n",
+          "2: \"a b\" is no domain: write component \"example.org\" { ... }");
+    fails(HOST "secret = x\n", "2: \"secret\" is not known here: put it into component { ... }");
+}
+
+static void a_wrong_secret_is_not_shown(void **state)
+{
+    (void)state;
+    fails(HOST "component \"b.example\" { secret = \"pass\\x01word\" }\n",
+          "2: component \"b.example\": secret can't be \"...\": write UTF-8 without line ends and control "
+          "characters\n"
+          "2: component \"b.example\" has no secret: set the one that the component has, too");
+}
+
 static void extensions_have_keys_for_all_and_for_a_host(void **state)
 {
     (void)state;
@@ -589,6 +631,9 @@ int main(void)
         cmocka_unit_test(size_and_bytes_of_the_text_are_bounded),
         cmocka_unit_test(hosts_have_their_own_keys),
         cmocka_unit_test(wrong_hosts_are_named),
+        cmocka_unit_test(components_are_read),
+        cmocka_unit_test(wrong_components_are_named),
+        cmocka_unit_test(a_wrong_secret_is_not_shown),
         cmocka_unit_test(extensions_have_keys_for_all_and_for_a_host),
         cmocka_unit_test(the_last_reference_frees),
         cmocka_unit_test(files_are_read_and_looked_at),
