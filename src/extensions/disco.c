@@ -5,6 +5,9 @@
  * What is told comes from the extensions' descriptors. An account's information is for who may see its
  * presence; a stranger gets service-unavailable, as from an account that does not exist (XEP-0030 §8). Nodes
  * are not known here: item-not-found. */
+#include "base/base64.h"
+#include "base/digest.h"
+#include "server/component.h"
 #include "server/ext.h"
 #include "xml/write.h"
 #include "xmpp/caps.h"
@@ -202,7 +205,16 @@ static enum hook_ret list_services(struct host *host, struct disco_event *event)
     return HOOK_NEXT;
 }
 
-static const struct ext_hook hooks[] = { HOOK(disco_items, PHASE_STAMP, list_services), { 0 } };
+static enum hook_ret list_components(struct host *host, struct disco_event *event)
+{
+    if (!event->request->user && !event->node.len)
+        component_write_items(host, event->xml);
+    return HOOK_NEXT;
+}
+
+static const struct ext_hook hooks[] = { HOOK(disco_items, PHASE_STAMP, list_services),
+                                         HOOK(disco_items, PHASE_STAMP, list_components),
+                                         { 0 } };
 
 extern const struct ext ext_disco;
 static struct ext_slot slot;

@@ -38,12 +38,18 @@ struct request {
 void request_done(struct request *request, const char *error);
 void request_free(struct request *request);
 
+/* Calls `visit` on every shard in turn, on its thread, and then `visited` on the first. */
+void request_travel(struct request *request, void (*visit)(struct shard *, struct request *),
+                    void (*visited)(struct request *));
+
 void control_user_add(struct request *request);
 void control_user_passwd(struct request *request);
 void control_user_del(struct request *request);
 void control_user_list(struct request *request);
 void control_sessions_list(struct request *request);
 void control_sessions_kick(struct request *request);
+void control_components_list(struct request *request);
+void control_components_close(struct request *request);
 void control_status(struct request *request);
 
 #endif

@@ -25,8 +25,8 @@ static void travel_on(struct shard *shard, struct shard_call *call)
         request->visited(request);
 }
 
-static void travel(struct request *request, void (*visit)(struct shard *, struct request *),
-                   void (*visited)(struct request *))
+void request_travel(struct request *request, void (*visit)(struct shard *, struct request *),
+                    void (*visited)(struct request *))
 {
     request->visit = visit;
     request->visited = visited;
@@ -71,7 +71,7 @@ static void list_shard(struct shard *shard, struct request *request)
 
 void control_sessions_list(struct request *request)
 {
-    travel(request, list_shard, just_ok);
+    request_travel(request, list_shard, just_ok);
 }
 
 static void kick_back(struct shard *shard, struct shard_call *call)
@@ -152,5 +152,5 @@ static void tell_status(struct request *request)
 
 void control_status(struct request *request)
 {
-    travel(request, sum_shard, tell_status);
+    request_travel(request, sum_shard, tell_status);
 }

@@ -11,6 +11,7 @@
 #include "base/rand.h"
 #include "loop/socket.h"
 #include "net/tls.h"
+#include "server/component.h"
 #include "server/ext.h"
 #include "server/link.h"
 #include "server/shard.h"
@@ -167,6 +168,8 @@ struct server *server_new(const struct config *config, const struct ext *const *
         err = add_host(server, &config->hosts[i], why, why_room);
     if (err == OK)
         err = add_services(server, why, why_room);
+    if (err == OK)
+        err = component_domains_set(server, config, why, why_room);
     if (err != OK) {
         server_free(server);
         return NULL;
@@ -187,6 +190,7 @@ void server_free(struct server *server)
         free(server->host_list[i]->name);
         free(server->host_list[i]);
     }
+    component_domains_free(server);
     for (size_t i = 0; i < server->_retired_count; i++)
         tls_context_unref(server->_retired[i]);
     free(server->_retired);
@@ -201,21 +205,26 @@ void server_free(struct server *server)
 /* ---- Listening
  * ------------------------------------------------------------------------------------------------------- */
 
+enum port_kind { PORT_C2S, PORT_C2S_TLS, PORT_COMPONENT };
+
 struct port {
     struct listener listener;
     struct shard *shard;
-    bool direct_tls;
+    enum port_kind kind;
 };
 
 static void accepted(struct listener *listener, struct socket *socket)
 {
     struct port *port = CONTAINER_OF(listener, struct port, listener);
     shard_enter(port->shard);
-    c2s_accept(port->shard, socket, port->direct_tls);
+    if (port->kind == PORT_COMPONENT)
+        component_accept(port->shard, socket);
+    else
+        c2s_accept(port->shard, socket, port->kind == PORT_C2S_TLS);
     shard_leave(port->shard);
 }
 
-static enum err open_port(struct shard *shard, const char *address, unsigned number, bool direct_tls,
+static enum err open_port(struct shard *shard, const char *address, unsigned number, enum port_kind kind,
                           char *why, size_t why_room)
 {
     if (!number)
@@ -223,7 +232,8 @@ static enum err open_port(struct shard *shard, const char *address, unsigned num
     struct port *port = NEW(struct port);
     port->listener.accepted = accepted;
     port->shard = shard;
-    port->direct_tls = direct_tls;
+    port->kind = kind;
+    port->listener.alone = kind == PORT_COMPONENT; /* the first shard takes them all */
     enum err err = listener_open(&port->listener, shard->loop, address, (uint16_t)number);
     if (err != OK) {
         snprintf(why, why_room, "can't listen on %s port %u: %s", *address ? address : "any address", number,
@@ -279,12 +289,19 @@ enum err server_listen(struct server *server, char *why, size_t why_room)
     for (unsigned i = 0; i < server->shard_count; i++) {
         for (size_t a = 0; a < config->c2s.listen.count; a++) {
             const char *address = config->c2s.listen.items[a];
-            enum err err = open_port(server->shards[i], address, config->c2s.port, false, why, why_room);
+            enum err err = open_port(server->shards[i], address, config->c2s.port, PORT_C2S, why, why_room);
             if (err == OK)
-                err = open_port(server->shards[i], address, config->c2s.tls_port, true, why, why_room);
+                err =
+                    open_port(server->shards[i], address, config->c2s.tls_port, PORT_C2S_TLS, why, why_room);
             if (err != OK)
                 return err;
         }
+    }
+    for (size_t a = 0; config->component_count && a < config->components.listen.count; a++) {
+        enum err err = open_port(server->shards[0], config->components.listen.items[a],
+                                 config->components.port, PORT_COMPONENT, why, why_room);
+        if (err != OK)
+            return err;
     }
     return OK;
 }
@@ -352,6 +369,8 @@ enum err server_reload(struct server *server, const struct config *config, char 
             snprintf(why, why_room, "host %s is missing: removing a host needs a restart",
                      server->host_list[i]->name);
     }
+    if (err == OK)
+        err = component_domains_set(server, config, why, why_room);
     for (size_t i = 0; i < server->host_count; i++) {
         struct host *host = server->host_list[i];
         if (err != OK) {
@@ -362,8 +381,10 @@ enum err server_reload(struct server *server, const struct config *config, char 
         ext_switch(host);
         retire(server, atomic_exchange(&host->tls, fresh[i]));
     }
-    if (err == OK)
+    if (err == OK) {
         server->config = config;
+        component_domains_check(server);
+    }
     free(fresh);
     return err;
 }

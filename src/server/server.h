@@ -11,6 +11,7 @@
 
 #include <stdatomic.h>
 
+struct component_domain;
 struct ext;
 struct hook_list;
 struct shard;
@@ -44,7 +45,9 @@ struct server {
     unsigned char secret[32]; /* of this run: for the fake salts of unknown users */
     atomic_uint connections;  /* links of clients, all shards */
     atomic_uint unauthenticated;
-    atomic_uint commits; /* writes on their way to the disk, all shards */
+    struct component_domain *_Atomic components; /* component.h */
+    atomic_uint strange_components;              /* connections that have not proved who they are */
+    atomic_uint commits;                         /* writes on their way to the disk, all shards */
     struct tls_context *
         *_retired; /* contexts of before a reload: connections may be choosing one right now */
     size_t _retired_count;

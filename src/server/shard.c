@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "server/actor.h"
+#include "server/component.h"
 #include "server/ext.h"
 #include "server/host.h"
 #include "server/receipt.h"
@@ -90,8 +91,12 @@ static void enqueue(struct shard *shard, const struct stanza *stanza, const stru
 static void deliver(struct shard *shard, const struct delivery *delivery)
 {
     struct host *host = server_domain(shard->server, jid_domain(&delivery->to));
-    if (!host)
+    if (!host) {
+        struct component_domain *domain = component_domain_named(shard->server, jid_domain(&delivery->to));
+        if (domain)
+            component_deliver(shard, domain, delivery);
         return;
+    }
     if (host->service)
         host->service->service->deliver(shard, host, delivery);
     else if (delivery->to.local_len)
@@ -280,13 +285,16 @@ void route_to(struct shard *shard, const struct stanza *stanza, const struct jid
         return;
     }
     struct host *host = server_domain(shard->server, jid_domain(to));
-    if (!host) {
+    struct component_domain *domain = host ? NULL : component_domain_named(shard->server, jid_domain(to));
+    if (!host && !domain) {
         /* RFC 6120 §10.4: no federation yet, so no other domain is to be found */
         if (how == DELIVER_ROUTE && !(stanza->kind == STANZA_PRESENCE && stanza->type == TYPE_UNAVAILABLE))
             route_error(shard, stanza, STANZA_ERROR_REMOTE_SERVER_NOT_FOUND, NULL);
         return;
     }
-    struct shard *home = to->local_len || host->service ? server_home(shard->server, jid_bare(to)) : shard;
+    struct shard *home = domain                           ? component_home(shard->server, domain)
+                         : to->local_len || host->service ? server_home(shard->server, jid_bare(to))
+                                                          : shard;
     if (home == shard)
         enqueue(shard, stanza, to, how);
     else

@@ -24,6 +24,8 @@
     X(login_failures, "failed authentications")                                                              \
     X(offline_stored, "messages put into the offline store")                                                 \
     X(actor_wakes, "actors loaded from the store")                                                           \
+    X(components_in, "stanzas received from components")                                                     \
+    X(components_out, "stanzas sent to components")                                                          \
     X(mails_out, "mails sent to other shards")                                                               \
     X(refused, "connections refused by a limit")
 

@@ -5,6 +5,7 @@
 #include "play.h"
 
 #include "base/base64.h"
+#include "base/digest.h"
 
 #include <stdlib.h>
 
@@ -115,5 +116,40 @@ bool login_online(struct play *play, struct player *player)
     if (!player->first && !play->rough)
         return play_fail(play, "%s got nothing for its initial presence", player->name);
     player_forget(player);
+    return true;
+}
+
+bool login_open_component(struct play *play, struct player *player, str domain)
+{
+    struct buf out;
+    if (!player_connect(player))
+        return play->rough || play_fail(play, "%s can't connect", player->name);
+    player_expect_header(player);
+    buf_init(&out, 1000);
+    buf_addf(&out,
+             "<stream:stream to='%.*s' xmlns='jabber:component:accept' xmlns:stream='" NS_OF_STREAMS "'>",
+             STR_ARGS(domain));
+    player_send(player, buf_str(&out));
+    buf_fini(&out);
+    return player->header || play->rough || play_fail(play, "%s got no stream header", player->name);
+}
+
+bool login_handshake(struct play *play, struct player *player, str secret)
+{
+    const char *id = player->header ? tree_attr(player->header, "id") : NULL;
+    unsigned char hash[DIGEST_MAX_SIZE];
+    struct buf out;
+    if (!id)
+        return play->rough || play_fail(play, "%s has got no stream id", player->name);
+    buf_init(&out, 4000);
+    buf_addf(&out, "%s%.*s", id, STR_ARGS(secret));
+    digest_hash(DIGEST_SHA1, buf_str(&out), hash);
+    buf_clear(&out);
+    buf_lit(&out, "<handshake>");
+    for (size_t i = 0; i < digest_size(DIGEST_SHA1); i++)
+        buf_addf(&out, "%02x", hash[i]);
+    buf_lit(&out, "</handshake>");
+    player_send(player, buf_str(&out));
+    buf_fini(&out);
     return true;
 }

@@ -126,10 +126,10 @@ static bool does_send_times(struct play *play, struct player *player, str what)
     return ok;
 }
 
-static bool expected_of(struct play *play, str what, struct tree **ret)
+static bool expected_of(struct play *play, const struct player *player, str what, struct tree **ret)
 {
     const char *why;
-    *ret = tree_parse(what, &why);
+    *ret = tree_parse(what, player_ns(player), &why);
     if (!*ret || why) {
         free_all(*ret);
         return play_fail(play, "what is expected can't be read: %s", why ? why : "there is no element");
@@ -151,7 +151,7 @@ static bool mismatch(struct play *play, struct player *player, struct tree *expe
 static bool does_get(struct play *play, struct player *player, str what)
 {
     struct tree *all, *at;
-    if (!expected_of(play, what, &all))
+    if (!expected_of(play, player, what, &all))
         return false;
     for (at = all; at; at = at->next) {
         if (!player->first || !tree_matches(at, player->first))
@@ -185,8 +185,12 @@ static void send_answer(struct player *player, const struct tree *request)
 {
     struct buf out;
     const char *id = tree_attr(request, "id"), *from = tree_attr(request, "from");
+    const char *to = tree_attr(request, "to");
     buf_init(&out, 4000);
-    buf_addf(&out, "<iq type='result' id='%s' to='%s'/>", id ? id : "", from ? from : "");
+    buf_addf(&out, "<iq type='result' id='%s' to='%s'", id ? id : "", from ? from : "");
+    if (player->is_component) /* has many addresses */
+        buf_addf(&out, " from='%s'", to ? to : "");
+    buf_lit(&out, "/>");
     player_send(player, buf_str(&out));
     buf_fini(&out);
 }
@@ -195,7 +199,7 @@ static void send_answer(struct player *player, const struct tree *request)
 static bool does_answer(struct play *play, struct player *player, str what)
 {
     struct tree *expected, *request = NULL;
-    if (!expected_of(play, what, &expected))
+    if (!expected_of(play, player, what, &expected))
         return false;
     if (play->rough || (player->first && tree_matches(expected, player->first)))
         request = take_match(player, expected);
@@ -210,7 +214,7 @@ static bool does_answer(struct play *play, struct player *player, str what)
 static bool does_get_in_any_order(struct play *play, struct player *player, str what)
 {
     struct tree *all, *at, *match;
-    if (!expected_of(play, what, &all))
+    if (!expected_of(play, player, what, &all))
         return false;
     for (at = all; at && (match = take_match(player, at)); at = at->next)
         tree_free(match);
@@ -230,7 +234,7 @@ static bool does_get_header(struct play *play, struct player *player, str what)
     struct tree *expected = NULL;
     if (!player->header)
         return mismatch(play, player, NULL);
-    if (what.len && !expected_of(play, what, &expected))
+    if (what.len && !expected_of(play, player, what, &expected))
         return false;
     bool ok = !expected || tree_matches(expected, player->header);
     if (!ok) {
@@ -261,7 +265,7 @@ static bool is_over(struct play *play, struct player *player)
 static bool does_get_stream_error(struct play *play, struct player *player, str what)
 {
     struct tree *error = player->first, *expected;
-    if (!expected_of(play, what, &expected))
+    if (!expected_of(play, player, what, &expected))
         return false;
     bool ok = error && tree_is(error, "http://etherx.jabber.org/streams", "error") && error->first &&
               !strcmp(error->first->name, expected->name) &&
@@ -320,6 +324,23 @@ static bool does_open_raw(struct play *play, struct player *player, str what)
     return player_connect(player) || play_fail(play, "%s can't connect", player->name);
 }
 
+static bool does_open_component(struct play *play, struct player *player, str what)
+{
+    player->is_component = true;
+    return login_open_component(play, player, what);
+}
+
+static bool does_open_to_components(struct play *play, struct player *player, str what)
+{
+    player->is_component = true;
+    return does_open_raw(play, player, what);
+}
+
+static bool does_prove(struct play *play, struct player *player, str what)
+{
+    return login_handshake(play, player, what);
+}
+
 static bool does_send_header(struct play *play, struct player *player, str what)
 {
     player_expect_header(player);
@@ -368,7 +389,10 @@ static const struct {
     { STR_INIT("is refused"), is_refused, true },
     { STR_INIT("closes"), does_close, false },
     { STR_INIT("cuts"), does_cut, false },
+    { STR_INIT("opens raw to components"), does_open_to_components, false },
     { STR_INIT("opens raw"), does_open_raw, false },
+    { STR_INIT("opens component"), does_open_component, false },
+    { STR_INIT("proves"), does_prove, false },
     { STR_INIT("opens to"), does_open, false },
     { STR_INIT("opens"), does_open, false },
     { STR_INIT("logs in as"), does_log_in, false },
@@ -427,6 +451,21 @@ static bool connects(struct play *play, str list)
 static bool comes_online(struct play *play, str list)
 {
     return each_client(play, list, brings_online);
+}
+
+/* "x = irc.localhost secret s" */
+static bool component(struct play *play, str rest)
+{
+    str name = str_trim(str_cut(&rest, '='));
+    rest = str_trim(rest);
+    str domain = str_cut(&rest, ' ');
+    if (!rest.p || !str_starts(rest, STR("secret ")))
+        return play_fail(play, "write component NAME = DOMAIN secret SECRET");
+    struct player *player = player_of(&play->stage, name);
+    player->is_component = true;
+    return login_open_component(play, player, domain) &&
+           login_handshake(play, player, str_trim(str_sub(rest, strlen("secret "), rest.len))) &&
+           (play->rough || does_get(play, player, STR("<handshake/>")));
 }
 
 static bool ignores(struct play *play, struct player *player)
@@ -527,6 +566,7 @@ static const struct {
     bool (*happen)(struct play *play, str rest);
 } happenings[] = {
     { STR_INIT("account "), accounts },
+    { STR_INIT("component "), component },
     { STR_INIT("connect "), connects },
     { STR_INIT("online "), comes_online },
     { STR_INIT("ignore "), ignore },

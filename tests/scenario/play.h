@@ -35,5 +35,8 @@ bool login_authenticate(struct play *play, struct player *player, str user,
                         str password); /* SASL PLAIN, the new header and its features */
 bool login_connect(struct play *play, struct player *player); /* all that, and the resource */
 bool login_online(struct play *play, struct player *player);  /* and roster and presence */
+/* XEP-0114: both headers; and the handshake, whose answer is not looked at. */
+bool login_open_component(struct play *play, struct player *player, str domain);
+bool login_handshake(struct play *play, struct player *player, str secret);
 
 #endif

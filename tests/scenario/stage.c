@@ -293,6 +293,11 @@ struct player *player_of(struct stage *stage, str name)
     return player;
 }
 
+const char *player_ns(const struct player *player)
+{
+    return player->is_component ? "jabber:component:accept" : "jabber:client";
+}
+
 void player_expect_header(struct player *player)
 {
     tree_reader_fini(&player->reader);
@@ -308,7 +313,8 @@ bool player_connect(struct player *player)
     player->stream_ended = player->bound = false;
     watch_fini(&player->watch);
     player->wrong[0] = '\0';
-    if (socket_connect(player->stage->client_loop, "127.0.0.1", 5222, &player->owner, &player->socket) != OK)
+    if (socket_connect(player->stage->client_loop, "127.0.0.1", player->is_component ? 5347 : 5222,
+                       &player->owner, &player->socket) != OK)
         return false;
     stage_settle(player->stage);
     return true;

@@ -42,7 +42,8 @@ struct stage_faults {
 struct player {
     struct list link;
     struct stage *stage;
-    char *name, *jid; /* jid: NULL if it was not given one */
+    char *name, *jid;  /* jid: NULL if it was not given one */
+    bool is_component; /* connects to the port of components, and speaks in their namespace */
     struct socket_owner owner;
     struct socket *socket;
     struct buf incoming; /* bytes that came and were not read as XML yet */
@@ -70,6 +71,8 @@ void stage_settle(struct stage *stage);
 void stage_add_row(struct stage *stage, str owner, str kind, str key, str value);
 void stage_add_account(struct stage *stage, str bare);
 
+/* The namespace of the player's stanzas. */
+const char *player_ns(const struct player *player);
 struct player *player_of(struct stage *stage, str name); /* made if it is not there */
 bool player_connect(struct player *player);
 void player_send(struct player *player, str bytes);

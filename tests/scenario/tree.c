@@ -157,13 +157,13 @@ static void write_dots_as_attribute(struct buf *out, str text)
     }
 }
 
-struct tree *tree_parse(str text, const char **why)
+struct tree *tree_parse(str text, const char *ns, const char **why)
 {
     static const struct tree_events events = { .element = gather };
     struct gathered all = { 0 };
     struct buf whole;
     buf_init(&whole, TEXT_MAX);
-    buf_lit(&whole, "<all xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>");
+    buf_addf(&whole, "<all xmlns='%s' xmlns:stream='http://etherx.jabber.org/streams'>", ns);
     write_dots_as_attribute(&whole, text);
     buf_lit(&whole, "</all>");
     tree_reader_init(&all.reader, &events);

@@ -42,10 +42,10 @@ void tree_reader_fini(struct tree_reader *reader);
 /* NULL, or what is wrong with the XML. */
 const char *tree_reader_feed(struct tree_reader *reader, str bytes);
 
-/* The elements in a script's text, in namespace jabber:client unless they say otherwise; "stream" is bound. A
+/* The elements in a script's text, in the namespace `ns` unless they say otherwise; "stream" is bound. A
  * tag that ends in " ..." may have other attributes. NULL with a sentence in `why`, or when there are none.
  */
-struct tree *tree_parse(str text, const char **why);
+struct tree *tree_parse(str text, const char *ns, const char **why);
 /* A copy without children and text. */
 struct tree *tree_head(const struct tree *tree);
 void tree_free(struct tree *tree); /* with its children; not its siblings */

@@ -23,6 +23,8 @@ static const char usage[] =
     "  user list             list all accounts\n"
     "  sessions list         list all sessions: JID, priority, age, address, security\n"
     "  sessions kick JID     end the sessions of a bare JID, or the one of a full JID\n"
+    "  components list       list the external components: domain, address, age\n"
+    "  components close JID  end the stream of a component\n"
     "  status                what the server does, in numbers\n"
     "  reload                read the configuration and the certificates again\n"
     "  stop                  end all streams, write everything, stop\n\n"
