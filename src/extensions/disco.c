@@ -5,8 +5,6 @@
  * What is told comes from the extensions' descriptors. An account's information is for who may see its
  * presence; a stranger gets service-unavailable, as from an account that does not exist (XEP-0030 §8). Nodes
  * are not known here: item-not-found. */
-#include "base/base64.h"
-#include "base/digest.h"
 #include "server/component.h"
 #include "server/ext.h"
 #include "xml/write.h"

@@ -16,17 +16,15 @@
  * What not: TLS and SASL (XEP-0225), and `jabber:component:connect`. */
 #include "server/component.h"
 
-#include "base/digest.h"
 #include "base/log.h"
 #include "base/rand.h"
 #include "server/stream_link.h"
 #include "xml/write.h"
 #include "xmpp/content_ns.h"
+#include "xmpp/handshake.h"
 #include "xmpp/ns.h"
 
 #include <stdlib.h>
-
-enum { SHA1_HEX = 40 };
 
 struct component {
     struct stream_link stream;
@@ -169,25 +167,15 @@ static void opened(struct stream_link *stream, const struct xml_node *node)
         stream_link_fail(stream, error, NULL);
 }
 
-/* XEP-0114 §3: SHA-1 of the stream's id and the secret, in lower-case hexadecimal digits. */
+/* In time that tells nothing of the secret. */
 static bool is_proof(const struct component *component, str text)
 {
-    static const char digits[] = "0123456789abcdef";
     const struct config_component *config = component->domain->config;
-    unsigned char hash[DIGEST_MAX_SIZE];
-    char expected[SHA1_HEX];
-    struct buf both;
-    if (text.len != SHA1_HEX || !config)
+    char expected[HANDSHAKE_LEN + 1];
+    if (text.len != HANDSHAKE_LEN || !config)
         return false;
-    buf_init(&both, 1 << 20);
-    buf_add(&both, str_from(component->id));
-    buf_add(&both, str_from(config->secret));
-    digest_hash(DIGEST_SHA1, buf_str(&both), hash);
-    mem_wipe(both.p, both.len);
-    buf_fini(&both);
-    for (size_t i = 0; i < SHA1_HEX; i++)
-        expected[i] = digits[i % 2 ? hash[i / 2] & 15 : hash[i / 2] >> 4];
-    bool equal = mem_equal_secret(expected, text.p, SHA1_HEX);
+    handshake_make(str_from(component->id), str_from(config->secret), expected);
+    bool equal = mem_equal_secret(expected, text.p, HANDSHAKE_LEN);
     mem_wipe(expected, sizeof expected);
     return equal;
 }
