@@ -125,6 +125,10 @@ static void stream_error(struct client *client, const struct xml_node *node)
 
 static void element(struct client *client, const struct xml_node *node)
 {
+    if (client->_state == CLIENT_HEADER && client->_settings->component) {
+        client_component_header(client, node);
+        return;
+    }
     if (client->_state == CLIENT_HEADER) {
         client->_state = CLIENT_FEATURES;
         return;
@@ -135,6 +139,8 @@ static void element(struct client *client, const struct xml_node *node)
     }
     if (client->_state == CLIENT_READY)
         client->_events->stanza(client, node);
+    else if (client->_state == CLIENT_HANDSHAKE)
+        client_component_element(client, node);
     else
         client_login_element(client, node);
 }
@@ -193,6 +199,10 @@ static void conn_data(struct conn *conn, str bytes)
 
 static void begin_stream(struct client *client)
 {
+    if (client->_settings->component) {
+        client_component_open(client);
+        return;
+    }
     if (!client->_settings->bare) {
         client_login_open(client);
         return;

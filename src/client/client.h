@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The client's end of an XMPP stream (RFC 6120): connects, secures, authenticates and binds by itself, and
- * then hands over stanzas as they come. What they mean is the owner's business.
+ * then hands over stanzas as they come. Or the end of an external component (XEP-0114), which proves by a
+ * handshake that it may serve its domain. What they mean is the owner's business.
  *
  * A client stands in the object that owns it and is small: once it is logged in it holds no buffer but those
  * of what is under way, so that a process can have many thousands.
@@ -22,13 +23,16 @@ struct client_settings {
     struct loop *loop;
     const char *address; /* an IP literal, or "/path" of a Unix socket */
     uint16_t port;
-    const char *domain; /* to log in to; also the name for SNI and certificate checks */
+    const char
+        *domain; /* to log in to; also the name for SNI and certificate checks. A component's: its own */
     enum client_tls tls;
     struct tls_context *tls_context; /* from tls_client_context(); NULL without TLS */
     unsigned mechanisms; /* a bit (1 << enum sasl_mechanism) for each that may be used; 0: any that we know */
     bool plain_in_clear; /* allow PLAIN without TLS: for tests */
     bool bare; /* no negotiation: ready as soon as the connection (and TLS) stands, the stream counts as open
                   and bound. For a peer that passes stanzas and speaks no XMPP */
+    bool component; /* a component's stream: only the password is used, as the secret, and stanzas are in the
+                       namespace jabber:component:accept both ways (xmpp/content_ns.h reads and writes it) */
     struct scan_limits limits;
     uint32_t out_max;          /* bytes that may wait to be sent */
     uint32_t login_timeout_ms; /* from client_start() to `ready`; 0: none */
@@ -38,7 +42,7 @@ struct client_settings {
 void client_settings_init(struct client_settings *settings, struct loop *loop);
 
 struct client_events {
-    /* Authenticated and bound. No presence was sent. */
+    /* Authenticated and bound, or the handshake was taken. No presence was sent. */
     void (*ready)(struct client *client);
     /* A first-level element of the stream after `ready`: a stanza, or a nonza of an extension. It is gone
      * when the call returns. The handler may close or end the client. */
@@ -97,7 +101,7 @@ void client_send(struct client *client, str bytes);
 struct buf *client_out(struct client *client);
 void client_wrote(struct client *client);
 
-/* The full JID that was bound; "" before `ready` and for a bare stream. */
+/* The full JID that was bound, of a component its domain; "" before `ready` and for a bare stream. */
 const char *client_jid(const struct client *client);
 
 /* Why it ended, in the server's word ("not-authorized", "conflict"), or ours; "" if there is none. */
