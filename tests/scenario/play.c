@@ -56,7 +56,8 @@ static bool does_send(struct play *play, struct player *player, str what)
 {
     if (!player->socket)
         return play->rough || play_fail(play, "%s is not connected", player->name);
-    watch_sent(&player->watch, what);
+    if (!player->is_component)
+        watch_sent(&player->watch, what);
     player_send(player, what);
     return true;
 }
@@ -302,6 +303,24 @@ static bool is_refused(struct play *play, struct player *player, str what)
     return (!player->socket && !player->header) || play_fail(play, "%s was not refused", player->name);
 }
 
+static bool does_stop_reading(struct play *play, struct player *player, str what)
+{
+    (void)play;
+    (void)what;
+    if (player->socket)
+        socket_want(player->socket, &player->owner, 0);
+    return true;
+}
+
+static bool does_read_on(struct play *play, struct player *player, str what)
+{
+    (void)what;
+    if (player->socket)
+        socket_want(player->socket, &player->owner, SOCKET_READABLE);
+    stage_settle(&play->stage);
+    return true;
+}
+
 static bool does_cut(struct play *play, struct player *player, str what)
 {
     (void)play;
@@ -389,6 +408,8 @@ static const struct {
     { STR_INIT("is refused"), is_refused, true },
     { STR_INIT("closes"), does_close, false },
     { STR_INIT("cuts"), does_cut, false },
+    { STR_INIT("stops reading"), does_stop_reading, false },
+    { STR_INIT("reads on"), does_read_on, false },
     { STR_INIT("opens raw to components"), does_open_to_components, false },
     { STR_INIT("opens raw"), does_open_raw, false },
     { STR_INIT("opens component"), does_open_component, false },

@@ -65,7 +65,7 @@ static void asked(struct watch *watch, const struct tree *iq)
 void watch_sent(struct watch *watch, str xml)
 {
     const char *why;
-    struct tree *all = tree_parse(xml, &why);
+    struct tree *all = tree_parse(xml, "jabber:client", &why);
     while (all) {
         struct tree *next = all->next;
         if (!why)
@@ -131,7 +131,7 @@ bool watch_has_item(const struct watch *watch, str item_xml)
     buf_lit(&whole, "<query xmlns='" NS_OF_ROSTER "'>");
     buf_add(&whole, item_xml);
     buf_lit(&whole, "</query>");
-    struct tree *query = tree_parse(buf_str(&whole), &why);
+    struct tree *query = tree_parse(buf_str(&whole), "jabber:client", &why);
     char *text = query && query->first ? item_text(query->first) : NULL;
     bool found = false;
     for (size_t i = 0; text && i < watch->item_count; i++)
