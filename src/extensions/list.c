@@ -10,7 +10,8 @@
     X(ping)           \
     X(version)        \
     X(last)           \
-    X(time)
+    X(time)           \
+    X(privilege)
 /* clang-format on */
 
 #define X(name) extern const struct ext ext_##name;

@@ -18,6 +18,7 @@
 
 #include "base/log.h"
 #include "base/rand.h"
+#include "server/hooks.h"
 #include "server/stream_link.h"
 #include "xml/write.h"
 #include "xmpp/content_ns.h"
@@ -180,6 +181,15 @@ static bool is_proof(const struct component *component, str text)
     return equal;
 }
 
+static void tell_hosts(struct shard *shard, const struct component_domain *domain)
+{
+    struct server *server = shard->server;
+    struct component_event event = { shard, domain };
+    for (size_t i = 0; i < server->host_count; i++)
+        if (!server->host_list[i]->service && component_belongs(server->host_list[i], domain))
+            fire_component_connected(server->host_list[i], &event);
+}
+
 static void serve(struct component *component)
 {
     struct stream_link *stream = &component->stream;
@@ -192,6 +202,7 @@ static void serve(struct component *component)
     watch(component);
     stream_link_write(stream, STR("<handshake/>"));
     log_info(component, "%s is connected", domain->name);
+    tell_hosts(stream->link.shard, domain);
 }
 
 /* At the domain's home. */

@@ -37,8 +37,13 @@ struct shard *component_home(const struct server *server, const struct component
  * resource-constraint. */
 void component_deliver(struct shard *shard, struct component_domain *domain, const struct delivery *delivery);
 
-/* Adds an <item/> (XEP-0030 §4) for each domain that is served now and lies below the host, or below none of
- * our hosts. */
+/* Whether the domain is one of the host's: it lies below the host, or below none of ours. */
+bool component_belongs(const struct host *host, const struct component_domain *domain);
+
+/* The host's component that a stanza comes from, or NULL. */
+const struct component_domain *component_sender(const struct host *host, const struct stanza *stanza);
+
+/* Adds an <item/> (XEP-0030 §4) for each domain of the host's that is served now. */
 void component_write_items(const struct host *host, struct buf *xml);
 
 /* A connection as it comes from the listener for components. */

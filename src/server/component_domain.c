@@ -113,7 +113,7 @@ void component_deliver(struct shard *shard, struct component_domain *domain, con
         refuse(shard, delivery, STANZA_ERROR_RESOURCE_CONSTRAINT, "the service does not keep up");
 }
 
-/* ---- Discovery
+/* ---- Whose it is
  * ------------------------------------------------------------------------------------------------- */
 
 static bool is_below(str name, str host)
@@ -121,8 +121,9 @@ static bool is_below(str name, str host)
     return name.len > host.len + 1 && str_ends(name, host) && name.p[name.len - host.len - 1] == '.';
 }
 
-static bool is_listed_by(const struct host *host, str name)
+bool component_belongs(const struct host *host, const struct component_domain *domain)
 {
+    str name = str_from(domain->name);
     if (is_below(name, str_from(host->name)))
         return true;
     for (size_t i = 0; i < host->server->host_count; i++)
@@ -131,14 +132,21 @@ static bool is_listed_by(const struct host *host, str name)
     return true;
 }
 
+const struct component_domain *component_sender(const struct host *host, const struct stanza *stanza)
+{
+    const struct component_domain *domain = NULL;
+    if (!jid_is_none(&stanza->from))
+        domain = component_domain_named(host->server, jid_domain(&stanza->from));
+    return domain && component_belongs(host, domain) ? domain : NULL;
+}
+
 void component_write_items(const struct host *host, struct buf *xml)
 {
     for (struct component_domain *domain = host->server->components; domain; domain = domain->next) {
-        str name = str_from(domain->name);
-        if (!domain->is_connected || !is_listed_by(host, name))
+        if (!domain->is_connected || !component_belongs(host, domain))
             continue;
         buf_lit(xml, "<item");
-        xml_write_attr(xml, "jid", name);
+        xml_write_attr(xml, "jid", str_from(domain->name));
         buf_lit(xml, "/>");
     }
 }

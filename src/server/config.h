@@ -17,6 +17,7 @@
 #include <stdio.h>
 
 enum config_conflict { CONFLICT_REPLACE, CONFLICT_REFUSE };
+enum config_access { ACCESS_NONE, ACCESS_GET, ACCESS_SET, ACCESS_BOTH };
 
 /* A virtual host. Paths are absolute or start in the working folder; "" is "not set". */
 struct config_host {
@@ -36,6 +37,10 @@ struct config_component {
     const char *name; /* its domain, in normal form */
     const char *secret;
     enum config_conflict conflict;
+    /* What it may do for users of its hosts (XEP-0356). */
+    enum config_access privilege_roster;
+    bool privilege_roster_push, privilege_message, privilege_presence;
+    struct config_list privilege_iq; /* "NAMESPACE=get", "=set", "=both" */
     unsigned _line;
 };
 

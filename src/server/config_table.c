@@ -44,6 +44,17 @@ static const char *check_store(const char *value)
     return "write \"sqlite:FILE\", or \"memory:\" to keep nothing";
 }
 
+static const char *check_iq_privilege(const char *value)
+{
+    str text = str_from(value);
+    size_t equals = str_find_last(text, '=');
+    str type = str_sub(text, equals + 1, text.len);
+    if (equals > 0 && equals < text.len &&
+        (str_is(type, "get") || str_is(type, "set") || str_is(type, "both")))
+        return NULL;
+    return "write NAMESPACE=TYPE such as \"http://jabber.org/protocol/pubsub=set\" (types: get set both)";
+}
+
 static const char *check_not_empty(const char *value)
 {
     return *value ? NULL : "write a path";
@@ -402,6 +413,36 @@ static const struct config_key component_keys[] = {
       .choices = "replace refuse",
       .help = "When a component connects whose domain is served by another connection: replace ends the\n"
               "old one, refuse turns the new one away." },
+    { .name = "privilege-roster",
+      .type = CONFIG_CHOICE,
+      IN_COMPONENT(privilege_roster),
+      .default_text = "none",
+      .choices = "none get set both",
+      .help =
+          "What the component may do with the rosters of the users of its hosts (XEP-0356). Its hosts are\n"
+          "the one that its domain lies below, or else all." },
+    { .name = "privilege-roster-push",
+      .type = CONFIG_BOOL,
+      IN_COMPONENT(privilege_roster_push),
+      .default_text = "true",
+      .help = "Whether it is told of changes to rosters that it may get." },
+    { .name = "privilege-message",
+      .type = CONFIG_BOOL,
+      IN_COMPONENT(privilege_message),
+      .default_text = "false",
+      .help = "Whether it may send messages in the name of these hosts and their users (XEP-0356)." },
+    { .name = "privilege-presence",
+      .type = CONFIG_BOOL,
+      IN_COMPONENT(privilege_presence),
+      .default_text = "false",
+      .help = "Whether it is told of the presence of these users (XEP-0356)." },
+    { .name = "privilege-iq",
+      .type = CONFIG_LIST,
+      IN_COMPONENT(privilege_iq),
+      .default_text = "",
+      .check = check_iq_privilege,
+      .help = "Requests that it may make in the name of these users (XEP-0356), such as\n"
+              "\"http://jabber.org/protocol/pubsub=set\"; get, set or both." },
     { 0 },
 };
 

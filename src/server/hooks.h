@@ -8,6 +8,7 @@
 #ifndef SERVER_HOOKS_H
 #define SERVER_HOOKS_H
 
+#include "server/component.h"
 #include "server/shard.h"
 #include "server/user.h"
 
@@ -50,6 +51,18 @@ struct disco_event {
     bool known;               /* to be set by whoever knows the node */
 };
 
+/* An item of a roster has changed, is new, or gone. */
+struct roster_event {
+    struct user *user;
+    str item; /* as it is pushed */
+};
+
+/* An external component of this host has connected; on the home shard of its domain. */
+struct component_event {
+    struct shard *shard;
+    const struct component_domain *domain;
+};
+
 #define HOOKS(X)                                                                                             \
     X(stanza_from_user, struct stanza_event)   /* before anything is done with it */                         \
     X(stanza_to_user, struct stanza_event)     /* the same, for what arrives for a user who is ready */      \
@@ -63,6 +76,8 @@ struct disco_event {
     X(stanza_to_session, struct sending_event) /* only for sessions that are `tapped` */                     \
     X(contact_presence, struct stanza_event)   /* a contact's presence has come */                           \
     X(contact_changed, struct contact_event)   /* subscriptions, at the moment of the change */              \
+    X(roster_changed, struct roster_event)                                                                   \
+    X(component_connected, struct component_event)                                                           \
     X(disco_info, struct disco_event)                                                                        \
     X(disco_items, struct disco_event)                                                                       \
     X(message_to_host, struct stanza_event) /* user NULL */

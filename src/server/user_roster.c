@@ -4,6 +4,7 @@
  *
  * The version is a counter kept with the account; a client that has the newest one gets an empty result, any
  * other the whole roster, which §2.6.3 allows and which needs no record of what was removed. */
+#include "server/hooks.h"
 #include "server/user.h"
 
 #include "base/rand.h"
@@ -64,6 +65,7 @@ static void push_xml(struct user *user, str item_xml)
     struct jid own = user_jid(user);
     own = jid_copy(&own, arena);
     route_to(user->actor.shard, push, &own, DELIVER_INTERESTED);
+    fire_roster_changed(user->actor.host, &(struct roster_event){ user, item_xml });
 }
 
 void roster_push(struct user *user, const struct roster_item *item)
@@ -84,7 +86,8 @@ static void roster_get(struct user *user, struct session *session, const struct 
     struct arena *arena = &user->actor.shard->arena;
     str has = xml_attr(query, STR("ver"), arena);
     struct buf xml;
-    session->interested = true;
+    if (session) /* not on behalf of the user (XEP-0356) */
+        session->interested = true;
     if (has.len && str_eq(has, version_text(user, arena))) {
         route_result(user->actor.shard, iq, str_of("", 0));
         return;
