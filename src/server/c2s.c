@@ -20,8 +20,8 @@
 
 enum {
     FINISH_MS = 5000,
-    IN_MAX = (16 << 20) + (1 << 20)
-}; /* the largest stanza that can be allowed, and a read behind it */
+    IN_MAX = 17 << 20, /* the largest stanza that can be allowed, and a read behind it */
+};
 
 size_t c2s_size(void)
 {
@@ -102,6 +102,14 @@ void c2s_write(struct c2s *c2s, str bytes)
     conn_write(&c2s->conn, bytes);
 }
 
+/* The language of our texts (§4.7.4): English, by the name that the client has for it. */
+static str own_language(const struct c2s *c2s)
+{
+    str wished = str_from(c2s->lang);
+    bool english = str_eq_nocase(str_sub(wished, 0, 2), STR("en")) && (wished.len == 2 || wished.p[2] == '-');
+    return english ? wished : STR("en");
+}
+
 /* A stream that fails before our header was sent gets one first (§4.9.1.2). */
 static void send_header(struct c2s *c2s, const struct stream_header *header)
 {
@@ -112,7 +120,7 @@ static void send_header(struct c2s *c2s, const struct stream_header *header)
     str from = c2s->host                             ? str_from(c2s->host->name)
                : header && !jid_is_none(&header->to) ? jid_domain(&header->to)
                                                      : str_from(c2s->link.shard->server->host_list[0]->name);
-    stream_header_write(out, from, to, str_from(id), str_from(c2s->lang));
+    stream_header_write(out, from, to, str_from(id), own_language(c2s));
     conn_wrote(&c2s->conn);
     c2s->header_sent = true;
 }
@@ -277,10 +285,14 @@ static void start_tls(struct c2s *c2s)
     conn_start_tls(&c2s->conn, c2s->host->tls, NULL, NULL);
 }
 
+static bool is_named_as_stanza(const struct xml_node *node)
+{
+    return str_is(node->name, "message") || str_is(node->name, "presence") || str_is(node->name, "iq");
+}
+
 static bool is_stanza(const struct xml_node *node)
 {
-    return str_is(node->ns, NS_CLIENT) &&
-           (str_is(node->name, "message") || str_is(node->name, "presence") || str_is(node->name, "iq"));
+    return str_is(node->ns, NS_CLIENT) && is_named_as_stanza(node);
 }
 
 static void before_authentication(struct c2s *c2s, const struct xml_node *node)
@@ -300,10 +312,9 @@ static enum stream_error refused(const struct c2s *c2s, const struct xml_node *n
 {
     if (fault == STANZA_BAD_FROM)
         return STREAM_ERROR_INVALID_FROM;
-    if (fault == STANZA_UNKNOWN && !str_is(node->ns, NS_CLIENT) && node->prefix.len == 0)
-        return STREAM_ERROR_UNSUPPORTED_STANZA_TYPE;
-    if (fault == STANZA_UNKNOWN)
-        return STREAM_ERROR_UNSUPPORTED_STANZA_TYPE;
+    if (fault == STANZA_UNKNOWN) /* §4.8.3, §4.8.4 */
+        return is_named_as_stanza(node) ? STREAM_ERROR_INVALID_NAMESPACE
+                                        : STREAM_ERROR_UNSUPPORTED_STANZA_TYPE;
     if (node->prefix.len) /* §4.8.5 */
         return STREAM_ERROR_BAD_NAMESPACE_PREFIX;
     if (!c2s->session || jid_is_none(&stanza->from))
@@ -359,6 +370,10 @@ static bool stanza_in(struct c2s *c2s, const struct xml_node *node)
 
 static bool element(struct c2s *c2s, const struct xml_node *node)
 {
+    if (xml_is(node, STR("error"), STR(NS_STREAMS))) { /* §4.9.1.1: whatever it is, the stream is over */
+        c2s_end(c2s);
+        return true;
+    }
     switch ((enum c2s_state)c2s->state) {
     case C2S_NEGOTIATING:
     case C2S_AUTHENTICATING:

@@ -306,6 +306,10 @@ static void answer_probe(struct user *user, const struct delivery *delivery)
     }
     if (any || delivery->how == DELIVER_BROADCAST)
         return;
+    if (resource.len) { /* of others, who may be there, nothing is said */
+        answer(user, make(user, TYPE_UNAVAILABLE, probe->id, str_none), &delivery->to, &probe->from);
+        return;
+    }
     own = jid_copy(&own, &shard->arena);
     answer(user, make(user, TYPE_UNAVAILABLE, probe->id, last_seen(user, &shard->arena)), &own, &probe->from);
 }

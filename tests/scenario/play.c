@@ -182,22 +182,26 @@ static struct tree *take_match(struct player *player, const struct tree *expecte
     return NULL;
 }
 
-static void send_answer(struct player *player, const struct tree *request)
+static void send_answer(struct player *player, const struct tree *request, bool refuse)
 {
     struct buf out;
     const char *id = tree_attr(request, "id"), *from = tree_attr(request, "from");
     const char *to = tree_attr(request, "to");
     buf_init(&out, 4000);
-    buf_addf(&out, "<iq type='result' id='%s' to='%s'", id ? id : "", from ? from : "");
+    buf_addf(&out, "<iq type='%s' id='%s' to='%s'", refuse ? "error" : "result", id ? id : "",
+             from ? from : "");
     if (player->is_component) /* has many addresses */
         buf_addf(&out, " from='%s'", to ? to : "");
-    buf_lit(&out, "/>");
+    buf_add(&out,
+            refuse ? STR("><error type='odd'><no-such-condition xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
+                         "<x xmlns='urn:x'/></error></iq>")
+                   : STR("/>"));
     player_send(player, buf_str(&out));
     buf_fini(&out);
 }
 
-/* Gets one request, and answers it with an empty result. */
-static bool does_answer(struct play *play, struct player *player, str what)
+/* Gets one request, and answers it. */
+static bool answer(struct play *play, struct player *player, str what, bool refuse)
 {
     struct tree *expected, *request = NULL;
     if (!expected_of(play, player, what, &expected))
@@ -206,10 +210,20 @@ static bool does_answer(struct play *play, struct player *player, str what)
         request = take_match(player, expected);
     bool ok = request || play->rough || mismatch(play, player, expected);
     if (request)
-        send_answer(player, request);
+        send_answer(player, request, refuse);
     tree_free(request);
     free_all(expected);
     return ok;
+}
+
+static bool does_answer(struct play *play, struct player *player, str what)
+{
+    return answer(play, player, what, false);
+}
+
+static bool does_refuse(struct play *play, struct player *player, str what)
+{
+    return answer(play, player, what, true);
 }
 
 static bool does_get_in_any_order(struct play *play, struct player *player, str what)
@@ -262,15 +276,24 @@ static bool is_over(struct play *play, struct player *player)
     return !player->socket || play_fail(play, "the connection of %s is still open", player->name);
 }
 
-/* `what` is the condition: <stream:error/> may have a text beside it. */
+/* A condition, and perhaps a text behind it (§4.9.2). */
+static bool is_stream_error(const struct tree *error, const struct tree *condition)
+{
+    static const char ns[] = "urn:ietf:params:xml:ns:xmpp-streams";
+    if (!error || !tree_is(error, "http://etherx.jabber.org/streams", "error") || !error->first ||
+        !tree_is(error->first, ns, condition->name))
+        return false;
+    const struct tree *text = error->first->next;
+    return !text || (tree_is(text, ns, "text") && !text->next && text->text.len);
+}
+
+/* `what` is the condition. */
 static bool does_get_stream_error(struct play *play, struct player *player, str what)
 {
-    struct tree *error = player->first, *expected;
+    struct tree *expected;
     if (!expected_of(play, player, what, &expected))
         return false;
-    bool ok = error && tree_is(error, "http://etherx.jabber.org/streams", "error") && error->first &&
-              !strcmp(error->first->name, expected->name) &&
-              !strcmp(error->first->ns, "urn:ietf:params:xml:ns:xmpp-streams");
+    bool ok = is_stream_error(player->first, expected);
     ok = ok || mismatch(play, player, expected);
     free_all(expected);
     if (!ok)
@@ -396,6 +419,7 @@ static const struct {
     { STR_INIT("sends "), does_send_times, false },
     { STR_INIT("gets:"), does_get, true },
     { STR_INIT("answers:"), does_answer, false },
+    { STR_INIT("refuses:"), does_refuse, false },
     { STR_INIT("gets in any order:"), does_get_in_any_order, true },
     { STR_INIT("gets nothing"), does_get_nothing, true },
     { STR_INIT("gets stream header:"), does_get_header, true },
