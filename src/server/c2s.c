@@ -400,6 +400,13 @@ static bool may_read(const struct c2s *c2s)
     return !c2s->busy && c2s->state != C2S_CLOSING && c2s->state != C2S_SECURING && c2s->state != C2S_BINDING;
 }
 
+/* §4.4: what came before the end is answered before ours, also when all came at once. */
+static void end_of_client(struct c2s *c2s)
+{
+    shard_drain(c2s->link.shard);
+    c2s_end(c2s);
+}
+
 /* Handles what is complete in `input`; returns how many bytes are done with. */
 static size_t consume(struct c2s *c2s, str input)
 {
@@ -416,7 +423,7 @@ static size_t consume(struct c2s *c2s, str input)
         if (event == SCAN_OPEN)
             opened(c2s, &node);
         else if (event == SCAN_CLOSE)
-            c2s_end(c2s);
+            end_of_client(c2s);
         else if (event == SCAN_ERROR)
             c2s_fail(c2s, stream_error_of_scan(scanner_error(&c2s->scanner)), NULL);
         else if (event == SCAN_MORE)
