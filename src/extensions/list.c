@@ -11,7 +11,8 @@
     X(version)        \
     X(last)           \
     X(time)           \
-    X(privilege)
+    X(privilege)      \
+    X(delegation)
 /* clang-format on */
 
 #define X(name) extern const struct ext ext_##name;

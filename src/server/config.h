@@ -41,6 +41,7 @@ struct config_component {
     enum config_access privilege_roster;
     bool privilege_roster_push, privilege_message, privilege_presence;
     struct config_list privilege_iq; /* "NAMESPACE=get", "=set", "=both" */
+    struct config_list delegate;     /* "NAMESPACE" or "NAMESPACE ATTRIBUTE..." (XEP-0355) */
     unsigned _line;
 };
 

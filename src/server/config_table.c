@@ -55,6 +55,11 @@ static const char *check_iq_privilege(const char *value)
     return "write NAMESPACE=TYPE such as \"http://jabber.org/protocol/pubsub=set\" (types: get set both)";
 }
 
+static const char *check_delegate(const char *value)
+{
+    return *value && *value != ' ' ? NULL : "write NAMESPACE, or NAMESPACE ATTRIBUTE";
+}
+
 static const char *check_not_empty(const char *value)
 {
     return *value ? NULL : "write a path";
@@ -443,6 +448,15 @@ static const struct config_key component_keys[] = {
       .check = check_iq_privilege,
       .help = "Requests that it may make in the name of these users (XEP-0356), such as\n"
               "\"http://jabber.org/protocol/pubsub=set\"; get, set or both." },
+    { .name = "delegate",
+      .type = CONFIG_LIST,
+      IN_COMPONENT(delegate),
+      .default_text = "",
+      .check = check_delegate,
+      .help =
+          "Namespaces of requests to these hosts and their users that the component answers instead of the\n"
+          "server (XEP-0355), each with the attributes, if any, that a request must have: \"urn:xmpp:mam:2 "
+          "node\"." },
     { 0 },
 };
 

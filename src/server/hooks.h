@@ -77,6 +77,8 @@ struct component_event {
     X(contact_presence, struct stanza_event)   /* a contact's presence has come */                           \
     X(contact_changed, struct contact_event)   /* subscriptions, at the moment of the change */              \
     X(roster_changed, struct roster_event)                                                                   \
+    X(request, struct iq_event)            /* the server is about to answer it, for a host or an account */  \
+    X(answer_to_host, struct stanza_event) /* an iq result or error; user NULL */                            \
     X(component_connected, struct component_event)                                                           \
     X(disco_info, struct disco_event)                                                                        \
     X(disco_items, struct disco_event)                                                                       \

@@ -8,13 +8,16 @@
 static void answer_iq(struct shard *shard, struct host *host, const struct stanza *iq)
 {
     struct iq_event event = { .shard = shard, .host = host, .iq = iq };
-    if (iq->type != TYPE_GET && iq->type != TYPE_SET)
+    if (iq->type != TYPE_GET && iq->type != TYPE_SET) {
+        fire_answer_to_host(host, &(struct stanza_event){ .stanza = iq, .to = iq->to, .shard = shard });
         return;
+    }
     if (!xml_first(&iq->node, &event.child)) {
         route_error(shard, iq, STANZA_ERROR_BAD_REQUEST, NULL);
         return;
     }
-    ext_dispatch(&event, TO_HOST);
+    if (fire_request(host, &event) == HOOK_NEXT)
+        ext_dispatch(&event, TO_HOST);
 }
 
 static void message_to_host(struct shard *shard, struct host *host, const struct delivery *delivery)

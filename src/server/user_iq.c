@@ -19,6 +19,8 @@ static void to_account(struct user *user, struct session *session, const struct 
         route_error(user->actor.shard, iq, STANZA_ERROR_BAD_REQUEST, NULL);
         return;
     }
+    if (fire_request(user->actor.host, &event) == HOOK_DONE)
+        return;
     if (xml_is(&event.child, STR("query"), STR(NS_ROSTER))) {
         if (session)
             roster_iq(user, session, iq, &event.child);

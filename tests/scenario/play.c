@@ -182,26 +182,22 @@ static struct tree *take_match(struct player *player, const struct tree *expecte
     return NULL;
 }
 
-static void send_answer(struct player *player, const struct tree *request, bool refuse)
+static void send_answer(struct player *player, const struct tree *request, const char *type, str payload)
 {
     struct buf out;
     const char *id = tree_attr(request, "id"), *from = tree_attr(request, "from");
     const char *to = tree_attr(request, "to");
-    buf_init(&out, 4000);
-    buf_addf(&out, "<iq type='%s' id='%s' to='%s'", refuse ? "error" : "result", id ? id : "",
-             from ? from : "");
+    buf_init(&out, SHOWN_MAX);
+    buf_addf(&out, "<iq type='%s' id='%s' to='%s'", type, id ? id : "", from ? from : "");
     if (player->is_component) /* has many addresses */
         buf_addf(&out, " from='%s'", to ? to : "");
-    buf_add(&out,
-            refuse ? STR("><error type='odd'><no-such-condition xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
-                         "<x xmlns='urn:x'/></error></iq>")
-                   : STR("/>"));
+    buf_addf(&out, ">%.*s</iq>", STR_ARGS(payload));
     player_send(player, buf_str(&out));
     buf_fini(&out);
 }
 
 /* Gets one request, and answers it. */
-static bool answer(struct play *play, struct player *player, str what, bool refuse)
+static bool answer(struct play *play, struct player *player, str what, const char *type, str payload)
 {
     struct tree *expected, *request = NULL;
     if (!expected_of(play, player, what, &expected))
@@ -210,20 +206,35 @@ static bool answer(struct play *play, struct player *player, str what, bool refu
         request = take_match(player, expected);
     bool ok = request || play->rough || mismatch(play, player, expected);
     if (request)
-        send_answer(player, request, refuse);
+        send_answer(player, request, type, payload);
     tree_free(request);
     free_all(expected);
     return ok;
 }
 
+/* Cuts what follows "with:" at the beginning of a line off; "" if there is no such line. */
+static str cut_payload(str *what)
+{
+    static const char word[] = "\nwith:";
+    const char *found = memmem(what->p, what->len, word, strlen(word));
+    if (!found)
+        return STR("");
+    str payload = str_sub(*what, (size_t)(found - what->p) + strlen(word), what->len);
+    what->len = (size_t)(found - what->p);
+    return str_trim(payload);
+}
+
 static bool does_answer(struct play *play, struct player *player, str what)
 {
-    return answer(play, player, what, false);
+    str payload = cut_payload(&what);
+    return answer(play, player, what, "result", payload);
 }
 
 static bool does_refuse(struct play *play, struct player *player, str what)
 {
-    return answer(play, player, what, true);
+    return answer(play, player, what, "error",
+                  STR("<error type='odd'><no-such-condition xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
+                      "<x xmlns='urn:x'/></error>"));
 }
 
 static bool does_get_in_any_order(struct play *play, struct player *player, str what)
