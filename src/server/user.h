@@ -10,6 +10,7 @@
 #include "server/shard.h"
 
 struct catchup;
+struct stanza_event;
 
 struct user {
     struct actor actor;
@@ -96,11 +97,15 @@ void roster_push(struct user *user, const struct roster_item *item);
 
 /* user_message.c: RFC 6121 §8.5, messages */
 void message_to_user(struct user *user, const struct delivery *delivery);
+/* Whether the message at hand is answered with an error, or dropped: nobody gets it and nothing keeps it. */
+bool message_is_refused(struct user *user, const struct stanza_event *event);
 
 /* user_offline.c: XEP-0160 */
 void offline_store(struct user *user, const struct stanza *message);
 void offline_catch_up(struct user *user, struct session *session);
 bool offline_is_for_log(const struct user *user);
+/* Whether the session is being sent what was kept, with what is added meanwhile. */
+bool offline_is_coming(const struct session *session);
 bool offline_answer(struct user *user, struct session *session, const struct stanza *iq);
 void offline_session_lost(struct user *user, struct session *session);
 

@@ -67,6 +67,17 @@ static void to_full(struct user *user, const struct stanza_event *event)
         route_error(user->actor.shard, message, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
 }
 
+bool message_is_refused(struct user *user, const struct stanza_event *event)
+{
+    enum stanza_type type = event->stanza->type;
+    if (!jid_is_bare(&event->to) && session_find(user, jid_resource(&event->to)))
+        return false;
+    if (!jid_is_bare(&event->to) && type != TYPE_CHAT)
+        return true;
+    return type == TYPE_GROUPCHAT || type == TYPE_ERROR ||
+           (type == TYPE_HEADLINE && highest_priority(user) == PRIORITY_NONE);
+}
+
 void message_to_user(struct user *user, const struct delivery *delivery)
 {
     struct stanza_event event = {

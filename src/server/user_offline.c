@@ -192,6 +192,11 @@ bool offline_is_for_log(const struct user *user)
     return user->catchup != NULL;
 }
 
+bool offline_is_coming(const struct session *session)
+{
+    return session->user->catchup && session->user->catchup->session == session;
+}
+
 /* ---- Catching up
  * -------------------------------------------------------------------------------------------------- */
 
