@@ -26,6 +26,10 @@
     X(actor_wakes, "actors loaded from the store")                                                           \
     X(components_in, "stanzas received from components")                                                     \
     X(components_out, "stanzas sent to components")                                                          \
+    X(csi_held, "stanzas that waited for inactive clients")                                                  \
+    X(csi_saved, "stanzas that inactive clients were spared")                                                \
+    X(csi_saved_bytes, "bytes that inactive clients were spared")                                            \
+    X(csi_flushes, "times that what waited for an inactive client was sent")                                 \
     X(mails_out, "mails sent to other shards")                                                               \
     X(refused, "connections refused by a limit")
 
