@@ -43,6 +43,29 @@ struct contact_event {
     uint8_t before, after;
 };
 
+/* Something that the account says by itself (presence to a contact, a probe, an event of a node) is about to
+ * go to an address. HOOK_DONE: it must not. */
+struct reach_event {
+    struct user *user;
+    struct jid to;
+};
+
+/* A stanza that was kept (an offline message, a subscription request) is about to be sent to a session.
+ * HOOK_DONE: it is not. A message is forgotten then with those that were sent. */
+struct kept_event {
+    struct user *user;
+    struct session *session;
+    const struct stanza *stanza;
+};
+
+/* A user has blocked an address (XEP-0191); `item`: the element of the request. */
+struct blocked_event {
+    struct user *user;
+    struct jid jid;
+    const struct xml_node *item;
+    const struct stanza *iq;
+};
+
 /* Somebody asks who we are (XEP-0030): handlers add elements to `xml`. */
 struct disco_event {
     struct iq_event *request; /* request->user: for an account; else for the host */
@@ -80,6 +103,9 @@ struct component_event {
     X(request, struct iq_event)            /* the server is about to answer it, for a host or an account */  \
     X(answer_to_host, struct stanza_event) /* an iq result or error; user NULL */                            \
     X(component_connected, struct component_event)                                                           \
+    X(may_reach, struct reach_event)           /* see there */                                               \
+    X(kept_stanza, struct kept_event)          /* see there */                                               \
+    X(contact_blocked, struct blocked_event)   /* a part of the same write as the block */                   \
     X(disco_info, struct disco_event)                                                                        \
     X(disco_items, struct disco_event)                                                                       \
     X(message_to_host, struct stanza_event) /* user NULL */

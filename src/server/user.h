@@ -82,6 +82,9 @@ void presence_show_to(struct user *user,
 void presence_hide_from(struct user *user,
                         const struct jid *contact); /* unavailable of each available session */
 
+/* The same to those who got directed presence and may not be reached any more (the hook may_reach). */
+void presence_hide_directed(struct user *user);
+
 /* user_subscription.c: RFC 6121 §3 and appendix A */
 void subscription_from_session(struct user *user, const struct stanza *presence);
 void subscription_to_user(struct user *user, const struct stanza *presence);

@@ -6,7 +6,7 @@
  * order; only then is the page deleted. A client that dies in between gets the page again. While the log is
  * on its way, new messages go to its end, so order holds. A client that does not answer is given the new
  * messages directly after a while, and keeps the log for its next visit. */
-#include "server/user.h"
+#include "server/hooks.h"
 
 #include "base/log.h"
 #include "base/rand.h"
@@ -230,6 +230,9 @@ static void send_entry(struct catchup *catchup, const struct store_entry *entry)
                   user->actor.bare);
         return;
     }
+    struct kept_event event = { user, catchup->session, &message };
+    if (fire_kept_stanza(user->actor.host, &event) == HOOK_DONE)
+        return;
     message.node.content = arena_printf(arena, "%.*s<delay xmlns='" NS_DELAY "' from='%s' stamp='%s'/>",
                                         STR_ARGS(message.node.content), user->actor.host->name,
                                         stamp_seconds(entry->time_ms, arena));

@@ -32,6 +32,12 @@ static struct jid own_session(struct user *user, const struct session *session)
     return jid_copy(&jid, &user->actor.shard->arena);
 }
 
+static bool may_reach(struct user *user, const struct jid *to)
+{
+    struct reach_event event = { user, *to };
+    return fire_may_reach(user->actor.host, &event) == HOOK_NEXT;
+}
+
 /* To every contact with one of these flags. */
 static void to_contacts(struct user *user, const struct stanza *presence, uint8_t flags)
 {
@@ -40,7 +46,8 @@ static void to_contacts(struct user *user, const struct stanza *presence, uint8_
         if (!(item->flags & flags))
             continue;
         struct jid contact = item_jid(user->actor.shard, item);
-        route_to(user->actor.shard, presence, &contact, DELIVER_BROADCAST);
+        if (may_reach(user, &contact))
+            route_to(user->actor.shard, presence, &contact, DELIVER_BROADCAST);
     }
 }
 
@@ -246,6 +253,28 @@ void presence_hide_from(struct user *user, const struct jid *contact)
         directed_forget(session, contact->full);
         route_to(user->actor.shard, gone, contact, DELIVER_ROUTE);
     }
+}
+
+static void hide_directed(struct user *user, struct session *session)
+{
+    struct arena *arena = &user->actor.shard->arena;
+    for (unsigned i = session->directed_count; i-- > 0;) {
+        struct jid to;
+        if (jid_parse(arena_str(arena, str_from(session->directed[i])), arena, &to) != OK ||
+            may_reach(user, &to))
+            continue;
+        struct stanza *gone = make(user, TYPE_UNAVAILABLE, str_none, str_none);
+        gone->from = own_session(user, session);
+        gone->to = to;
+        directed_forget(session, to.full);
+        route_to(user->actor.shard, gone, &to, DELIVER_ROUTE);
+    }
+}
+
+void presence_hide_directed(struct user *user)
+{
+    list_each (at, &user->sessions)
+        hide_directed(user, SESSION_OF(at));
 }
 
 /* ---- Probes (§4.3.2)

@@ -298,7 +298,9 @@ void subscription_remind(struct user *user, struct session *session)
         struct xml_node node;
         if (!item->request || !xml_parse(arena_str(arena, str_from(item->request)), STR(NS_CLIENT), &node))
             continue;
-        if (stanza_read(&node, str_none, str_none, arena, request) == STANZA_OK)
+        struct kept_event event = { user, session, request };
+        if (stanza_read(&node, str_none, str_none, arena, request) == STANZA_OK &&
+            fire_kept_stanza(user->actor.host, &event) == HOOK_NEXT)
             route_to(user->actor.shard, request, &full, DELIVER_SESSION);
     }
 }

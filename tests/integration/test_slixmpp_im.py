@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Two people with several devices each, in slixmpp: copies, client state, blocking."""
+import asyncio
+
 from slixmpp.xmlstream import ET
 
 from slix import Client, run
@@ -66,4 +68,32 @@ def test_a_phone_in_the_pocket(server, ca, accounts):
         await phone.wait("message", lambda m: m.xml.find("{http://jabber.org/protocol/chatstates}composing") is not None)
         await phone.leave()
         await peer.leave()
+    run(story)
+
+
+def test_a_block_counts_on_all_devices(server, ca, accounts):
+    alice, bob = accounts("alice", "bob")
+
+    async def story():
+        desk, phone = [await device(server, ca, alice, name) for name in ("desk", "phone")]
+        peer = await device(server, ca, bob, "one")
+        pushed = asyncio.ensure_future(phone.wait_until("blocked", 30))
+        await phone["xep_0191"].get_blocked()
+        await desk["xep_0191"].block(peer.boundjid.bare)
+        await pushed
+        for to in (desk.boundjid, phone.boundjid, desk.boundjid.bare):
+            peer.send_message(to, "let me in")
+            error = await peer.wait("message", lambda m: m["type"] == "error")
+            assert error["error"]["condition"] == "service-unavailable"
+        phone.send_message(peer.boundjid, "no")
+        error = await phone.wait("message", lambda m: m["type"] == "error")
+        assert error["error"]["condition"] == "not-acceptable"
+        assert error.xml.find(".//{urn:xmpp:blocking:errors}blocked") is not None
+        await phone["xep_0191"].unblock(peer.boundjid.bare)
+        items = (await desk["xep_0191"].get_blocked())["blocklist"]["items"]
+        assert not items
+        peer.send_message(desk.boundjid, "thanks")
+        await desk.body("thanks")
+        for client in (desk, phone, peer):
+            await client.leave()
     run(story)
