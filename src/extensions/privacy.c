@@ -109,6 +109,6 @@ const struct ext ext_privacy = {
     .slot = &slot,
     .name = "privacy",
     .title = "Privacy Lists",
-    .xep = { 16, "1.7" },
+    .xep = { 16, "1.7", true },
     .iqs = iqs,
 };

@@ -103,9 +103,9 @@ struct component_event {
     X(request, struct iq_event)            /* the server is about to answer it, for a host or an account */  \
     X(answer_to_host, struct stanza_event) /* an iq result or error; user NULL */                            \
     X(component_connected, struct component_event)                                                           \
-    X(may_reach, struct reach_event)           /* see there */                                               \
-    X(kept_stanza, struct kept_event)          /* see there */                                               \
-    X(contact_blocked, struct blocked_event)   /* a part of the same write as the block */                   \
+    X(may_reach, struct reach_event)         /* see there */                                                 \
+    X(kept_stanza, struct kept_event)        /* see there */                                                 \
+    X(contact_blocked, struct blocked_event) /* a part of the same write as the block */                     \
     X(disco_info, struct disco_event)                                                                        \
     X(disco_items, struct disco_event)                                                                       \
     X(message_to_host, struct stanza_event) /* user NULL */
