@@ -204,6 +204,20 @@ static bool attributes_match(const struct tree *expected, const struct tree *got
     return true;
 }
 
+/* "...": other children may stand before, between and behind. */
+static bool children_match(const struct tree *expected, const struct tree *got, bool others)
+{
+    const struct tree *a = expected->first, *b = got->first;
+    for (; a && b; b = b->next) {
+        bool same = tree_matches(a, b);
+        if (!same && !others)
+            return false;
+        if (same)
+            a = a->next;
+    }
+    return !a && (!b || others);
+}
+
 bool tree_matches(const struct tree *expected, const struct tree *got)
 {
     str wanted = str_trim(buf_str(&expected->text));
@@ -212,13 +226,10 @@ bool tree_matches(const struct tree *expected, const struct tree *got)
         return false;
     if (str_is(wanted, "*"))
         return true;
-    if (!str_eq(wanted, str_trim(buf_str(&got->text))))
+    bool others = str_is(wanted, "...");
+    if (!others && !str_eq(wanted, str_trim(buf_str(&got->text))))
         return false;
-    const struct tree *a = expected->first, *b = got->first;
-    for (; a && b; a = a->next, b = b->next)
-        if (!tree_matches(a, b))
-            return false;
-    return !a && !b;
+    return children_match(expected, got, others);
 }
 
 /* ---- Showing
