@@ -109,6 +109,9 @@ void offline_catch_up(struct user *user, struct session *session);
 bool offline_is_for_log(const struct user *user);
 /* Whether the session is being sent what was kept, with what is added meanwhile. */
 bool offline_is_coming(const struct session *session);
+/* Whether this message to this very session has to wait in the log: what came earlier is still on its way to
+ * it, and is not overtaken (RFC 6120 §10.1). */
+bool offline_comes_first(const struct session *session, const struct stanza *message);
 bool offline_answer(struct user *user, struct session *session, const struct stanza *iq);
 void offline_session_lost(struct user *user, struct session *session);
 

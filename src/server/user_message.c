@@ -59,7 +59,9 @@ static void to_full(struct user *user, const struct stanza_event *event)
 {
     const struct stanza *message = event->stanza;
     struct session *session = session_find(user, jid_resource(&event->to));
-    if (session)
+    if (session && offline_comes_first(session, message))
+        offline_store(user, message);
+    else if (session)
         give(session, message); /* §8.5.3.1 */
     else if (message->type == TYPE_CHAT)
         to_bare(user, event); /* §8.5.3.2.1 */

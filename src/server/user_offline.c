@@ -197,6 +197,16 @@ bool offline_is_coming(const struct session *session)
     return session->user->catchup && session->user->catchup->session == session;
 }
 
+bool offline_comes_first(const struct session *session, const struct stanza *message)
+{
+    const struct user *user = session->user;
+    bool kept = message->type != TYPE_HEADLINE && message->type != TYPE_GROUPCHAT &&
+                message->type != TYPE_ERROR && is_worth_keeping(message);
+    /* while the first page is read nobody may know yet whether there is one: most often there is none */
+    return kept && offline_is_coming(session) &&
+           (user->catchup->last || (user->offline_known && user->offline_count));
+}
+
 /* ---- Catching up
  * -------------------------------------------------------------------------------------------------- */
 
