@@ -20,15 +20,47 @@ struct control {
     char *path;
 };
 
+/* ---- One command at a time for an account
+ * ----------------------------------------------------------------------------- */
+
+static void take_turn(struct request *request, void (*go)(struct request *request))
+{
+    request->in_turn = NULL;
+    request->has_turn = true;
+    go(request);
+}
+
+void request_in_turn(struct request *request, void (*go)(struct request *request))
+{
+    list_each (at, &request->control->requests) {
+        const struct request *other = LIST_ITEM(at, struct request, link);
+        if (other->has_turn && jid_eq(&other->jid, &request->jid)) {
+            request->in_turn = go;
+            return;
+        }
+    }
+    take_turn(request, go);
+}
+
+/* Who waits for the account of this request that is done; or NULL. */
+static struct request *next_in_turn(struct request *done)
+{
+    if (!done->has_turn)
+        return NULL;
+    done->has_turn = false;
+    list_each (at, &done->control->requests) {
+        struct request *other = LIST_ITEM(at, struct request, link);
+        if (other->in_turn && jid_eq(&other->jid, &done->jid))
+            return other;
+    }
+    return NULL;
+}
+
 /* ---- Answers
  * ------------------------------------------------------------------------------------------------------- */
 
-void request_done(struct request *request, const char *error)
+static void answer(struct request *request)
 {
-    if (error)
-        buf_addf(&request->answer, "error: %s\n", error);
-    else
-        buf_lit(&request->answer, "ok\n");
     request->busy = false;
     if (request->gone) {
         request_free(request);
@@ -37,6 +69,18 @@ void request_done(struct request *request, const char *error)
     conn_write(&request->conn, buf_str(&request->answer));
     request->answered = true;
     conn_finish(&request->conn, FINISH_MS);
+}
+
+void request_done(struct request *request, const char *error)
+{
+    struct request *next = next_in_turn(request);
+    if (error)
+        buf_addf(&request->answer, "error: %s\n", error);
+    else
+        buf_lit(&request->answer, "ok\n");
+    answer(request);
+    if (next)
+        take_turn(next, next->in_turn);
 }
 
 void request_free(struct request *request)

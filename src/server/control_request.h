@@ -25,6 +25,8 @@ struct request {
     struct store_read read;
     struct store_commit commit;
     bool must_exist;
+    bool has_turn;                            /* no other command about this account is under way */
+    void (*in_turn)(struct request *request); /* waits for its turn; or NULL */
     /* of commands to all shards */
     struct shard_call call;
     unsigned at; /* the shard that is asked */
@@ -37,6 +39,10 @@ struct request {
 /* Ends a request: "ok", or "error: ..." . On the first shard; the request may be gone afterwards. */
 void request_done(struct request *request, const char *error);
 void request_free(struct request *request);
+
+/* Calls `go` when no other command about the account request->jid is under way: now, or when those before it
+ * are done. For commands that change an account in several steps. */
+void request_in_turn(struct request *request, void (*go)(struct request *request));
 
 /* Calls `visit` on every shard in turn, on its thread, and then `visited` on the first. */
 void request_travel(struct request *request, void (*visit)(struct shard *, struct request *),

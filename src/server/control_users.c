@@ -92,7 +92,7 @@ static bool read_password(struct request *request)
 void control_user_add(struct request *request)
 {
     if (read_account(request) && read_password(request))
-        start_hash(request);
+        request_in_turn(request, start_hash);
 }
 
 static void account_read(struct store_read *read)
@@ -107,14 +107,18 @@ static void account_read(struct store_read *read)
         request_done(request, error);
 }
 
-void control_user_passwd(struct request *request)
+static void look_for_change(struct request *request)
 {
-    if (!read_account(request) || !read_password(request))
-        return;
     request->must_exist = true;
     request->read.done = account_read;
     store_get(request->shard->server->store, request->shard->loop, request->jid.full, STR("account"), STR(""),
               &request->read);
+}
+
+void control_user_passwd(struct request *request)
+{
+    if (read_account(request) && read_password(request))
+        request_in_turn(request, look_for_change);
 }
 
 /* ---- user del
@@ -180,13 +184,17 @@ static void found_for_removal(struct store_read *read)
     delete_all(request, removed);
 }
 
-void control_user_del(struct request *request)
+static void look_for_removal(struct request *request)
 {
-    if (!read_account(request))
-        return;
     request->read.done = found_for_removal;
     store_get(request->shard->server->store, request->shard->loop, request->jid.full, STR("account"), STR(""),
               &request->read);
+}
+
+void control_user_del(struct request *request)
+{
+    if (read_account(request))
+        request_in_turn(request, look_for_removal);
 }
 
 /* ---- user list

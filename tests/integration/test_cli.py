@@ -113,3 +113,17 @@ def test_status(server):
 def test_the_socket_and_the_data_are_the_owners_alone(server):
     for path in (server.control, server.database):
         assert path.stat().st_mode & 0o077 == 0, f"{path} {path.stat().st_mode:o}"
+
+
+@pytest.mark.parametrize("first", ["passwd", "del"])
+def test_commands_about_one_account_come_one_after_the_other(make_server, first):
+    server = make_server(c2s_lines="  scram-iterations = 200000")  # so that hashing takes a while
+    words = {"passwd": ["user", "passwd", "alice@localhost"], "del": ["user", "del", "alice@localhost"]}
+    second = "del" if first == "passwd" else "passwd"
+    for _ in range(3):
+        server.add_user("alice@localhost")
+        commands = [subprocess.Popen([JABIRUCTL, "--socket", server.control, *words[name]], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                     stderr=subprocess.PIPE) for name in (first, second)]
+        for command in commands:
+            command.communicate(b"other\n", timeout=PATIENCE_S)
+        assert "alice" not in server.ctl("user", "list").stdout  # whoever came first, removed is removed
