@@ -108,6 +108,15 @@ static int on_hello(SSL *ssl, int *ret_alert, void *arg)
     return SSL_CLIENT_HELLO_SUCCESS;
 }
 
+/* OpenSSL answers a wish to renegotiate with a warning and goes on; RFC 6120 §5.3.5 wants the connection to
+ * end. */
+static void on_progress(const SSL *ssl, int where, int what)
+{
+    struct tls_layer *layer = SSL_get_app_data(ssl);
+    if ((where & SSL_CB_WRITE_ALERT) == SSL_CB_WRITE_ALERT && (what & 0xff) == SSL_AD_NO_RENEGOTIATION)
+        layer->asked_anew = true;
+}
+
 /* ---- Making contexts */
 
 static SSL_CTX *new_ssl(const SSL_METHOD *tls_method)
@@ -121,6 +130,7 @@ static SSL_CTX *new_ssl(const SSL_METHOD *tls_method)
     SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_info_callback(ssl, on_progress);
     if (!SSL_CTX_set_cipher_list(ssl, ciphers_12) || !SSL_CTX_set_ciphersuites(ssl, ciphers_13) ||
         !SSL_CTX_set1_groups_list(ssl, "X25519:P-256:P-384"))
         abort(); /* an OpenSSL that has none of these can't be used */

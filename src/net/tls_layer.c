@@ -241,6 +241,8 @@ static enum err decrypt(struct tls_layer *layer, char *plain, size_t *ret_len)
             len += count;
         else
             err = failure(layer, result);
+        if (layer->asked_anew)
+            err = ERR_TLS;
     } while (!err && layer->_input.len);
     *ret_len = len;
     return err == ERR_AGAIN ? OK : err;

@@ -35,6 +35,7 @@ struct tls_layer {
     uint32_t wire_sent;
     bool secured;      /* the handshake is over */
     bool finished;     /* close_notify was written */
+    bool asked_anew;   /* the peer wants to negotiate again */
     bool *gone;        /* set when the layer is freed or leaves while a callback of its connection runs */
     str arrived;       /* plain bytes that wait for that callback to end */
     struct buf unread; /* plain bytes that came together with the end of the handshake, not handed on yet */

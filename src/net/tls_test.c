@@ -230,6 +230,25 @@ static void old_versions_are_refused(void **state)
     tls_context_unref(context);
 }
 
+/* RFC 6120 §5.3.5 */
+static void who_negotiates_anew_is_left(void **state)
+{
+    (void)state;
+    struct tls_context *server = certs_server(&certs, "one", false), *client = client_up_to(TLS1_2_VERSION);
+    struct pair pair;
+    pair_open(&pair, client, "one.example", NULL, server, NULL);
+    shake(&pair);
+    assert_secured(&pair);
+    SSL_clear_options(pair.client->ssl, SSL_OP_NO_RENEGOTIATION);
+    assert_int_equal(SSL_renegotiate(pair.client->ssl), 1);
+    (void)SSL_do_handshake(pair.client->ssl);
+    talk(&pair);
+    assert_int_equal(pair.server_err, ERR_TLS);
+    pair_close(&pair);
+    tls_context_unref(client);
+    tls_context_unref(server);
+}
+
 static void ciphers_without_forward_secrecy_are_refused(void **state)
 {
     (void)state;
@@ -585,6 +604,7 @@ int main(void)
         cmocka_unit_test(clients_verify),
         cmocka_unit_test(literals_are_verified_as_addresses),
         cmocka_unit_test(old_versions_are_refused),
+        cmocka_unit_test(who_negotiates_anew_is_left),
         cmocka_unit_test(ciphers_without_forward_secrecy_are_refused),
         cmocka_unit_test(alpn_is_chosen_or_refused),
         cmocka_unit_test(a_name_chooses_the_certificate),
