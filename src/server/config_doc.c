@@ -81,7 +81,9 @@ void config_print_default(FILE *file, const struct config_extension *const *exte
     print_section(&printer, "host \"localhost\"", config_host_section.help, config_host_section.keys);
     fputs("\n", file);
     print_lines(file, "# ", config_component_section.help);
-    fputs("#component \"irc.localhost\" { secret = \"...\" }\n", file);
+    fputs("# component \"irc.localhost\" {\n", file);
+    print_keys(&printer, "#     ", config_component_section.keys);
+    fputs("# }\n", file);
     buf_fini(&printer.text);
 }
 
