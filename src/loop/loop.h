@@ -25,6 +25,9 @@ struct loop *loop_new(void);
  * not delivered is delivered first. */
 void loop_free(struct loop *loop);
 
+/* Whether the loop lives in a simulation (loop_sim.h). */
+bool loop_is_simulated(const struct loop *loop);
+
 /* Runs until loop_stop(). */
 void loop_run(struct loop *loop);
 

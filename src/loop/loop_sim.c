@@ -75,6 +75,7 @@ struct sim *sim_new(uint64_t seed)
 
 void sim_free(struct sim *sim)
 {
+    sim_records_clear(sim);
     assert(list_empty(&sim->loops) && list_empty(&sim->due) && !sim->listeners && !sim->socket_slab.in_use);
     slab_fini(&sim->socket_slab);
     free(sim);
@@ -182,6 +183,11 @@ static const struct loop_kind sim_kind = {
     .peer = sim_socket_peer,
     .detach = sim_socket_detach,
 };
+
+bool loop_is_simulated(const struct loop *loop)
+{
+    return loop->kind == &sim_kind;
+}
 
 struct loop *sim_loop_new(struct sim *sim)
 {

@@ -28,6 +28,28 @@ struct loop *sim_loop_new(struct sim *sim);
 
 void sim_set_faults(struct sim *sim, const struct sim_faults *faults);
 
+/* ---- Names: what the simulated DNS knows, for the resolver of src/net */
+
+struct sim_record {
+    char *name, *type, *data; /* "_xmpp-server._tcp.example.org", "SRV", "10 5 5269 xmpp.example.org" */
+    uint32_t ttl_s;
+    struct sim_record *_next;
+};
+
+/* Adds a record (types "A", "AAAA", "SRV"; names in lower case, without a dot at the end). */
+void sim_record_add(struct sim *sim, const char *name, const char *type, const char *data, uint32_t ttl_s);
+
+/* Removes all records. */
+void sim_records_clear(struct sim *sim);
+
+/* The name server answers nobody any more, or again. */
+void sim_set_dns_silent(struct sim *sim, bool silent);
+bool sim_dns_is_silent(struct loop *loop);
+
+/* The record of this name and type behind `after` (NULL: the first), or NULL. */
+const struct sim_record *sim_record_next(struct loop *loop, const struct sim_record *after, str name,
+                                         str type);
+
 /* Drives all loops until nothing is left to do now (no ready socket, task, mail or finished work), without
  * letting virtual time pass. At most `turns_max` turns; returns false when that was not enough. */
 bool sim_settle(struct sim *sim, unsigned turns_max);

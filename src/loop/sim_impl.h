@@ -18,6 +18,8 @@ struct sim {
     struct list loops;
     struct sim_listener *listeners;
     struct slab socket_slab;
+    struct sim_record *records; /* of its DNS */
+    bool dns_silent;
     size_t bytes; /* in the network */
     uint32_t next_peer;
     uint16_t next_port;

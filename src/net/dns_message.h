@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* DNS answers as bytes (RFC 1035 §4): private to the resolver. Pure. */
+#ifndef NET_DNS_MESSAGE_H
+#define NET_DNS_MESSAGE_H
+
+#include "base/err.h"
+#include "base/str.h"
+
+enum dns_type { DNS_A = 1, DNS_AAAA = 28, DNS_SRV = 33 };
+
+enum { DNS_RECORDS_MAX = 16, DNS_NAME_MAX = 254 };
+
+struct dns_record {
+    uint32_t ttl_s;
+    uint16_t priority, weight, port; /* of SRV */
+    char name[DNS_NAME_MAX];         /* the target of an SRV record, "" for the root; an address as text */
+};
+
+/* Takes the records of a type out of the answer section of a message; more than there is room for are left
+ * away. OK with *ret_count > 0; ERR_NOT_FOUND when the answer says that there is none; ERR_IO when the server
+ * says that it failed; ERR_SYNTAX when it is no proper answer. */
+enum err dns_message_read(str message, enum dns_type type, struct dns_record records[DNS_RECORDS_MAX],
+                          size_t *ret_count);
+
+#endif
