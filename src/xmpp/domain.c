@@ -174,3 +174,12 @@ enum err domain_prepare(str text, struct arena *arena, str *ret)
     *ret = mapped;
     return OK;
 }
+
+enum err jid_domain_to_ascii(str domain, struct arena *arena, str *ret)
+{
+    if (is_ascii(domain)) {
+        *ret = arena_str(arena, domain);
+        return OK;
+    }
+    return to_ascii(domain, arena, ret) ? OK : ERR_SYNTAX;
+}

@@ -3,6 +3,7 @@
 #include "xmpp/error.h"
 
 #include "xml/write.h"
+#include "base/mem.h"
 #include "xmpp/ns.h"
 
 enum { TEXT_MAX = 4096 };
@@ -18,6 +19,16 @@ static const struct {
 const char *stanza_error_name(enum stanza_error error)
 {
     return errors[error].name;
+}
+
+enum stanza_error stanza_error_read(const struct xml_node *error)
+{
+    struct xml_node child;
+    for (bool more = xml_first(error, &child); more; more = xml_next(&child))
+        for (size_t i = 1; i < COUNT_OF(errors); i++)
+            if (xml_is(&child, str_from(errors[i].name), STR(NS_STANZA_ERRORS)))
+                return (enum stanza_error)i;
+    return STANZA_ERROR_UNDEFINED_CONDITION;
 }
 
 bool stanza_may_bounce(const struct stanza *stanza)
@@ -54,6 +65,12 @@ struct stanza stanza_error_reply(const struct stanza *stanza, enum stanza_error 
     str payload = arena_printf(arena, "<error type='%s'><%s xmlns='" NS_STANZA_ERRORS "'/>%.*s</error>",
                                errors[error].type, errors[error].name, STR_ARGS(words));
     return reply(stanza, TYPE_ERROR, payload, arena);
+}
+
+void stanza_error_write(struct buf *out, enum stanza_error error)
+{
+    buf_addf(out, "<error type='%s'><%s xmlns='" NS_STANZA_ERRORS "'/></error>", errors[error].type,
+             errors[error].name);
 }
 
 struct stanza stanza_iq_result(const struct stanza *iq, str payload, struct arena *arena)

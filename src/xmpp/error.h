@@ -39,11 +39,17 @@ enum stanza_error {
 
 const char *stanza_error_name(enum stanza_error error);
 
+/* The condition of an <error/> element; STANZA_ERROR_UNDEFINED_CONDITION if it is none that we know. */
+enum stanza_error stanza_error_read(const struct xml_node *error);
+
 /* The error stanza that answers `stanza`: same kind and id, addresses swapped, an <error/> with the condition
  * and, if not NULL, a text for people. The caller must not answer an error with an error: see
  * stanza_may_bounce(). In the arena. */
 struct stanza stanza_error_reply(const struct stanza *stanza, enum stanza_error error, const char *text,
                                  struct arena *arena);
+
+/* Writes an <error/> in the namespace around it. */
+void stanza_error_write(struct buf *out, enum stanza_error error);
 
 /* Whether an error may be sent in answer (§8.3.1: never for an error; nor for an iq result). */
 bool stanza_may_bounce(const struct stanza *stanza);

@@ -82,6 +82,9 @@ enum err jid_prepare_local(str text, struct arena *arena, str *ret);
 enum err jid_prepare_domain(str text, struct arena *arena, str *ret);
 enum err jid_prepare_resource(str text, struct arena *arena, str *ret);
 
+/* The A-labels of a domain in normal form, in the arena; an IP literal as it is. OK or ERR_SYNTAX. */
+enum err jid_domain_to_ascii(str domain, struct arena *arena, str *ret);
+
 /* A password by RFC 8265's OpaqueString (SASLprep's successor; RFC 5802 asks for preparation). */
 enum err jid_prepare_password(str text, struct arena *arena, str *ret);
 

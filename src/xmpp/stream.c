@@ -82,6 +82,49 @@ enum stream_error stream_header_read(const struct xml_node *node, struct arena *
     return STREAM_ERROR_NONE;
 }
 
+/* A domain and nothing else: servers have no localpart. */
+static bool is_domain(const struct jid *jid)
+{
+    return jid_is_none(jid) || (!jid->local_len && jid_is_bare(jid));
+}
+
+enum stream_error stream_header_read_server(const struct xml_node *node, struct arena *arena,
+                                            struct stream_header *ret)
+{
+    enum stream_error error = stream_header_read_as(node, STR(NS_SERVER), arena, ret);
+    if (error != STREAM_ERROR_NONE)
+        return error;
+    str version = xml_attr(node, STR("version"), arena);
+    ret->id = xml_attr(node, STR("id"), arena);
+    ret->is_old = !version_is_served(version);
+    ret->has_dialback = str_eq(xml_ns_of(node, STR("db")), STR(NS_DIALBACK));
+    if (ret->is_old && version.p && !str_starts(version, STR("0.")))
+        return STREAM_ERROR_UNSUPPORTED_VERSION;
+    if (!is_domain(&ret->to))
+        return STREAM_ERROR_HOST_UNKNOWN;
+    return is_domain(&ret->from) ? STREAM_ERROR_NONE : STREAM_ERROR_INVALID_FROM;
+}
+
+void stream_header_write_server(struct buf *out, str from, str to, str id)
+{
+    buf_lit(out, "<?xml version='1.0'?><stream:stream xmlns='" NS_SERVER "' xmlns:stream='" NS_STREAMS
+                 "' xmlns:db='" NS_DIALBACK "' version='1.0' xml:lang='en'");
+    xml_write_attr(out, "from", from);
+    xml_write_attr(out, "to", to);
+    xml_write_attr(out, "id", id);
+    buf_add_char(out, '>');
+}
+
+enum stream_error stream_error_read(const struct xml_node *node)
+{
+    struct xml_node child;
+    for (bool more = xml_first(node, &child); more; more = xml_next(&child))
+        for (size_t i = 1; i < sizeof error_names / sizeof error_names[0]; i++)
+            if (xml_is(&child, str_from(error_names[i]), STR(NS_STREAM_ERRORS)))
+                return (enum stream_error)i;
+    return STREAM_ERROR_UNDEFINED_CONDITION;
+}
+
 void stream_header_write(struct buf *out, str from, str to, str id, str lang)
 {
     buf_lit(out, "<?xml version='1.0'?><stream:stream xmlns='" NS_CLIENT "' xmlns:stream='" NS_STREAMS

@@ -51,6 +51,9 @@ enum stream_error stream_error_of_scan(enum scan_error error);
 struct stream_header {
     struct jid to, from; /* none if absent */
     str lang;            /* raw value of xml:lang; str_none if absent */
+    str id;              /* of a server's header; str_none if absent */
+    bool is_old;         /* of a server's header: no version, so no features will follow */
+    bool has_dialback;   /* of a server's header: declares the namespace of dialback */
 };
 
 /* Checks a stream header that a client sent (§4.7, §4.8): the element, its namespace and prefix, the content
@@ -66,6 +69,18 @@ enum stream_error stream_header_read_as(const struct xml_node *node, str content
 /* Writes our header of a stream to a client (§4.7.1-4.7.5): `from` is the domain that answers; `to`, `id` and
  * `lang` may be str_none. */
 void stream_header_write(struct buf *out, str from, str to, str id, str lang);
+
+/* The same for a header that a server sent, the one that opens a stream or the one that answers it: in
+ * jabber:server, and with or without a version (XEP-0220 is older than versions). */
+enum stream_error stream_header_read_server(const struct xml_node *node, struct arena *arena,
+                                            struct stream_header *ret);
+
+/* Writes our header of a stream to a server, either way; `id` is str_none in the one that opens the stream.
+ */
+void stream_header_write_server(struct buf *out, str from, str to, str id);
+
+/* The condition of a <stream:error/>; STREAM_ERROR_UNDEFINED_CONDITION if it is none that we know. */
+enum stream_error stream_error_read(const struct xml_node *node);
 
 /* Writes <stream:error/> with a text for people (NULL for none), and the end tag of the stream (§4.9.1). */
 void stream_error_write(struct buf *out, enum stream_error error, const char *text);
