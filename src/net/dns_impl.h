@@ -60,8 +60,8 @@ struct dns_service {
 };
 
 /* Puts services into the order in which to try them (RFC 2782): by priority, and among equals at random by
- * weight. `random` gives a number from 0 to `below` - 1. */
-void dns_srv_order(struct dns_service *services, size_t count, uint64_t (*random)(void *arg, uint64_t below),
+ * weight. `draw` gives a number from 0 to `below` - 1. */
+void dns_srv_order(struct dns_service *services, size_t count, uint64_t (*draw)(void *arg, uint64_t below),
                    void *arg);
 
 #endif

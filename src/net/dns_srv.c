@@ -41,14 +41,14 @@ static size_t pick(const struct dns_service *services, size_t from, size_t end, 
     return from;
 }
 
-void dns_srv_order(struct dns_service *services, size_t count, uint64_t (*random)(void *arg, uint64_t below),
+void dns_srv_order(struct dns_service *services, size_t count, uint64_t (*draw)(void *arg, uint64_t below),
                    void *arg)
 {
     for (size_t at = 0; at < count; at++) {
         size_t end;
         uint64_t weight = gather_first(services, at, count, &end);
         size_t chosen =
-            weight ? pick(services, at, end, random(arg, weight + 1)) : at + (size_t)random(arg, end - at);
+            weight ? pick(services, at, end, draw(arg, weight + 1)) : at + (size_t)draw(arg, end - at);
         struct dns_service next = services[chosen];
         services[chosen] = services[at];
         services[at] = next;
