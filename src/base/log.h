@@ -9,7 +9,8 @@
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 #define LOG_AREAS(X)                                                                                         \
-    X(main) X(config) X(net) X(tls) X(c2s) X(auth) X(router) X(user) X(store) X(control) X(component) X(ext)
+    X(main)                                                                                                  \
+    X(config) X(net) X(tls) X(c2s) X(s2s) X(auth) X(router) X(user) X(store) X(control) X(component) X(ext)
 
 enum log_area {
 #define X(name) LOG_##name,

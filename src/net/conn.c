@@ -428,6 +428,17 @@ str *conn_client_addresses(struct conn *conn, struct arena *arena, size_t *ret_c
     return conn->_tls ? tls_layer_client_addresses(conn->_tls, arena, ret_count) : NULL;
 }
 
+struct tls_name *conn_peer_names(struct conn *conn, struct arena *arena, size_t *ret_count)
+{
+    *ret_count = 0;
+    return conn->_tls ? tls_layer_peer_names(conn->_tls, arena, ret_count) : NULL;
+}
+
+const char *conn_peer_fault(const struct conn *conn)
+{
+    return conn->_tls ? tls_layer_peer_fault(conn->_tls) : "no TLS";
+}
+
 /* ---- Moving */
 
 struct conn_parcel *conn_detach(struct conn *conn)

@@ -93,6 +93,13 @@ const char *conn_tls_cipher(const struct conn *conn);
  * context's CA; `*ret_count` is 0 when there is none. In the arena. */
 str *conn_client_addresses(struct conn *conn, struct arena *arena, size_t *ret_count);
 
+/* The names in the peer's certificate, whoever has signed it; in the arena. `*ret_count` is 0 without one. */
+struct tls_name *conn_peer_names(struct conn *conn, struct arena *arena, size_t *ret_count);
+
+/* NULL when the peer has shown a certificate that chains to a CA of the context and is valid now; else what
+ * is wrong with it, in words. */
+const char *conn_peer_fault(const struct conn *conn);
+
 void conn_peer(const struct conn *conn, char address[SOCKET_ADDRESS_MAX]);
 
 /* Moving to another loop: detach on the old one (flushes what it can; the rest and the TLS state travel

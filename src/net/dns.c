@@ -117,6 +117,14 @@ bool dns_override_is_valid(const char *text)
     return domain.len > 0 && rest.p && read_endpoint(rest, &endpoint);
 }
 
+bool dns_server_is_valid(const char *text)
+{
+    struct dns_endpoint endpoint;
+    unsigned char bytes[16];
+    return !*text || inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1 ||
+           read_endpoint(str_from(text), &endpoint);
+}
+
 static void add_endpoint(struct dns_lookup *lookup, const struct dns_endpoint *endpoint)
 {
     if (lookup->count < DNS_ENDPOINTS_MAX)

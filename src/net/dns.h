@@ -38,6 +38,9 @@ void dns_free(struct dns *dns);
 /* Whether a text has the form of an override. */
 bool dns_override_is_valid(const char *text);
 
+/* Whether a text has the form of a name server's address. */
+bool dns_server_is_valid(const char *text);
+
 /* A lookup, in the caller's memory. */
 struct dns_lookup {
     void (*done)(struct dns_lookup *lookup); /* once, never inside dns_find_server() */

@@ -112,7 +112,7 @@ struct tls_context *certs_server(const struct certs *certs, const char *name, bo
     snprintf(file, sizeof file, "%s.key", name);
     certs_path(certs, file, key);
     certs_path(certs, "ca.pem", ca);
-    struct tls_settings settings = { certificate, key, ask ? ca : NULL, ask };
+    struct tls_settings settings = { certificate, key, ask ? ca : NULL, ask, false };
     enum err err = tls_server_context(&settings, why, sizeof why, &context);
     must(!err, err ? why : "");
     return context;

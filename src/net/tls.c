@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -196,6 +197,19 @@ static enum err load_client_ca(SSL_CTX *ssl, const char *ca, char *why, size_t r
     return OK;
 }
 
+/* Whom the certificates of other servers must chain to. Few of them are made for clients too, so what a
+ * certificate is for is not looked at. */
+static enum err load_trust(SSL_CTX *ssl, const char *ca, char *why, size_t room)
+{
+    enum err err = ca ? check_readable(ca) : OK;
+    if (!err && (ca ? SSL_CTX_load_verify_file(ssl, ca) : SSL_CTX_set_default_verify_paths(ssl)) != 1)
+        err = ERR_INVALID;
+    if (err)
+        return complain(why, room, "CA", ca ? ca : "of the system", err);
+    SSL_CTX_set_purpose(ssl, X509_PURPOSE_ANY);
+    return OK;
+}
+
 static int days_left(SSL_CTX *ssl)
 {
     int days = 0, seconds;
@@ -209,7 +223,9 @@ enum err tls_server_context(const struct tls_settings *settings, char *why, size
     unsigned char session_id[SESSION_ID_SIZE];
     SSL_CTX *ssl = new_ssl(TLS_server_method());
     enum err err = load_pair(ssl, settings, why, why_room);
-    if (!err && settings->ca)
+    if (!err && settings->between_servers)
+        err = load_trust(ssl, settings->ca, why, why_room);
+    else if (!err && settings->ca)
         err = load_client_ca(ssl, settings->ca, why, why_room);
     if (err) {
         SSL_CTX_free(ssl);
@@ -246,6 +262,22 @@ enum err tls_client_context(const char *ca, bool verify, char *why, size_t why_r
     SSL_CTX_set_verify(ssl, verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
     *ret = wrap(ssl);
     (*ret)->verify = verify;
+    return OK;
+}
+
+enum err tls_initiator_context(const struct tls_settings *settings, char *why, size_t why_room,
+                               struct tls_context **ret)
+{
+    SSL_CTX *ssl = new_ssl(TLS_client_method());
+    enum err err = load_trust(ssl, settings->ca, why, why_room);
+    if (!err && settings->certificate && *settings->certificate)
+        err = load_pair(ssl, settings, why, why_room);
+    if (err) {
+        SSL_CTX_free(ssl);
+        return err;
+    }
+    SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, take_any_certificate);
+    *ret = wrap(ssl);
     return OK;
 }
 

@@ -15,6 +15,8 @@ struct tls_settings {
     const char *key;         /* file: the private key in PEM */
     const char *ca;          /* file: CAs that client certificates must chain to; NULL: none asked for */
     bool request_client_certificate; /* ask for one (SASL EXTERNAL); none is required by TLS itself */
+    bool between_servers; /* the other end is a server: whatever its certificate is for, `ca` NULL means the
+                             system's CAs, and nobody is sent a list of them */
 };
 
 /* A server's context. On failure returns ERR_NOT_FOUND, ERR_PERMISSION, ERR_INVALID (no PEM, key and
@@ -27,6 +29,12 @@ enum err tls_server_context(const struct tls_settings *settings, char *why, size
 enum err tls_client_context(const char *ca, bool verify, char *why, size_t why_room,
                             struct tls_context **ret);
 
+/* A context for the initiating end between servers: shows our certificate (none if `certificate` is NULL or
+ * empty), and lets every handshake go on: conn_peer_fault() and conn_peer_names() tell what the other
+ * server has shown. Errors as above. */
+enum err tls_initiator_context(const struct tls_settings *settings, char *why, size_t why_room,
+                               struct tls_context **ret);
+
 struct tls_context *tls_context_ref(struct tls_context *context);
 void tls_context_unref(struct tls_context *context); /* NULL is allowed */
 
@@ -38,6 +46,18 @@ void tls_context_on_sni(struct tls_context *context, struct tls_context *(*choos
 
 /* Days until the leaf certificate of a server context ends (negative: it has). */
 int tls_context_days_left(const struct tls_context *context);
+
+/* A name in a certificate's subjectAltName. */
+enum tls_name_kind {
+    TLS_NAME_DNS,  /* dNSName */
+    TLS_NAME_SRV,  /* SRVName (RFC 4985), "_xmpp-server.example.org" */
+    TLS_NAME_XMPP, /* id-on-xmppAddr */
+};
+
+struct tls_name {
+    enum tls_name_kind kind;
+    str text; /* as it stands there; free of NUL */
+};
 
 enum channel_binding { BINDING_NONE, BINDING_TLS_UNIQUE, BINDING_TLS_EXPORTER, BINDING_TLS_SERVER_END_POINT };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a finished handshake says: channel bindings and the client's addresses.
+/* What a finished handshake says: channel bindings, and the names in the peer's certificate.
  *
  * tls-exporter (RFC 9266) is on every version; on TLS 1.2 only with the extended master secret (RFC 7627),
  * without which neither it nor tls-unique binds anything. tls-unique (RFC 5929 §3) does not exist on TLS 1.3.
@@ -13,7 +13,7 @@
 
 #include <openssl/x509v3.h>
 
-enum { EXPORTER_SIZE = 32, ADDRESSES_MAX = 16, ADDRESS_MAX = 3071 };
+enum { EXPORTER_SIZE = 32, ADDRESSES_MAX = 16, NAMES_MAX = 256, ADDRESS_MAX = 3071 };
 
 static str exporter(SSL *ssl, struct arena *arena)
 {
@@ -72,40 +72,70 @@ str tls_layer_binding(struct tls_layer *layer, enum channel_binding kind, struct
     return str_none;
 }
 
-/* The text of a name that is an XMPP address; str_none of another, or when its text is no text. */
-static str xmpp_address(const GENERAL_NAME *name)
+/* The text of another name of this kind; str_none of any other, or when its text is no text. */
+static str text_of_name(const ASN1_STRING *text)
 {
-    if (name->type != GEN_OTHERNAME || OBJ_obj2nid(name->d.otherName->type_id) != NID_XmppAddr ||
-        name->d.otherName->value->type != V_ASN1_UTF8STRING)
+    str bytes = str_of((const char *)ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text));
+    if (!bytes.len || bytes.len > ADDRESS_MAX || !utf8_valid(bytes) || memchr(bytes.p, 0, bytes.len))
         return str_none;
-    const ASN1_STRING *text = name->d.otherName->value->value.utf8string;
-    str address = str_of((const char *)ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text));
-    if (!address.len || address.len > ADDRESS_MAX || !utf8_valid(address) ||
-        memchr(address.p, 0, address.len))
-        return str_none;
-    return address;
+    return bytes;
 }
 
-static str *addresses_of(X509 *certificate, struct arena *arena, size_t *ret_count)
+static str other_name(const GENERAL_NAME *name, int nid, int type)
 {
+    if (name->type != GEN_OTHERNAME || OBJ_obj2nid(name->d.otherName->type_id) != nid ||
+        name->d.otherName->value->type != type)
+        return str_none;
+    return text_of_name(name->d.otherName->value->value.asn1_string);
+}
+
+static struct tls_name read_name(const GENERAL_NAME *name)
+{
+    if (name->type == GEN_DNS)
+        return (struct tls_name){ TLS_NAME_DNS, text_of_name(name->d.dNSName) };
+    str service = other_name(name, NID_SRVName, V_ASN1_IA5STRING);
+    if (service.len)
+        return (struct tls_name){ TLS_NAME_SRV, service };
+    return (struct tls_name){ TLS_NAME_XMPP, other_name(name, NID_XmppAddr, V_ASN1_UTF8STRING) };
+}
+
+struct tls_name *tls_layer_peer_names(struct tls_layer *layer, struct arena *arena, size_t *ret_count)
+{
+    X509 *certificate = layer->secured ? SSL_get0_peer_certificate(layer->ssl) : NULL;
+    *ret_count = 0;
+    if (!certificate)
+        return NULL;
     GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
-    str *addresses = arena_alloc(arena, ADDRESSES_MAX * sizeof *addresses);
-    for (int i = 0; i < sk_GENERAL_NAME_num(names) && *ret_count < ADDRESSES_MAX; i++) {
-        str address = xmpp_address(sk_GENERAL_NAME_value(names, i));
-        if (address.len)
-            addresses[(*ret_count)++] = arena_str(arena, address);
+    struct tls_name *list = arena_alloc(arena, NAMES_MAX * sizeof *list);
+    for (int i = 0; i < sk_GENERAL_NAME_num(names) && *ret_count < NAMES_MAX; i++) {
+        struct tls_name name = read_name(sk_GENERAL_NAME_value(names, i));
+        if (!name.text.len)
+            continue;
+        name.text = arena_str(arena, name.text);
+        list[(*ret_count)++] = name;
     }
     GENERAL_NAMES_free(names);
-    return addresses;
+    return list;
+}
+
+const char *tls_layer_peer_fault(struct tls_layer *layer)
+{
+    if (!layer->secured || !SSL_get0_peer_certificate(layer->ssl))
+        return "no certificate";
+    long result = SSL_get_verify_result(layer->ssl);
+    return result == X509_V_OK ? NULL : X509_verify_cert_error_string(result);
 }
 
 str *tls_layer_client_addresses(struct tls_layer *layer, struct arena *arena, size_t *ret_count)
 {
+    size_t count;
     *ret_count = 0;
-    if (!layer->secured || !SSL_is_server(layer->ssl))
+    if (!SSL_is_server(layer->ssl) || tls_layer_peer_fault(layer))
         return NULL;
-    X509 *certificate = SSL_get0_peer_certificate(layer->ssl);
-    if (!certificate || SSL_get_verify_result(layer->ssl) != X509_V_OK)
-        return NULL;
-    return addresses_of(certificate, arena, ret_count);
+    struct tls_name *names = tls_layer_peer_names(layer, arena, &count);
+    str *addresses = arena_alloc(arena, ADDRESSES_MAX * sizeof *addresses);
+    for (size_t i = 0; i < count && *ret_count < ADDRESSES_MAX; i++)
+        if (names[i].kind == TLS_NAME_XMPP)
+            addresses[(*ret_count)++] = names[i].text;
+    return addresses;
 }
