@@ -235,24 +235,12 @@ static enum stream_error check_from(const struct c2s *c2s, const struct stream_h
     return same ? STREAM_ERROR_NONE : STREAM_ERROR_INVALID_FROM;
 }
 
-/* A tag that may be written into stanzas as it is (RFC 5646: letters, digits and hyphens). */
-static bool is_language(str lang)
-{
-    for (size_t i = 0; i < lang.len; i++) {
-        char c = lang.p[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-        if (!letter && !(c >= '0' && c <= '9') && c != '-')
-            return false;
-    }
-    return lang.len > 0 && lang.len < 36;
-}
-
 static void opened(struct c2s *c2s, const struct xml_node *node)
 {
     struct stream_header header;
     enum stream_error error = stream_header_read(node, &c2s->link.shard->arena, &header);
     free(c2s->lang);
-    c2s->lang = is_language(header.lang) ? str_dup(header.lang) : NULL;
+    c2s->lang = stream_is_language(header.lang) ? str_dup(header.lang) : NULL;
     if (error == STREAM_ERROR_NONE)
         error = choose_host(c2s, &header);
     if (error == STREAM_ERROR_NONE)

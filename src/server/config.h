@@ -66,6 +66,21 @@ struct config_c2s {
     uint32_t max_connections, max_unauthenticated;
 };
 
+/* Streams with other servers. */
+struct config_s2s {
+    struct config_list listen;
+    uint16_t port, tls_port; /* both 0: no federation */
+    bool require_tls, require_certificate, dialback, bidi;
+    struct config_list without_tls, with_certificate, block, allow; /* domains, "*.example.org", or "*" */
+    const char *ca;                                                 /* "": the system's */
+    const char *secret;                                             /* of dialback; "": made at the start */
+    const char *dns_server;
+    struct config_list addresses; /* "DOMAIN=ADDRESS:PORT" */
+    uint64_t dns_ms, connect_ms, negotiation_ms, wait_ms, retry_ms, retry_max_ms, idle_ms, ping_ms;
+    uint32_t queue_stanzas, queue_bytes; /* that wait for one domain */
+    uint32_t max_connections, max_domains, max_pairs;
+};
+
 struct config_limits {
     uint32_t stanza_before, stanza_after; /* before and after login */
     uint16_t depth, attributes, name_bytes;
@@ -87,6 +102,7 @@ struct config {
     const char *control; /* path of the control socket; "": none */
     struct config_c2s c2s;
     struct config_components components;
+    struct config_s2s s2s;
     struct config_limits limits;
     struct scan_limits limits_before, limits_after; /* the scanner's part of `limits`, ready to use */
     struct config_log log;

@@ -64,6 +64,10 @@ bool config_check_files(const struct config *config, const char *file, struct co
     can_write_folder(&check, "data", config->data);
     can_write_beside(&check, "the folder of control", config->control);
     can_write_beside(&check, "the folder of log.file", config->log.file);
+    if (*config->s2s.ca && access(config->s2s.ca, R_OK) != 0)
+        config_errors_add(errors, file, 0,
+                          "s2s.ca can't be read, %s (%s): correct the path, or let the server's user read it",
+                          config->s2s.ca, err_text(err_from_errno(errno)));
     for (const struct config_host *host = config->hosts; host < config->hosts + config->host_count; host++) {
         can_read(&check, host, "certificate", host->certificate);
         can_read(&check, host, "key", host->key);

@@ -6,6 +6,7 @@
  * The checks at the head judge single values that a type alone can't: they return what to write instead.
  * They don't look at files (config_files.c does) and not at other keys (config.c does). */
 #include "server/config_table.h"
+#include "net/dns.h"
 #include "server/config.h"
 #include "xmpp/jid.h"
 
@@ -24,7 +25,8 @@ static const char *check_area_level(const char *value)
     str level = str_from(value), area = str_cut(&level, '=');
     if (log_area_named(area) >= 0 && level.p && log_level_named(level) >= 0)
         return NULL;
-    return "write AREA=LEVEL such as \"c2s=debug\" (areas: main config net tls c2s auth router user store "
+    return "write AREA=LEVEL such as \"c2s=debug\" (areas: main config net tls c2s s2s auth router user "
+           "store "
            "control "
            "component ext; levels: error warn info debug)";
 }
@@ -63,6 +65,20 @@ static const char *check_delegate(const char *value)
 static const char *check_not_empty(const char *value)
 {
     return *value ? NULL : "write a path";
+}
+
+static const char *check_override(const char *value)
+{
+    return dns_override_is_valid(value) ? NULL
+                                        : "write DOMAIN=ADDRESS:PORT such as \"example.org=192.0.2.1:5269\", "
+                                          "with tls: before the address "
+                                          "for a port that begins with TLS";
+}
+
+static const char *check_dns_server(const char *value)
+{
+    return dns_server_is_valid(value) ? NULL
+                                      : "write an IP address, or ADDRESS:PORT, or \"\" for the system's";
 }
 
 #define IN_CONFIG(member)    CONFIG_FIELD(struct config, member)
@@ -251,6 +267,197 @@ static const struct config_key components_keys[] = {
     { 0 },
 };
 
+static const struct config_key s2s_keys[] = {
+    { .name = "listen",
+      .type = CONFIG_LIST,
+      .effect = ON_RESTART,
+      IN_CONFIG(s2s.listen),
+      .default_text = "\"\"",
+      .check = check_address,
+      .help = "The IP addresses to listen on; an empty one means all, IPv4 and IPv6." },
+    { .name = "port",
+      .type = CONFIG_INT,
+      .effect = ON_RESTART,
+      IN_CONFIG(s2s.port),
+      .default_text = "0",
+      .help =
+          "The port for other servers that begin in plain text and switch to TLS; usually 5269. While this\n"
+          "and tls-port are 0 there is no federation, in neither direction." },
+    { .name = "tls-port",
+      .type = CONFIG_INT,
+      .effect = ON_RESTART,
+      IN_CONFIG(s2s.tls_port),
+      .default_text = "0",
+      .help = "The port for other servers that begin with TLS (XEP-0368), usually 5270; 0: off." },
+    { .name = "require-tls",
+      .type = CONFIG_BOOL,
+      IN_CONFIG(s2s.require_tls),
+      .default_text = "true",
+      .help = "Whether other servers must use TLS (RFC 7590)." },
+    { .name = "without-tls",
+      .type = CONFIG_LIST,
+      IN_CONFIG(s2s.without_tls),
+      .default_text = "",
+      .help =
+          "Domains that may do without, such as \"old.example\", or \"*.old.example\" for all below it." },
+    { .name = "require-certificate",
+      .type = CONFIG_BOOL,
+      IN_CONFIG(s2s.require_certificate),
+      .default_text = "false",
+      .help =
+          "Whether other servers must show a certificate of a CA that we trust, with their domain in it.\n"
+          "Else those that have none may prove their domain by dialback (XEP-0220), which trusts DNS." },
+    { .name = "with-certificate",
+      .type = CONFIG_LIST,
+      IN_CONFIG(s2s.with_certificate),
+      .default_text = "",
+      .help = "Domains that must, when not all have to." },
+    { .name = "dialback",
+      .type = CONFIG_BOOL,
+      IN_CONFIG(s2s.dialback),
+      .default_text = "true",
+      .help = "Whether dialback is used and taken at all." },
+    { .name = "bidi",
+      .type = CONFIG_BOOL,
+      IN_CONFIG(s2s.bidi),
+      .default_text = "true",
+      .help = "Whether one connection may serve both directions (XEP-0288)." },
+    { .name = "ca",
+      .type = CONFIG_PATH,
+      IN_CONFIG(s2s.ca),
+      .default_text = "",
+      .help = "The file with the CAs that other servers' certificates must chain to; empty: the system's." },
+    { .name = "dialback-secret",
+      .type = CONFIG_STRING,
+      .effect = ON_RESTART,
+      IN_CONFIG(s2s.secret),
+      .default_text = "",
+      .help =
+          "What dialback keys are made of, the same on all servers of one domain; empty: a new one is made\n"
+          "at each start." },
+    { .name = "block",
+      .type = CONFIG_LIST,
+      IN_CONFIG(s2s.block),
+      .default_text = "",
+      .help = "Domains with which nothing is exchanged." },
+    { .name = "allow",
+      .type = CONFIG_LIST,
+      IN_CONFIG(s2s.allow),
+      .default_text = "",
+      .help = "When not empty: the only domains with which anything is exchanged." },
+    { .name = "dns-server",
+      .type = CONFIG_STRING,
+      .effect = ON_RESTART,
+      IN_CONFIG(s2s.dns_server),
+      .default_text = "",
+      .check = check_dns_server,
+      .help = "The name server to ask, as ADDRESS or ADDRESS:PORT; empty: the system's." },
+    { .name = "dns-time",
+      .type = CONFIG_DURATION,
+      .effect = ON_RESTART,
+      IN_CONFIG(s2s.dns_ms),
+      .default_text = "10s",
+      .min = 100,
+      .max = 60000,
+      .help = "The time for an answer of the name server, with all tries." },
+    { .name = "addresses",
+      .type = CONFIG_LIST,
+      .effect = ON_RESTART,
+      IN_CONFIG(s2s.addresses),
+      .default_text = "",
+      .check = check_override,
+      .help = "Servers that DNS is not asked for, as \"DOMAIN=ADDRESS:PORT\"." },
+    { .name = "connect-time",
+      .type = CONFIG_DURATION,
+      IN_CONFIG(s2s.connect_ms),
+      .default_text = "20s",
+      .min = 100,
+      .max = 300000,
+      .help = "The time for a connection to another server to be there." },
+    { .name = "negotiation-time",
+      .type = CONFIG_DURATION,
+      IN_CONFIG(s2s.negotiation_ms),
+      .default_text = "30s",
+      .min = 1000,
+      .max = 300000,
+      .help = "The time from the connection to a proven domain." },
+    { .name = "wait-time",
+      .type = CONFIG_DURATION,
+      IN_CONFIG(s2s.wait_ms),
+      .default_text = "1m",
+      .min = 1000,
+      .max = 3600000,
+      .help = "How long a stanza waits for its server to be reached; then its sender gets an error." },
+    { .name = "queue-stanzas",
+      .type = CONFIG_INT,
+      IN_CONFIG(s2s.queue_stanzas),
+      .default_text = "1000",
+      .min = 1,
+      .max = 1000000,
+      .unit = "stanzas",
+      .help = "Stanzas that may wait from one host of ours to one other domain." },
+    { .name = "queue-bytes",
+      .type = CONFIG_SIZE,
+      IN_CONFIG(s2s.queue_bytes),
+      .default_text = "4M",
+      .min = 64 << 10,
+      .max = 1 << 30,
+      .help = "And their bytes." },
+    { .name = "retry-time",
+      .type = CONFIG_DURATION,
+      IN_CONFIG(s2s.retry_ms),
+      .default_text = "5s",
+      .min = 100,
+      .max = 3600000,
+      .help =
+          "After a failure a domain is left alone for this long, twice as long after the next one, and so\n"
+          "on; what is sent to it meanwhile is answered with the same error at once." },
+    { .name = "retry-time-max",
+      .type = CONFIG_DURATION,
+      IN_CONFIG(s2s.retry_max_ms),
+      .default_text = "5m",
+      .min = 100,
+      .max = 86400000,
+      .help = "The longest such time." },
+    { .name = "idle-time",
+      .type = CONFIG_DURATION,
+      IN_CONFIG(s2s.idle_ms),
+      .default_text = "10m",
+      .min = 1000,
+      .max = 7 * 86400000ull,
+      .help = "A stream on which no stanza went for so long is closed." },
+    { .name = "ping-time",
+      .type = CONFIG_DURATION,
+      IN_CONFIG(s2s.ping_ms),
+      .default_text = "2m",
+      .min = 1000,
+      .max = 86400000,
+      .help = "After so long without a byte a space is sent, so that a dead connection is noticed." },
+    { .name = "max-connections",
+      .type = CONFIG_INT,
+      IN_CONFIG(s2s.max_connections),
+      .default_text = "10000",
+      .min = 1,
+      .unit = "connections",
+      .help = "Connections from other servers at the same time." },
+    { .name = "max-domains",
+      .type = CONFIG_INT,
+      IN_CONFIG(s2s.max_domains),
+      .default_text = "10000",
+      .min = 1,
+      .unit = "domains",
+      .help = "Other domains that one thread deals with at the same time." },
+    { .name = "max-pairs",
+      .type = CONFIG_INT,
+      IN_CONFIG(s2s.max_pairs),
+      .default_text = "100",
+      .min = 1,
+      .max = 10000,
+      .unit = "pairs",
+      .help = "Pairs of domains that one stream may serve (XEP-0220's multiplexing)." },
+    { 0 },
+};
+
 static const struct config_key limits_keys[] = {
     { .name = "stanza-before-login",
       .type = CONFIG_SIZE,
@@ -353,6 +560,7 @@ static const struct config_key log_keys[] = {
 const struct config_section config_sections[] = {
     { "", "At the top of the file, in no section.", top_keys },
     { "c2s", "Connections of clients, and their logins.", c2s_keys },
+    { "s2s", "Streams with other servers: federation.", s2s_keys },
     { "components", "Where external components connect to (XEP-0114).", components_keys },
     { "limits", "How much of anything one peer may ask of the server.", limits_keys },
     { "log", "What the server tells its administrator.", log_keys },

@@ -197,7 +197,7 @@ static void wrong_values_are_named_with_line_and_remedy(void **state)
           "13: limits.stanza-before-login can't be \"9999\": write a size from 10000 to 1M\n"
           "14: limits.stanza can't be \"10Q\": write a size from 10000 to 16M\n"
           "15: log.areas can't be \"c2s\": write AREA=LEVEL such as \"c2s=debug\" (areas: main config net "
-          "tls c2s "
+          "tls c2s s2s "
           "auth router user store control component ext; levels: error warn info debug)");
     fails("shards = \"\"\n" HOST, "1: shards can't be \"\": write a number from 0 to 256");
     fails("shards = -1\n" HOST, "1: shards can't be \"-1\": write a number from 0 to 256");

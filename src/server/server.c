@@ -2,9 +2,10 @@
 /* Putting a server together from a configuration, a store and some loops; listening; reloading; and an
  * orderly stop.
  *
- * A stop ends every stream with system-shutdown and lets the loops run until no connection and no write is
- * left (or ten seconds are over); each shard then stops its own loop after a few quiet ticks, so that mail
- * between shards has arrived. */
+ * A stop ends every stream with system-shutdown, those of clients first and those with other servers a few
+ * quiet ticks later, and lets the loops run until no connection and no write is left (or ten seconds are
+ * over); each shard then stops its own loop after some more quiet ticks, so that mail between shards has
+ * arrived. */
 #include "server/server.h"
 
 #include "base/log.h"
@@ -14,6 +15,8 @@
 #include "server/component.h"
 #include "server/ext.h"
 #include "server/link.h"
+#include "server/remote.h"
+#include "server/s2s.h"
 #include "server/shard.h"
 
 #include <stdio.h>
@@ -54,6 +57,12 @@ static struct tls_context *choose_context(void *arg, str name)
     return tls ? tls_context_ref(tls) : NULL;
 }
 
+static struct tls_context *choose_s2s_context(void *arg, str name)
+{
+    struct tls_context *tls = s2s_is_ours(arg, name) ? s2s_tls_host(arg, name)->s2s_in_tls : NULL;
+    return tls ? tls_context_ref(tls) : NULL;
+}
+
 static enum err load_context(struct server *server, const struct config_host *config, char *why,
                              size_t why_room, struct tls_context **ret)
 {
@@ -86,6 +95,61 @@ static void retire(struct server *server, struct tls_context *context)
     server->_retired[server->_retired_count++] = context;
 }
 
+/* What a host needs for TLS: with clients, with servers that come, with servers that we go to. */
+struct host_tls {
+    struct tls_context *c2s, *s2s_in, *s2s_out;
+};
+
+static bool federates(const struct config *config)
+{
+    return config->s2s.port || config->s2s.tls_port;
+}
+
+/* What a host has for streams with other servers; the initiating end has TLS also without a certificate. */
+static enum err load_s2s_contexts(struct server *server, const struct config *config,
+                                  const struct config_host *host, char *why, size_t why_room,
+                                  struct host_tls *ret)
+{
+    struct tls_settings settings = {
+        .certificate = host->certificate,
+        .key = host->key,
+        .ca = *config->s2s.ca ? config->s2s.ca : NULL,
+        .request_client_certificate = true,
+        .between_servers = true,
+    };
+    if (!federates(config))
+        return OK;
+    enum err err = tls_initiator_context(&settings, why, why_room, &ret->s2s_out);
+    if (err != OK || !*host->certificate)
+        return err;
+    err = tls_server_context(&settings, why, why_room, &ret->s2s_in);
+    if (err == OK)
+        tls_context_on_sni(ret->s2s_in, choose_s2s_context, server);
+    return err;
+}
+
+static void drop_contexts(struct host_tls *tls)
+{
+    tls_context_unref(tls->c2s);
+    tls_context_unref(tls->s2s_in);
+    tls_context_unref(tls->s2s_out);
+    *tls = (struct host_tls){ 0 };
+}
+
+/* All contexts of a host, or none and the error. */
+static enum err load_contexts(struct server *server, const struct config *config,
+                              const struct config_host *host, char *why, size_t why_room,
+                              struct host_tls *ret)
+{
+    *ret = (struct host_tls){ 0 };
+    enum err err = load_context(server, host, why, why_room, &ret->c2s);
+    if (err == OK)
+        err = load_s2s_contexts(server, config, host, why, why_room, ret);
+    if (err != OK)
+        drop_contexts(ret);
+    return err;
+}
+
 /* ---- Making
  * ---------------------------------------------------------------------------------------------------------
  */
@@ -105,11 +169,14 @@ static struct host *add_domain(struct server *server, str name, const struct con
 
 static enum err add_host(struct server *server, const struct config_host *config, char *why, size_t why_room)
 {
-    struct tls_context *tls;
-    enum err err = load_context(server, config, why, why_room, &tls);
+    struct host_tls tls;
+    enum err err = load_contexts(server, server->config, config, why, why_room, &tls);
     if (err != OK)
         return err;
-    add_domain(server, str_from(config->name), config)->tls = tls;
+    struct host *host = add_domain(server, str_from(config->name), config);
+    host->tls = tls.c2s;
+    host->s2s_in_tls = tls.s2s_in;
+    host->s2s_out_tls = tls.s2s_out;
     return OK;
 }
 
@@ -151,6 +218,28 @@ static enum err add_services(struct server *server, char *why, size_t why_room)
     return err;
 }
 
+/* A resolver for each shard; with it, route_to() sends to other domains. */
+static bool start_federation(struct server *server)
+{
+    const struct config_s2s *config = &server->config->s2s;
+    char secret[65];
+    const struct dns_settings settings = {
+        .server = config->dns_server,
+        .overrides = config->addresses.items,
+        .override_count = config->addresses.count,
+        .timeout_ms = (uint32_t)config->dns_ms,
+    };
+    if (!federates(server->config))
+        return true;
+    rand_token(secret, sizeof secret);
+    server->dialback_secret = str_dup(str_from(*config->secret ? config->secret : secret));
+    mem_wipe(secret, sizeof secret);
+    for (unsigned i = 0; i < server->shard_count; i++)
+        if (!(server->shards[i]->dns = dns_new(server->shards[i]->loop, &settings)))
+            return false;
+    return true;
+}
+
 struct server *server_new(const struct config *config, const struct ext *const *extensions,
                           struct store *store, struct loop **loops, unsigned loop_count, char *why,
                           size_t why_room)
@@ -178,7 +267,11 @@ struct server *server_new(const struct config *config, const struct ext *const *
     server->shards = xcalloc(loop_count, sizeof(struct shard *));
     for (unsigned i = 0; i < loop_count; i++)
         server->shards[i] = shard_new(server, loops[i], i);
-    return server;
+    if (start_federation(server))
+        return server;
+    snprintf(why, why_room, "s2s.dns-server %s can't be used", config->s2s.dns_server);
+    server_free(server);
+    return NULL;
 }
 
 void server_free(struct server *server)
@@ -187,6 +280,8 @@ void server_free(struct server *server)
         shard_free(server->shards[i]);
     for (size_t i = 0; i < server->host_count; i++) {
         tls_context_unref(server->host_list[i]->tls);
+        tls_context_unref(server->host_list[i]->s2s_in_tls);
+        tls_context_unref(server->host_list[i]->s2s_out_tls);
         free(server->host_list[i]->name);
         free(server->host_list[i]);
     }
@@ -199,13 +294,16 @@ void server_free(struct server *server)
     free(server->host_list);
     free(server->shards);
     mem_wipe(server->secret, sizeof server->secret);
+    if (server->dialback_secret)
+        mem_wipe(server->dialback_secret, strlen(server->dialback_secret));
+    free(server->dialback_secret);
     free(server);
 }
 
 /* ---- Listening
  * ------------------------------------------------------------------------------------------------------- */
 
-enum port_kind { PORT_C2S, PORT_C2S_TLS, PORT_COMPONENT };
+enum port_kind { PORT_C2S, PORT_C2S_TLS, PORT_S2S, PORT_S2S_TLS, PORT_COMPONENT };
 
 struct port {
     struct listener listener;
@@ -217,10 +315,19 @@ static void accepted(struct listener *listener, struct socket *socket)
 {
     struct port *port = CONTAINER_OF(listener, struct port, listener);
     shard_enter(port->shard);
-    if (port->kind == PORT_COMPONENT)
-        component_accept(port->shard, socket);
-    else
+    switch (port->kind) {
+    case PORT_C2S:
+    case PORT_C2S_TLS:
         c2s_accept(port->shard, socket, port->kind == PORT_C2S_TLS);
+        break;
+    case PORT_S2S:
+    case PORT_S2S_TLS:
+        s2s_accept(port->shard, socket, port->kind == PORT_S2S_TLS);
+        break;
+    case PORT_COMPONENT:
+        component_accept(port->shard, socket);
+        break;
+    }
     shard_leave(port->shard);
 }
 
@@ -259,63 +366,85 @@ void shard_close_ports(struct shard *shard)
 
 /* The shards share each port, and the kernel would let another jabirud share it too: half of the clients
  * would be lost to it. So each is tried alone first. */
-static enum err check_ports(struct server *server, char *why, size_t why_room)
+static enum err check_port(struct server *server, const char *address, unsigned number, char *why,
+                           size_t why_room)
 {
-    const struct config *config = server->config;
-    const unsigned ports[] = { config->c2s.port, config->c2s.tls_port };
-    for (size_t i = 0; i < config->c2s.listen.count * COUNT_OF(ports); i++) {
-        const char *address = config->c2s.listen.items[i / COUNT_OF(ports)];
-        unsigned number = ports[i % COUNT_OF(ports)];
-        struct listener probe = { .alone = true };
-        if (!number)
-            continue;
-        enum err err = listener_open(&probe, server->shards[0]->loop, address, (uint16_t)number);
-        if (err == OK) {
-            listener_close(&probe);
-        } else if (err == ERR_EXISTS) {
-            snprintf(why, why_room, "can't listen on %s port %u: another program does",
-                     *address ? address : "any address", number);
-            return err;
-        }
+    struct listener probe = { .alone = true };
+    enum err err = number ? listener_open(&probe, server->shards[0]->loop, address, (uint16_t)number) : OK;
+    if (err == OK)
+        listener_close(&probe);
+    if (err != ERR_EXISTS)
+        return OK;
+    snprintf(why, why_room, "can't listen on %s port %u: another program does",
+             *address ? address : "any address", number);
+    return err;
+}
+
+/* Two ports, without direct TLS (`kind`) and with it (the next kind), at each address, on every shard. */
+static enum err listen_at(struct server *server, const struct config_list *addresses, unsigned port,
+                          unsigned tls_port, enum port_kind kind, char *why, size_t why_room)
+{
+    enum err err = OK;
+    for (size_t a = 0; err == OK && a < addresses->count; a++) {
+        err = check_port(server, addresses->items[a], port, why, why_room);
+        if (err == OK)
+            err = check_port(server, addresses->items[a], tls_port, why, why_room);
     }
-    return OK;
+    for (size_t i = 0; err == OK && i < server->shard_count * addresses->count; i++) {
+        struct shard *shard = server->shards[i / addresses->count];
+        const char *address = addresses->items[i % addresses->count];
+        err = open_port(shard, address, port, kind, why, why_room);
+        if (err == OK)
+            err = open_port(shard, address, tls_port, kind + 1, why, why_room);
+    }
+    return err;
 }
 
 enum err server_listen(struct server *server, char *why, size_t why_room)
 {
     const struct config *config = server->config;
-    if (check_ports(server, why, why_room) != OK)
-        return ERR_EXISTS;
-    for (unsigned i = 0; i < server->shard_count; i++) {
-        for (size_t a = 0; a < config->c2s.listen.count; a++) {
-            const char *address = config->c2s.listen.items[a];
-            enum err err = open_port(server->shards[i], address, config->c2s.port, PORT_C2S, why, why_room);
-            if (err == OK)
-                err =
-                    open_port(server->shards[i], address, config->c2s.tls_port, PORT_C2S_TLS, why, why_room);
-            if (err != OK)
-                return err;
-        }
-    }
-    for (size_t a = 0; config->component_count && a < config->components.listen.count; a++) {
-        enum err err = open_port(server->shards[0], config->components.listen.items[a],
-                                 config->components.port, PORT_COMPONENT, why, why_room);
-        if (err != OK)
-            return err;
-    }
-    return OK;
+    const struct config_c2s *c2s = &config->c2s;
+    const struct config_s2s *s2s = &config->s2s;
+    enum err err = listen_at(server, &c2s->listen, c2s->port, c2s->tls_port, PORT_C2S, why, why_room);
+    if (err == OK)
+        err = listen_at(server, &s2s->listen, s2s->port, s2s->tls_port, PORT_S2S, why, why_room);
+    for (size_t a = 0; err == OK && config->component_count && a < config->components.listen.count; a++)
+        err = open_port(server->shards[0], config->components.listen.items[a], config->components.port,
+                        PORT_COMPONENT, why, why_room);
+    return err;
 }
 
 /* ---- Stopping
  * -------------------------------------------------------------------------------------------------------- */
 
+static void close_all(struct list *links)
+{
+    list_each_safe (at, links) {
+        struct link *link = LIST_ITEM(at, struct link, _in_shard);
+        link->ops->close(link, STREAM_ERROR_SYSTEM_SHUTDOWN, NULL);
+    }
+}
+
+static void close_servers(struct shard *shard)
+{
+    shard_enter(shard);
+    remotes_stop(shard);
+    close_all(&shard->s2s_links);
+    shard_leave(shard);
+}
+
+/* Other servers are left last: what sessions say when they end goes to them. */
 static void stop_tick(struct timer *timer)
 {
     struct shard *shard = CONTAINER_OF(timer, struct shard, stop_timer);
     struct server *server = shard->server;
     bool quiet = !atomic_load(&server->connections) && !atomic_load(&server->commits);
     shard->quiet_ticks = quiet ? shard->quiet_ticks + 1 : 0;
-    if (shard->quiet_ticks >= QUIET_TICKS || ++shard->stop_ticks >= STOP_TICKS_MAX)
+    shard->stop_ticks++;
+    if (shard->quiet_ticks == QUIET_TICKS || shard->stop_ticks == STOP_TICKS_MAX / 2)
+        close_servers(shard);
+    if ((shard->quiet_ticks >= 2 * QUIET_TICKS && !atomic_load(&server->s2s_connections)) ||
+        shard->stop_ticks >= STOP_TICKS_MAX)
         loop_stop(shard->loop);
     else
         timer_start(shard->loop, timer, STOP_TICK_MS);
@@ -328,10 +457,9 @@ static void stop_shard(struct shard *shard, struct shard_call *call)
         return;
     shard->stopping = true;
     shard_close_ports(shard);
-    list_each_safe (at, &shard->links) {
-        struct link *link = LIST_ITEM(at, struct link, _in_shard);
-        link->ops->close(link, STREAM_ERROR_SYSTEM_SHUTDOWN, NULL);
-    }
+    remotes_stop(shard);
+    shard_drain(shard); /* senders hear of it while they are still there */
+    close_all(&shard->links);
     shard->stop_timer.fired = stop_tick;
     timer_start(shard->loop, &shard->stop_timer, STOP_TICK_MS);
 }
@@ -356,30 +484,38 @@ static const struct config_host *host_config(const struct config *config, const 
     return NULL;
 }
 
+/* The contexts of a virtual host by its new configuration. */
+static enum err load_again(struct server *server, const struct config *config, const struct host *host,
+                           char *why, size_t why_room, struct host_tls *ret)
+{
+    const struct config_host *fresh = host_config(config, host->name);
+    if (host->service)
+        return OK;
+    if (fresh)
+        return load_contexts(server, config, fresh, why, why_room, ret);
+    snprintf(why, why_room, "host %s is missing: removing a host needs a restart", host->name);
+    return ERR_INVALID;
+}
+
 enum err server_reload(struct server *server, const struct config *config, char *why, size_t why_room)
 {
-    struct tls_context **fresh = xcalloc(server->host_count, sizeof(struct tls_context *));
+    struct host_tls *fresh = xcalloc(server->host_count, sizeof *fresh);
     enum err err = OK;
-    for (size_t i = 0; err == OK && i < server->host_count; i++) {
-        if (server->host_list[i]->service)
-            continue;
-        const struct config_host *host = host_config(config, server->host_list[i]->name);
-        err = host ? load_context(server, host, why, why_room, &fresh[i]) : ERR_INVALID;
-        if (!host)
-            snprintf(why, why_room, "host %s is missing: removing a host needs a restart",
-                     server->host_list[i]->name);
-    }
+    for (size_t i = 0; err == OK && i < server->host_count; i++)
+        err = load_again(server, config, server->host_list[i], why, why_room, &fresh[i]);
     if (err == OK)
         err = component_domains_set(server, config, why, why_room);
     for (size_t i = 0; i < server->host_count; i++) {
         struct host *host = server->host_list[i];
         if (err != OK) {
-            tls_context_unref(fresh[i]);
+            drop_contexts(&fresh[i]);
             continue;
         }
         host->config = host_config(config, host->service ? host->parent->name : host->name);
         ext_switch(host);
-        retire(server, atomic_exchange(&host->tls, fresh[i]));
+        retire(server, atomic_exchange(&host->tls, fresh[i].c2s));
+        retire(server, atomic_exchange(&host->s2s_in_tls, fresh[i].s2s_in));
+        retire(server, atomic_exchange(&host->s2s_out_tls, fresh[i].s2s_out));
     }
     if (err == OK) {
         server->config = config;

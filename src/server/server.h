@@ -24,10 +24,11 @@ struct host {
     struct server *server;
     char *name; /* in normal form */
     const struct config_host *_Atomic config;
-    struct tls_context *_Atomic tls; /* NULL: no certificate */
-    _Atomic uint64_t ext_off;        /* bit n: the extension with this index is off here */
-    const struct ext *service;       /* whose domain it is, below a virtual host; NULL: a virtual host */
-    struct host *parent;             /* of a service: the virtual host */
+    struct tls_context *_Atomic tls;                              /* NULL: no certificate */
+    struct tls_context *_Atomic s2s_in_tls, *_Atomic s2s_out_tls; /* with other servers: theirs, ours */
+    _Atomic uint64_t ext_off;  /* bit n: the extension with this index is off here */
+    const struct ext *service; /* whose domain it is, below a virtual host; NULL: a virtual host */
+    struct host *parent;       /* of a service: the virtual host */
 };
 
 struct server {
@@ -48,6 +49,8 @@ struct server {
     struct component_domain *_Atomic components; /* component.h */
     atomic_uint strange_components;              /* connections that have not proved who they are */
     atomic_uint commits;                         /* writes on their way to the disk, all shards */
+    atomic_uint s2s_connections;                 /* with other servers, either way */
+    char *dialback_secret;
     struct tls_context *
         *_retired; /* contexts of before a reload: connections may be choosing one right now */
     size_t _retired_count;

@@ -16,6 +16,8 @@
 #include "server/ext.h"
 #include "server/host.h"
 #include "server/receipt.h"
+#include "server/remote.h"
+#include "server/s2s.h"
 #include "server/user.h"
 
 #include <stdlib.h>
@@ -52,7 +54,10 @@ struct shard *shard_new(struct server *server, struct loop *loop, unsigned index
     shard->_outgoing = xcalloc(server->shard_count, sizeof *shard->_outgoing);
     arena_init(&shard->arena, 16 * 1024);
     map_init(&shard->actors, actor_key);
+    map_init(&shard->remotes, remote_key);
+    map_init(&shard->s2s_ids, s2s_key);
     list_init(&shard->links);
+    list_init(&shard->s2s_links);
     slab_init(&shard->user_slab, server->user_size);
     slab_init(&shard->session_slab, server->session_size);
     slab_init(&shard->c2s_slab, c2s_size());
@@ -63,7 +68,11 @@ void shard_free(struct shard *shard)
 {
     shard_enter(shard);
     actors_drop_all(shard);
+    remotes_drop_all(shard);
     shard_leave(shard);
+    dns_free(shard->dns);
+    map_fini(&shard->remotes);
+    map_fini(&shard->s2s_ids);
     timer_stop(&shard->stop_timer);
     map_fini(&shard->actors);
     arena_fini(&shard->arena);
@@ -95,6 +104,8 @@ static void deliver(struct shard *shard, const struct delivery *delivery)
         struct component_domain *domain = component_domain_named(shard->server, jid_domain(&delivery->to));
         if (domain)
             component_deliver(shard, domain, delivery);
+        else if (shard->dns)
+            remote_deliver(shard, delivery);
         return;
     }
     if (host->service)
@@ -286,15 +297,19 @@ void route_to(struct shard *shard, const struct stanza *stanza, const struct jid
     }
     struct host *host = server_domain(shard->server, jid_domain(to));
     struct component_domain *domain = host ? NULL : component_domain_named(shard->server, jid_domain(to));
-    if (!host && !domain) {
-        /* RFC 6120 §10.4: no federation yet, so no other domain is to be found */
+    if (!host && !domain && !shard->dns) {
+        /* RFC 6120 §10.4: without federation no other domain is to be found */
         if (how == DELIVER_ROUTE && !(stanza->kind == STANZA_PRESENCE && stanza->type == TYPE_UNAVAILABLE))
             route_error(shard, stanza, STANZA_ERROR_REMOTE_SERVER_NOT_FOUND, NULL);
         return;
     }
-    struct shard *home = domain                           ? component_home(shard->server, domain)
-                         : to->local_len || host->service ? server_home(shard->server, jid_bare(to))
-                                                          : shard;
+    struct shard *home = shard;
+    if (domain)
+        home = component_home(shard->server, domain);
+    else if (!host)
+        home = server_home(shard->server, jid_domain(to));
+    else if (to->local_len || host->service)
+        home = server_home(shard->server, jid_bare(to));
     if (home == shard)
         enqueue(shard, stanza, to, how);
     else

@@ -31,6 +31,9 @@
     X(csi_saved_bytes, "bytes that inactive clients were spared")                                            \
     X(csi_flushes, "times that what waited for an inactive client was sent")                                 \
     X(mails_out, "mails sent to other shards")                                                               \
+    X(s2s_in, "stanzas received from other servers")                                                         \
+    X(s2s_out, "stanzas sent to other servers")                                                              \
+    X(s2s_refused, "other servers that could not prove who they are")                                        \
     X(refused, "connections refused by a limit")
 
 struct shard_counters {
@@ -71,7 +74,11 @@ struct shard {
     struct receipt *_receipt;      /* of the stanza at hand, or NULL */
     struct later *_later;          /* heap memory to free at the end of the event */
     struct map actors;             /* who is awake, by bare JID (actor.h) */
-    struct list links;             /* all links of clients */
+    struct map remotes;            /* other domains at home here (remote.h) */
+    struct map s2s_ids;            /* streams of other servers by their id (s2s.h) */
+    struct dns *dns;               /* NULL: no federation */
+    struct list s2s_links;         /* streams with other servers */
+    struct list links;             /* all links of clients and components */
     struct slab user_slab, session_slab, c2s_slab;
     struct port **ports; /* that it listens on */
     size_t port_count;

@@ -2,8 +2,8 @@
 /* Answers to stanzas: errors and results, with the addresses swapped. */
 #include "xmpp/error.h"
 
-#include "xml/write.h"
 #include "base/mem.h"
+#include "xml/write.h"
 #include "xmpp/ns.h"
 
 enum { TEXT_MAX = 4096 };

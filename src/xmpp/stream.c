@@ -115,6 +115,17 @@ void stream_header_write_server(struct buf *out, str from, str to, str id)
     buf_add_char(out, '>');
 }
 
+bool stream_is_language(str lang)
+{
+    for (size_t i = 0; i < lang.len; i++) {
+        char c = lang.p[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!letter && !(c >= '0' && c <= '9') && c != '-')
+            return false;
+    }
+    return lang.len > 0 && lang.len < 36;
+}
+
 enum stream_error stream_error_read(const struct xml_node *node)
 {
     struct xml_node child;

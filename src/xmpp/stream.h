@@ -79,6 +79,9 @@ enum stream_error stream_header_read_server(const struct xml_node *node, struct 
  */
 void stream_header_write_server(struct buf *out, str from, str to, str id);
 
+/* Whether it is a tag that may be written into stanzas as it is (RFC 5646: letters, digits and hyphens). */
+bool stream_is_language(str lang);
+
 /* The condition of a <stream:error/>; STREAM_ERROR_UNDEFINED_CONDITION if it is none that we know. */
 enum stream_error stream_error_read(const struct xml_node *node);
 

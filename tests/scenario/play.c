@@ -3,6 +3,7 @@
  * with its function. Clients that a line names need no declaration unless they log in. After each thing that
  * is sent the simulation is driven until it is quiet, so "gets" never waits. */
 #include "play.h"
+#include "neighbour.h"
 
 #include "base/mem.h"
 
@@ -52,13 +53,31 @@ static void free_all(struct tree *trees)
 /* ---- What a client does
  * ------------------------------------------------------------------------------------------------ */
 
+/* {id} is the id of the last element that the player was to get. */
+static void send_with_id(struct player *player, str what)
+{
+    str mark = STR("{id}");
+    const char *at = memmem(what.p, what.len, mark.p, mark.len);
+    struct buf text;
+    if (!at) {
+        player_send(player, what);
+        return;
+    }
+    buf_init(&text, SHOWN_MAX);
+    buf_add(&text, str_of(what.p, (size_t)(at - what.p)));
+    buf_add(&text, str_from(player->last_id ? player->last_id : ""));
+    buf_add(&text, str_of(at + mark.len, (size_t)(what.p + what.len - at) - mark.len));
+    player_send(player, buf_str(&text));
+    buf_fini(&text);
+}
+
 static bool does_send(struct play *play, struct player *player, str what)
 {
     if (!player->socket)
         return play->rough || play_fail(play, "%s is not connected", player->name);
-    if (!player->is_component)
+    if (!player->is_component && !player->is_server)
         watch_sent(&player->watch, what);
-    player_send(player, what);
+    send_with_id(player, what);
     return true;
 }
 
@@ -157,7 +176,10 @@ static bool does_get(struct play *play, struct player *player, str what)
     for (at = all; at; at = at->next) {
         if (!player->first || !tree_matches(at, player->first))
             break;
-        tree_free(player_take(player));
+        struct tree *got = player_take(player);
+        free(player->last_id);
+        player->last_id = tree_attr(got, "id") ? str_dup(str_from(tree_attr(got, "id"))) : NULL;
+        tree_free(got);
     }
     bool ok = !at || mismatch(play, player, at);
     free_all(all);
@@ -371,6 +393,23 @@ static bool does_open(struct play *play, struct player *player, str what)
     return ok || play->rough;
 }
 
+static bool is_a_server(struct play *play, struct player *player, str what)
+{
+    (void)play, (void)what;
+    player->is_server = true;
+    return true;
+}
+
+/* "127.0.0.3:5269" */
+static bool does_listen(struct play *play, struct player *player, str what)
+{
+    uint64_t port = 0;
+    char *address = str_dup(str_cut(&what, ':'));
+    bool ok = str_to_u64(what, UINT16_MAX, &port) && player_listen(player, address, (uint16_t)port);
+    free(address);
+    return ok || play_fail(play, "%s can't listen there", player->name);
+}
+
 static bool does_open_raw(struct play *play, struct player *player, str what)
 {
     (void)what;
@@ -441,6 +480,8 @@ static const struct {
     { STR_INIT("is closed with"), does_get_stream_error, true },
     { STR_INIT("is closed"), is_closed, true },
     { STR_INIT("is refused"), is_refused, true },
+    { STR_INIT("is a server"), is_a_server, false },
+    { STR_INIT("listens at"), does_listen, false },
     { STR_INIT("closes"), does_close, false },
     { STR_INIT("cuts"), does_cut, false },
     { STR_INIT("stops reading"), does_stop_reading, false },
@@ -522,6 +563,29 @@ static bool component(struct play *play, str rest)
     return login_open_component(play, player, domain) &&
            login_handshake(play, player, str_trim(str_sub(rest, strlen("secret "), rest.len))) &&
            (play->rough || does_get(play, player, STR("<handshake/>")));
+}
+
+/* "_xmpp-server._tcp.example.org SRV 0 0 5269 xmpp.example.org" */
+static bool dns(struct play *play, str rest)
+{
+    bool silent = str_is(rest, "is silent");
+    if (silent || str_is(rest, "answers")) {
+        sim_set_dns_silent(play->stage.sim, silent);
+        return true;
+    }
+    char *name = str_dup(str_cut(&rest, ' ')), *type = str_dup(str_cut(&rest, ' ')),
+         *data = str_dup(str_trim(rest));
+    sim_record_add(play->stage.sim, name, type, data, 60);
+    free(name);
+    free(type);
+    free(data);
+    return true;
+}
+
+static bool neighbour_stops(struct play *play, str rest)
+{
+    (void)rest;
+    return neighbour_strike(&play->stage) || play_fail(play, "%s", play->stage.why);
 }
 
 static bool ignores(struct play *play, struct player *player)
@@ -621,6 +685,8 @@ static const struct {
     str words;
     bool (*happen)(struct play *play, str rest);
 } happenings[] = {
+    { STR_INIT("dns "), dns },
+    { STR_INIT("neighbour stops"), neighbour_stops },
     { STR_INIT("account "), accounts },
     { STR_INIT("component "), component },
     { STR_INIT("connect "), connects },
@@ -640,6 +706,9 @@ bool play_step(struct play *play, const struct step *step)
 {
     str text = str_from(step->text ? step->text : "");
     play->step = step;
+    if (step->is_neighbour)
+        return neighbour_raise(&play->stage, text.p) ||
+               play_fail(play, "the neighbour does not start: %s", play->stage.why);
     if (step->is_config) {
         buf_clear(&play->stage.config_more);
         buf_add(&play->stage.config_more, text);

@@ -2,6 +2,7 @@
 /* What holds at the end of every script, and when the server stops in the middle of one: who is still
  * connected has an answer to each request, and the roster that a client was told, by result and pushes, is
  * what the store has of it. This is looked at also, and above all, when the store failed on the way. */
+#include "neighbour.h"
 #include "play.h"
 
 #include <stdlib.h>
@@ -37,10 +38,10 @@ static bool same_roster(const struct watch *watch, const struct store_read *kept
 
 static bool roster_is_kept(struct play *play, struct player *player)
 {
-    struct store *store = play->stage.store;
     struct rows rows = { .read.done = rows_read };
     str bare = str_from(player->jid);
     bare = str_cut(&bare, '/');
+    struct store *store = neighbour_store_of(&play->stage, bare);
     store_fail_pause(store, true);
     store_get_all(store, play->stage.store_loop, bare, STR("roster"), &rows.read);
     stage_settle(&play->stage);

@@ -84,7 +84,7 @@ static bool play_in_bad_worlds(const struct script *script)
 int main(int argc, char **argv)
 {
     bool ok = argc > 1, faults = argc > 1 && !strcmp(argv[1], "--faults");
-    log_set_level(LOG_AREA_COUNT, LOG_WARN);
+    log_set_level(LOG_AREA_COUNT, getenv("SCN_DEBUG") ? LOG_DEBUG : LOG_WARN);
     for (int i = 1 + faults; i < argc; i++) {
         struct script script;
         if (!script_read(argv[i], &script)) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Cutting a script into steps: a step begins at the left margin and goes on over the indented lines below it;
- * blank lines and lines that begin with # mean nothing; `config {` goes on to a lone }. What a step means is
- * play.c's business. */
+ * blank lines and lines that begin with # mean nothing; `config {` and `neighbour {` go on to a lone }. What
+ * a step means is play.c's business. */
 #include "script.h"
 
 #include "base/buf.h"
@@ -12,12 +12,12 @@
 
 enum { FILE_MAX = 1 << 20, STEPS_MAX = 5000 };
 
-static void add(struct script *script, unsigned line, bool is_config, struct buf *text)
+static void add(struct script *script, unsigned line, bool is_config, bool is_neighbour, struct buf *text)
 {
     if (!text->len && !is_config)
         return;
     script->steps = xrealloc(script->steps, (script->count + 1) * sizeof(struct step));
-    script->steps[script->count++] = (struct step){ line, buf_take(text), is_config };
+    script->steps[script->count++] = (struct step){ line, buf_take(text), is_config, is_neighbour };
 }
 
 static bool read_file(const char *file, struct buf *into)
@@ -37,14 +37,14 @@ static bool cut(struct script *script, str rest)
 {
     struct buf step;
     unsigned line = 0, began = 0;
-    bool in_config = false;
+    bool in_config = false, is_neighbour = false;
     buf_init(&step, FILE_MAX);
     while (rest.len && script->count < STEPS_MAX) {
         str text = str_cut(&rest, '\n');
         str trimmed = str_trim(text);
         line++;
         if (in_config && str_is(trimmed, "}") && text.p[0] == '}') {
-            add(script, began, true, &step);
+            add(script, began, true, is_neighbour, &step);
             in_config = false;
         } else if (in_config) {
             buf_add(&step, text);
@@ -55,14 +55,15 @@ static bool cut(struct script *script, str rest)
             buf_add_char(&step, '\n');
             buf_add(&step, trimmed);
         } else {
-            add(script, began, false, &step);
+            add(script, began, false, false, &step);
             began = line;
-            in_config = str_is(trimmed, "config {");
+            is_neighbour = str_is(trimmed, "neighbour {");
+            in_config = is_neighbour || str_is(trimmed, "config {");
             if (!in_config)
                 buf_add(&step, trimmed);
         }
     }
-    add(script, began, false, &step);
+    add(script, began, false, false, &step);
     buf_fini(&step);
     return !in_config;
 }

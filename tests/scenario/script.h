@@ -9,7 +9,7 @@ struct step {
     unsigned line;
     char *
         text; /* its words, and the indented lines below it; of a config step: the lines between the braces */
-    bool is_config;
+    bool is_config, is_neighbour; /* a config step: of the server, or of its neighbour */
 };
 
 struct script {

@@ -2,7 +2,7 @@
 /* The simulated world around the real server. Nothing here waits: each step drives the simulation until it is
  * quiet, with a little virtual time for timers of a millisecond. The server's loops are made anew with each
  * server; the clients' and the store's outlive it. */
-#include "stage.h"
+#include "neighbour.h"
 
 #include "base/mem.h"
 #include "extensions/list.h"
@@ -148,6 +148,10 @@ bool stage_strike(struct stage *stage)
     sim_advance(stage->sim, STOP_MS);
     stage_settle(stage);
     bool clean = is_clean(stage);
+    if (clean && stage->server->s2s_connections) {
+        snprintf(stage->why, sizeof stage->why, "streams with servers are left after the stop");
+        clean = false;
+    }
     server_free(stage->server);
     stage->server = NULL;
     for (unsigned i = 0; i < stage->shards; i++)
@@ -157,15 +161,19 @@ bool stage_strike(struct stage *stage)
     return clean;
 }
 
+static void player_end(struct player *player);
+
 bool stage_close(struct stage *stage)
 {
     struct list *link;
     list_each (at, &stage->players)
-        player_leave(LIST_ITEM(at, struct player, link));
+        player_end(LIST_ITEM(at, struct player, link));
     stage_settle(stage);
     sim_advance(stage->sim, STOP_MS);
     bool clean = !stage->server || is_clean(stage);
     clean = stage_strike(stage) && clean;
+    clean = neighbour_strike(stage) && clean;
+    neighbour_free(stage);
     while ((link = list_shift(&stage->players))) {
         struct player *player = LIST_ITEM(link, struct player, link);
         player_forget(player);
@@ -175,6 +183,7 @@ bool stage_close(struct stage *stage)
         tree_free(player->header);
         free(player->name);
         free(player->jid);
+        free(player->last_id);
         free(player);
     }
     stage->failures = store_fail_failures(stage->store);
@@ -205,7 +214,7 @@ void stage_add_row(struct stage *stage, str owner, str kind, str key, str value)
     struct store_batch *batch = store_batch_new();
     store_put(batch, owner, kind, key, value);
     store_fail_pause(stage->store, true);
-    store_commit(stage->store, stage->store_loop, batch, &commit.commit);
+    store_commit(neighbour_store_of(stage, owner), stage->store_loop, batch, &commit.commit);
     stage_settle(stage);
     store_fail_pause(stage->store, false);
     if (!commit.done)
@@ -243,7 +252,8 @@ static void header_came(struct tree_reader *reader, struct tree *root)
     struct player *player = player_at(reader);
     tree_free(player->header);
     player->header = tree_head(root);
-    note_stream_id(player->stage, tree_attr(root, "id"));
+    if (!player->was_called) /* who opens a stream names none (§4.7.3) */
+        note_stream_id(player->stage, tree_attr(root, "id"));
 }
 
 static void element_came(struct tree_reader *reader, struct tree *tree)
@@ -295,7 +305,9 @@ struct player *player_of(struct stage *stage, str name)
 
 const char *player_ns(const struct player *player)
 {
-    return player->is_component ? "jabber:component:accept" : "jabber:client";
+    return player->is_component ? "jabber:component:accept"
+           : player->is_server  ? "jabber:server"
+                                : "jabber:client";
 }
 
 void player_expect_header(struct player *player)
@@ -313,11 +325,41 @@ bool player_connect(struct player *player)
     player->stream_ended = player->bound = false;
     watch_fini(&player->watch);
     player->wrong[0] = '\0';
-    if (socket_connect(player->stage->client_loop, "127.0.0.1", player->is_component ? 5347 : 5222,
+    bool far = player->jid && neighbour_has(str_from(player->jid));
+    uint16_t port = player->is_component ? 5347 : player->is_server ? 5269 : far ? 6222 : 5222;
+    player->was_called = false;
+    if (socket_connect(player->stage->client_loop, far ? NEIGHBOUR_ADDRESS : "127.0.0.1", port,
                        &player->owner, &player->socket) != OK)
         return false;
     stage_settle(player->stage);
     return true;
+}
+
+static void called(struct listener *listener, struct socket *socket)
+{
+    struct player *player = CONTAINER_OF(listener, struct player, listener);
+    player_leave(player);
+    player_expect_header(player);
+    player->stream_ended = false;
+    player->was_called = true;
+    player->wrong[0] = '\0';
+    player->socket = socket;
+    socket_want(socket, &player->owner, SOCKET_READABLE);
+}
+
+bool player_listen(struct player *player, const char *address, uint16_t port)
+{
+    player->listener.accepted = called;
+    player->listens = listener_open(&player->listener, player->stage->client_loop, address, port) == OK;
+    return player->listens;
+}
+
+static void player_end(struct player *player)
+{
+    player_leave(player);
+    if (player->listens)
+        listener_close(&player->listener);
+    player->listens = false;
 }
 
 void player_send(struct player *player, str bytes)

@@ -13,6 +13,8 @@
 
 enum { STAGE_SHARDS_MAX = 8 };
 
+struct neighbour;
+
 struct stage {
     struct sim *sim;
     struct loop *client_loop, *store_loop;
@@ -25,8 +27,9 @@ struct stage {
     struct store *store;
     const struct config *config;
     struct server *server;
-    struct buf config_more; /* of the scenario */
-    char *keys;             /* account rows: everybody's password is "secret" */
+    struct neighbour *neighbour; /* neighbour.h; NULL: there is none */
+    struct buf config_more;      /* of the scenario */
+    char *keys;                  /* account rows: everybody's password is "secret" */
     struct list players;
     char why[512]; /* of what just failed */
 };
@@ -42,8 +45,12 @@ struct stage_faults {
 struct player {
     struct list link;
     struct stage *stage;
-    char *name, *jid;  /* jid: NULL if it was not given one */
-    bool is_component; /* connects to the port of components, and speaks in their namespace */
+    char *name, *jid;         /* jid: NULL if it was not given one */
+    bool is_component;        /* connects to the port of components, and speaks in their namespace */
+    bool is_server;           /* the same for another server */
+    struct listener listener; /* where it is waiting to be connected to */
+    bool listens, was_called;
+    char *last_id; /* of the last element that it was to get; or NULL */
     struct socket_owner owner;
     struct socket *socket;
     struct buf incoming; /* bytes that came and were not read as XML yet */
@@ -75,6 +82,8 @@ void stage_add_account(struct stage *stage, str bare);
 const char *player_ns(const struct player *player);
 struct player *player_of(struct stage *stage, str name); /* made if it is not there */
 bool player_connect(struct player *player);
+/* Waits at an address and port; who connects there becomes its connection. */
+bool player_listen(struct player *player, const char *address, uint16_t port);
 void player_send(struct player *player, str bytes);
 void player_cut(struct player *player);          /* both ends see a reset */
 void player_leave(struct player *player);        /* the socket is closed; what came is kept */

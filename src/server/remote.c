@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: MIT */
+/* Remote domains: what waits for them, and what becomes of it.
+ *
+ * A stanza goes straight out if its pair has a stream that takes more; else it waits, within limits of count,
+ * bytes and time, while a way is looked for (remote_reach.c). When there is none, all that waits is answered
+ * with remote-server-not-found or remote-server-timeout (RFC 6120 §8.3.3.16, §8.3.3.17), and the domain is
+ * left alone for a while that doubles with each failure. Nothing that waited is forgotten without a word, but
+ * for presence that nobody asked about: broadcasts and unavailable presence. */
+#include "server/remote.h"
+
+#include "base/log.h"
+#include "server/remote_reach.h"
+#include "server/s2s.h"
+
+#include <stdlib.h>
+
+enum { IDLE_MS = 60 * 1000, VERIFIES_MAX = 100 };
+
+/* Something that waits. */
+struct waiting {
+    struct list link;
+    struct stanza *stanza;
+    struct jid to;
+    enum deliver how;
+    uint64_t since_us;
+    uint32_t size;
+    char text[];
+};
+
+static const struct config_s2s *config_of(const struct remote *remote)
+{
+    return &remote->shard->server->config->s2s;
+}
+
+/* ---- Errors to senders
+ * ------------------------------------------------------------------------------------------- */
+
+static void bounce(struct shard *shard, const struct delivery *delivery, enum stanza_error error,
+                   const char *why)
+{
+    const struct stanza *stanza = delivery->stanza;
+    if (delivery->how == DELIVER_BROADCAST ||
+        (stanza->kind == STANZA_PRESENCE && stanza->type == TYPE_UNAVAILABLE))
+        return;
+    struct stanza *copy = ARENA_NEW(&shard->arena, struct stanza);
+    *copy = *stanza;
+    copy->to = delivery->to;
+    route_error(shard, copy, error, why);
+}
+
+/* Takes the oldest out of the queue; what it points to lives as long as the event. */
+static struct delivery take(struct pair *pair)
+{
+    struct waiting *waiting = LIST_ITEM(list_shift(&pair->queue), struct waiting, link);
+    struct delivery delivery = { waiting->stanza, waiting->to, waiting->how };
+    pair->queued--;
+    pair->queued_bytes -= waiting->size;
+    shard_free_later(pair->remote->shard, waiting->stanza);
+    shard_free_later(pair->remote->shard, waiting);
+    if (!pair->queued)
+        timer_stop(&pair->wait_timer);
+    return delivery;
+}
+
+void pair_bounce_all(struct pair *pair, enum stanza_error error, const char *why)
+{
+    while (pair->queued) {
+        struct delivery delivery = take(pair);
+        bounce(pair->remote->shard, &delivery, error, why);
+    }
+}
+
+/* ---- Waiting
+ * ---------------------------------------------------------------------------------------------------- */
+
+static void waited(struct timer *timer)
+{
+    struct pair *pair = CONTAINER_OF(timer, struct pair, wait_timer);
+    struct shard *shard = pair->remote->shard;
+    uint64_t wait_us = config_of(pair->remote)->wait_ms * 1000, now_us = loop_now_us(shard->loop);
+    shard_enter(shard);
+    while (pair->queued) {
+        uint64_t end_us = LIST_ITEM(pair->queue.next, struct waiting, link)->since_us + wait_us;
+        if (end_us > now_us) {
+            timer_start(shard->loop, timer, (end_us - now_us) / 1000 + 1);
+            break;
+        }
+        struct delivery delivery = take(pair);
+        bounce(shard, &delivery, STANZA_ERROR_REMOTE_SERVER_TIMEOUT,
+               "the other server could not be reached in time");
+    }
+    shard_leave(shard);
+}
+
+static bool wait(struct pair *pair, const struct delivery *delivery)
+{
+    const struct config_s2s *config = config_of(pair->remote);
+    struct loop *loop = pair->remote->shard->loop;
+    size_t size = sizeof(struct waiting) + sizeof(struct stanza) + delivery->stanza->attrs.len +
+                  stanza_payload(delivery->stanza).len + 2 * delivery->to.full.len;
+    if (pair->queued >= config->queue_stanzas || pair->queued_bytes + size > config->queue_bytes)
+        return false;
+    struct waiting *waiting = xmalloc(sizeof *waiting + delivery->to.full.len);
+    waiting->stanza = stanza_copy(delivery->stanza);
+    waiting->to = delivery->to;
+    memcpy(waiting->text, delivery->to.full.p, delivery->to.full.len);
+    waiting->to.full.p = waiting->text;
+    waiting->how = delivery->how;
+    waiting->since_us = loop_now_us(loop);
+    waiting->size = (uint32_t)size;
+    list_append(&pair->queue, &waiting->link);
+    pair->queued_bytes += size;
+    if (!pair->queued++)
+        timer_start(loop, &pair->wait_timer, config->wait_ms);
+    return true;
+}
+
+void pair_drained(struct pair *pair)
+{
+    while (pair->queued && pair->sending) {
+        const struct waiting *first = LIST_ITEM(pair->queue.next, struct waiting, link);
+        if (!s2s_send(pair->sending, first->stanza, &first->to))
+            return;
+        take(pair);
+    }
+}
+
+/* ---- Life
+ * ------------------------------------------------------------------------------------------------------- */
+
+str remote_key(const struct map_node *node)
+{
+    return str_from(CONTAINER_OF(node, struct remote, _node)->domain);
+}
+
+static void pair_free(struct pair *pair)
+{
+    while (pair->queued)
+        take(pair);
+    timer_stop(&pair->wait_timer);
+    dns_cancel(&pair->lookup);
+    dial_cancel(&pair->dial);
+    if (pair->sending)
+        list_remove(&pair->_sending);
+    if (pair->asking)
+        list_remove(&pair->_asking);
+    if (pair->own)
+        pair->own->pair = NULL;
+    list_remove(&pair->link);
+    free(pair->ours);
+    free(pair);
+}
+
+static void remote_free(struct remote *remote)
+{
+    struct list *link;
+    while ((link = remote->pairs.next) != &remote->pairs)
+        pair_free(LIST_ITEM(link, struct pair, link));
+    while ((link = list_shift(&remote->verifies)))
+        verify_free(LIST_ITEM(link, struct verify, link));
+    timer_stop(&remote->idle);
+    map_remove(&remote->shard->remotes, &remote->_node);
+    free(remote->domain);
+    free(remote->ascii);
+    free(remote);
+}
+
+static bool is_idle(const struct remote *remote)
+{
+    list_each (at, &remote->pairs) {
+        const struct pair *pair = LIST_ITEM(at, const struct pair, link);
+        if (pair->queued || pair->sending || pair->asking || pair->own || pair->state != PAIR_IDLE)
+            return false;
+    }
+    return list_empty(&remote->verifies) && remote->dead_until_us <= loop_now_us(remote->shard->loop);
+}
+
+static void idle_fired(struct timer *timer)
+{
+    struct remote *remote = CONTAINER_OF(timer, struct remote, idle);
+    struct shard *shard = remote->shard;
+    shard_enter(shard);
+    if (is_idle(remote))
+        remote_free(remote);
+    else
+        timer_start(shard->loop, timer, IDLE_MS);
+    shard_leave(shard);
+}
+
+static struct remote *remote_find(struct shard *shard, str domain)
+{
+    struct map_node *node = map_get(&shard->remotes, domain);
+    return MAP_ITEM(node, struct remote, _node);
+}
+
+static struct remote *remote_new(struct shard *shard, str domain)
+{
+    str ascii;
+    if (shard->remotes.count >= shard->server->config->s2s.max_domains)
+        return NULL;
+    if (jid_domain_to_ascii(domain, &shard->arena, &ascii) != OK)
+        return NULL;
+    struct remote *remote = NEW(struct remote);
+    remote->shard = shard;
+    remote->domain = str_dup(domain);
+    remote->ascii = str_dup(ascii);
+    list_init(&remote->pairs);
+    list_init(&remote->verifies);
+    remote->idle.fired = idle_fired;
+    timer_start(shard->loop, &remote->idle, IDLE_MS);
+    map_put(&shard->remotes, &remote->_node);
+    return remote;
+}
+
+struct pair *remote_pair(struct shard *shard, str ours, str domain)
+{
+    struct remote *remote = remote_find(shard, domain);
+    if (!remote)
+        remote = remote_new(shard, domain);
+    if (!remote)
+        return NULL;
+    list_each (at, &remote->pairs)
+        if (str_eq(str_from(LIST_ITEM(at, struct pair, link)->ours), ours))
+            return LIST_ITEM(at, struct pair, link);
+    struct pair *pair = NEW(struct pair);
+    pair->remote = remote;
+    pair->ours = str_dup(ours);
+    pair->wait_timer.fired = waited;
+    list_init(&pair->queue);
+    list_init(&pair->_sending);
+    list_init(&pair->_asking);
+    list_append(&remote->pairs, &pair->link);
+    reach_init(pair);
+    return pair;
+}
+
+/* Calls `act` for each remote of the shard; it may free it. */
+static void for_each(struct shard *shard, void (*act)(struct remote *remote))
+{
+    struct map_walk walk = { 0 };
+    struct map_node *node;
+    size_t count = 0;
+    struct remote **all = xcalloc(shard->remotes.count + 1, sizeof(struct remote *));
+    while ((node = map_next(&shard->remotes, &walk)))
+        all[count++] = CONTAINER_OF(node, struct remote, _node);
+    for (size_t i = 0; i < count; i++)
+        act(all[i]);
+    free(all);
+}
+
+void remotes_drop_all(struct shard *shard)
+{
+    for_each(shard, remote_free);
+}
+
+static void stop(struct remote *remote)
+{
+    list_each (at, &remote->pairs)
+        reach_stop(LIST_ITEM(at, struct pair, link));
+    remote_answer_all(remote, NULL, STANZA_ERROR_REMOTE_SERVER_TIMEOUT);
+}
+
+void remotes_stop(struct shard *shard)
+{
+    for_each(shard, stop);
+}
+
+/* ---- Deliveries
+ * ------------------------------------------------------------------------------------------------ */
+
+void remote_deliver(struct shard *shard, const struct delivery *delivery)
+{
+    str domain = jid_domain(&delivery->to);
+    str ours = jid_domain(&delivery->stanza->from);
+    if (!s2s_is_ours(shard->server, ours)) {
+        log_error(s2s, "a stanza to %.*s is not ours to send", STR_ARGS(domain));
+        return;
+    }
+    if (s2s_policy_for(shard->server->config, domain).refused) {
+        bounce(shard, delivery, STANZA_ERROR_NOT_ALLOWED, "nothing is exchanged with this domain");
+        return;
+    }
+    struct pair *pair = remote_pair(shard, ours, domain);
+    if (!pair) {
+        bounce(shard, delivery, STANZA_ERROR_RESOURCE_CONSTRAINT, "too many other domains are in use");
+        return;
+    }
+    struct remote *remote = pair->remote;
+    if (pair->sending && !pair->queued && s2s_send(pair->sending, delivery->stanza, &delivery->to))
+        return;
+    if (!pair->sending && remote->dead_until_us > loop_now_us(shard->loop))
+        bounce(shard, delivery, remote->error, remote->why);
+    else if (!wait(pair, delivery))
+        bounce(shard, delivery, STANZA_ERROR_RESOURCE_CONSTRAINT, "too much waits for the other server");
+    else
+        reach(pair);
+}
+
+/* ---- Questions about keys
+ * -------------------------------------------------------------------------------------- */
+
+void verify_free(struct verify *verify)
+{
+    free(verify->ours);
+    free(verify->theirs);
+    free(verify->id);
+    free(verify->key);
+    free(verify);
+}
+
+static void bring_back(struct shard *shard, struct shard_call *call)
+{
+    s2s_verified(shard, CONTAINER_OF(call, struct verify, call));
+}
+
+static void answer(struct verify *verify, enum dialback_type type, enum stanza_error error)
+{
+    verify->type = type;
+    verify->error = error;
+    verify->call.run = bring_back;
+    shard_post(verify->asker, &verify->call);
+}
+
+static void answer_listed(struct remote *remote, struct verify *verify, enum dialback_type type,
+                          enum stanza_error error)
+{
+    list_remove(&verify->link);
+    remote->verify_count--;
+    answer(verify, type, error);
+}
+
+static void ask_here(struct shard *shard, struct shard_call *call)
+{
+    struct verify *verify = CONTAINER_OF(call, struct verify, call);
+    struct pair *pair =
+        shard->stopping ? NULL : remote_pair(shard, str_from(verify->ours), str_from(verify->theirs));
+    if (!pair || pair->remote->verify_count >= VERIFIES_MAX) {
+        answer(verify, DIALBACK_ERROR, STANZA_ERROR_RESOURCE_CONSTRAINT);
+        return;
+    }
+    if (pair->remote->dead_until_us > loop_now_us(shard->loop)) {
+        answer(verify, DIALBACK_ERROR, pair->remote->error);
+        return;
+    }
+    list_append(&pair->remote->verifies, &verify->link);
+    pair->remote->verify_count++;
+    reach(pair);
+}
+
+void remote_verify(struct verify *verify)
+{
+    verify->call.run = ask_here;
+    shard_post(server_home(verify->asker->server, str_from(verify->theirs)), &verify->call);
+}
+
+void remote_ask_all(struct remote *remote, struct s2s *s2s)
+{
+    list_each (at, &remote->verifies) {
+        struct verify *verify = LIST_ITEM(at, struct verify, link);
+        const struct dialback question = { .kind = DIALBACK_VERIFY,
+                                           .from = str_from(verify->ours),
+                                           .to = str_from(verify->theirs),
+                                           .id = str_from(verify->id),
+                                           .key = str_from(verify->key) };
+        if (verify->over)
+            continue;
+        verify->over = s2s;
+        s2s_write_dialback(s2s, &question);
+    }
+}
+
+void remote_answer_all(struct remote *remote, const struct s2s *over, enum stanza_error error)
+{
+    list_each_safe (at, &remote->verifies) {
+        struct verify *verify = LIST_ITEM(at, struct verify, link);
+        if (!over || verify->over == over)
+            answer_listed(remote, verify, DIALBACK_ERROR, error);
+    }
+}
+
+void remote_verified(struct remote *remote, const struct dialback *said)
+{
+    list_each_safe (at, &remote->verifies) {
+        struct verify *verify = LIST_ITEM(at, struct verify, link);
+        if (!verify->over || !str_eq(str_from(verify->id), said->id) ||
+            !str_eq(str_from(verify->theirs), said->from) || !str_eq(str_from(verify->ours), said->to))
+            continue;
+        /* an error of this step is told as remote-server-not-found (XEP-0220 §2.4) */
+        answer_listed(remote, verify, said->type, STANZA_ERROR_REMOTE_SERVER_NOT_FOUND);
+    }
+}

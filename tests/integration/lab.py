@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: MIT
+"""A small internet on the loopback interface: a name server (dnsmasq) with SRV records, and other people's servers beside
+ours, each with a domain and ports of its own. All of it is ended by process id."""
+import os
+import shutil
+import signal
+import socket
+import subprocess
+
+from jabiru import PATIENCE_S, Server, free_ports, wait_for
+
+DNSMASQ = shutil.which("dnsmasq") or "/usr/sbin/dnsmasq"
+PROSODY = shutil.which("prosody")
+EJABBERD = os.path.isdir("/usr/lib/x86_64-linux-gnu") and shutil.which("ejabberdctl") and shutil.which("erl")
+UNPRIVILEGED = dict(user="nobody", group="nogroup", extra_groups=[]) if os.getuid() == 0 else {}
+
+
+def listens(port, host="127.0.0.1"):
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+        return True
+    except OSError:
+        return False
+
+
+class Process:
+    """Something that runs in a folder of its own, with its output in a file."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.process = None
+
+    def run(self, command, **options):
+        with open(self.folder / "output.log", "ab") as log:
+            self.process = subprocess.Popen([str(word) for word in command], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, start_new_session=True, **options)
+
+    def output(self):
+        return (self.folder / "output.log").read_text(errors="replace")
+
+    def wait_port(self, port):
+        def check():
+            assert self.process.poll() is None, f"{self.process.args[0]} ended:\n{self.output()}"
+            return listens(port)
+        wait_for(check, f"{self.process.args[0]} at port {port}", 2 * PATIENCE_S)
+
+    def stop(self, how=signal.SIGTERM):
+        if not self.process or self.process.poll() is not None:
+            return
+        self.process.send_signal(how)
+        try:
+            self.process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(PATIENCE_S)
+
+
+class Names(Process):
+    """The name server. `hosts` is {domain: port}: each has an SRV record to its own address, 127.0.0.1."""
+
+    def __init__(self, folder, hosts, more=()):
+        super().__init__(folder)
+        self.port = free_ports(1)[0]
+        self.hosts, self.more = hosts, more
+
+    def start(self):
+        lines = ["no-resolv", "no-hosts", f"port={self.port}", "listen-address=127.0.0.1", "bind-interfaces", "local=/#/",
+                 "cache-size=0", "log-queries", "log-facility=-", *self.more]
+        if os.getuid() == 0:
+            lines += ["user=root"]
+        for domain, port in self.hosts.items():
+            lines += [f"srv-host=_xmpp-server._tcp.{domain},xmpp.{domain},{port},10,5", f"host-record=xmpp.{domain},127.0.0.1"]
+        (self.folder / "dnsmasq.conf").write_text("\n".join(lines) + "\n")
+        self.run([DNSMASQ, "--keep-in-foreground", f"--conf-file={self.folder}/dnsmasq.conf", f"--pid-file={self.folder}/pid"])
+        self.wait_port(self.port)
+        return self
+
+
+def jabiru(folder, names, domain, pair, s2s_port, lines="", more=""):
+    """A server of ours that federates; `pair` is (certificate, key)."""
+    s2s = (f's2s {{\n  listen = {{"127.0.0.1"}}\n  port = {s2s_port}\n  dns-server = "127.0.0.1:{names.port}"\n  retry-time = 100ms\n'
+           f'{lines}\n}}\nlog {{ areas = {{"s2s=debug"}} }}\n{more}')
+    server = Server(folder, {domain: pair}, lines=s2s)
+    server.domain = domain
+    return server
+
+
+class Prosody(Process):
+    stop_signal = signal.SIGTERM
+
+    def __init__(self, folder, names, domain, pair, ca, s2s_port, secure=False, bidi=True):
+        super().__init__(folder)
+        self.domain, self.s2s_port = domain, s2s_port
+        self.port, self.tls_port = free_ports(2)
+        modules = ["roster", "saslauth", "tls", "dialback", "disco", "ping", "pep", "s2s", "s2s_auth_certs"] + ["s2s_bidi"] * bidi
+        certificate, key = (shutil.copy(path, folder / path.name) for path in pair)
+        (folder / "prosody.cfg.lua").write_text(f"""
+run_as_root = true
+pidfile = "{folder}/prosody.pid"
+data_path = "{folder}/data"
+log = {{ debug = "{folder}/prosody.log" }}
+interfaces = {{ "127.0.0.1" }}
+local_interfaces = {{ "127.0.0.1" }}
+c2s_ports = {{ {self.port} }}
+c2s_direct_tls_ports = {{ {self.tls_port} }}
+s2s_ports = {{ {s2s_port} }}
+http_ports = {{ }}
+https_ports = {{ }}
+authentication = "internal_plain"
+storage = "internal"
+s2s_require_encryption = true
+s2s_secure_auth = {str(secure).lower()}
+unbound = {{ resolvconf = false, forward = {{ "127.0.0.1@{names.port}" }}, options = {{ ["do-not-query-localhost:"] = "no" }} }}
+modules_enabled = {{ {", ".join(f'"{name}"' for name in modules)} }}
+modules_disabled = {{ "offline" }}
+ssl = {{ key = "{key}", certificate = "{certificate}", cafile = "{ca.certificate}" }}
+VirtualHost "{domain}"
+Component "rooms.{domain}" "muc"
+""")
+        data = folder / "data" / domain.replace(".", "%2e") / "accounts"
+        data.mkdir(parents=True)
+        for user in ("romeo", "paris"):
+            (data / f"{user}.dat").write_text('return { ["password"] = "secret"; };\n')
+        if UNPRIVILEGED:
+            for path in [folder, *folder.rglob("*")]:
+                shutil.chown(path, "nobody", "nogroup")
+
+    def start(self):
+        self.run(["prosody", "--config", self.folder / "prosody.cfg.lua", "-F"], **UNPRIVILEGED)
+        self.wait_port(self.s2s_port)
+        self.wait_port(self.port)
+        return self
