@@ -103,7 +103,7 @@ def test_wrong_secret(component_server):
         assert not bot.connected_once.is_set()
         await bot.disconnect()
     run(story)
-    assert "wrong handshake for bot.localhost from 127.0.0.1" in component_server.text()
+    component_server.wait_log("wrong handshake for bot.localhost from 127.0.0.1")
     assert SECRET not in component_server.text()
 
 
