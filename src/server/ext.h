@@ -23,6 +23,7 @@ struct iq_event {
     struct shard *shard;
     struct host *host;
     struct user *user;       /* TO_ACCOUNT: whose account; the user is ready. TO_HOST: NULL */
+    struct actor *actor;     /* whom an operation holds awake: the user's, or that of a service */
     struct session *session; /* TO_ACCOUNT: the asking session if it is one of the user's own, else NULL */
     const struct stanza *iq;
     struct xml_node child; /* the one child of the request */
@@ -60,8 +61,8 @@ struct ext_service {
  * start from the list of all (ext_set.c), the same for every server of the process. */
 struct ext_slot {
     unsigned index;
-    unsigned config;      /* in the order of ext_configs() */
-    size_t user, session; /* offsets behind struct user and struct session */
+    unsigned config;             /* in the order of ext_configs() */
+    size_t user, session, shard; /* offsets behind struct user, struct session and struct shard */
 };
 
 /* A specification that is implemented, for the project's description (XEP-0453). */
@@ -85,7 +86,9 @@ struct ext {
     const struct ext_hook *hooks;
     const struct ext_service *service;
     const struct config_extension *config; /* its section; its name should be that of the extension */
-    size_t user_size, session_size; /* zeroed memory of its own with each (ext_user(), ext_session()) */
+    size_t user_size, session_size,
+        shard_size;                          /* zeroed memory of its own with each (ext_user() and so on) */
+    void (*shard_fini)(struct shard *shard); /* frees what hangs on the shard's; no actor is left by then */
     /* Rows of the user that it keeps in memory: their kinds with commas between, what to do with one that was
      * loaded, and what to free when all is to be forgotten. A kind belongs to one extension. */
     const char *user_rows;
@@ -111,7 +114,7 @@ static inline bool ext_is_on(const struct host *host, const struct ext *ext)
     return !(atomic_load_explicit(&host->ext_off, memory_order_relaxed) >> ext->slot->index & 1);
 }
 
-/* What it keeps with a user, with a session; and its settings for a host. */
+/* What it keeps with a user, with a session, with a shard; and its settings for a host. */
 static inline void *ext_user(struct user *user, const struct ext_slot *slot)
 {
     return (char *)user + slot->user;
@@ -120,6 +123,11 @@ static inline void *ext_user(struct user *user, const struct ext_slot *slot)
 static inline void *ext_session(struct session *session, const struct ext_slot *slot)
 {
     return (char *)session + slot->session;
+}
+
+static inline void *ext_shard(struct shard *shard, const struct ext_slot *slot)
+{
+    return (char *)shard + slot->shard;
 }
 
 static inline const void *ext_settings(const struct host *host, const struct ext_slot *slot)
@@ -137,6 +145,9 @@ const struct config_extension *const *ext_configs(const struct ext *const *list)
 /* Lays out users and sessions, and sorts the hooks. */
 void ext_set_up(struct server *server);
 void ext_set_fini(struct server *server);
+
+/* Frees what extensions keep with a shard. */
+void ext_shard_fini(struct shard *shard);
 
 /* Reads from its configuration which extensions are off at the host. */
 void ext_switch(struct host *host);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Operations: what carries a request over a wait. The user may be busy with a write when the answer of the
+/* Operations: what carries a request over a wait. The actor may be busy with a write when the answer of the
  * store comes, so the step waits its turn as a stanza would. The account may be gone by then: nobody is left
  * who could be answered from, and the operation ends. */
 #include "server/ext_op.h"
@@ -13,22 +13,25 @@ void *ext_op_new(const struct iq_event *event, size_t size)
     struct ext_op *op = xcalloc(1, size);
     op->shard = event->shard;
     op->host = event->host;
-    op->_user = event->user;
+    op->_actor = event->actor;
+    op->_for_user = event->user != NULL;
     op->_iq = stanza_copy(event->iq);
     op->_receipt = receipt_hold(event->shard);
     if (event->session)
         op->_resource = str_dup(session_resource(event->session));
-    if (op->_user)
-        actor_pin(&op->_user->actor);
+    if (op->_actor)
+        actor_pin(op->_actor);
     return op;
 }
 
 void ext_op_free(struct ext_op *op)
 {
+    if (op->fini)
+        op->fini(op);
     if (op->_reading)
         store_read_fini(&op->read);
-    if (op->_user)
-        actor_unpin(&op->_user->actor);
+    if (op->_actor)
+        actor_unpin(op->_actor);
     receipt_release(op->shard, op->_receipt);
     free(op->_iq);
     free(op->_resource);
@@ -38,12 +41,14 @@ void ext_op_free(struct ext_op *op)
 static void run(struct ext_op *op)
 {
     struct shard *shard = op->shard;
-    struct iq_event event = { .shard = shard, .host = op->host, .user = op->_user };
+    struct iq_event event = { .shard = shard, .host = op->host, .actor = op->_actor };
     struct stanza *iq = stanza_copy_arena(op->_iq, &shard->arena);
     event.iq = iq;
     xml_first(&iq->node, &event.child);
-    if (op->_resource && op->_user)
-        event.session = session_find(op->_user, str_from(op->_resource));
+    if (op->_for_user)
+        event.user = USER_OF(op->_actor);
+    if (op->_resource && op->_for_user)
+        event.session = session_find(event.user, str_from(op->_resource));
     op->_waiting = false;
     struct receipt *before = receipt_enter(shard, op->_receipt);
     op->_step(op, &event);
@@ -69,18 +74,40 @@ static void parked_drop(struct actor *actor, struct parked *parked)
     ext_op_free(op);
 }
 
+/* What the actor was blocked for has come: before anything that waits for it. */
+static void run_held(struct ext_op *op)
+{
+    struct actor *actor = op->_actor;
+    actor->state = ACTOR_READY;
+    actor_pin(actor); /* the step may free the operation */
+    if (actor->exists)
+        run(op);
+    else
+        parked_drop(actor, &op->_parked);
+    actor_handled(actor);
+    if (actor->state == ACTOR_READY)
+        actor_unblock(actor);
+    actor_unpin(actor);
+}
+
 static void go_on(struct ext_op *op)
 {
     struct shard *shard = op->shard;
     shard_enter(shard);
     shard_commit_ended(shard);
-    if (op->_user) {
-        op->_parked = (struct parked){ .run = parked_run, .drop = parked_drop };
-        actor_when_ready(&op->_user->actor, &op->_parked);
-    } else {
+    op->_parked = (struct parked){ .run = parked_run, .drop = parked_drop };
+    if (op->_holds)
+        run_held(op);
+    else if (op->_actor)
+        actor_when_ready(op->_actor, &op->_parked);
+    else
         run(op);
-    }
     shard_leave(shard);
+}
+
+void ext_op_hold(struct ext_op *op)
+{
+    op->_holds = true;
 }
 
 static void read_done(struct store_read *read)
@@ -98,6 +125,8 @@ static void wait_for(struct ext_op *op, ext_step *step)
 {
     op->_waiting = true;
     op->_step = step;
+    if (op->_holds)
+        actor_block(op->_actor);
     shard_commit_began(op->shard);
 }
 

@@ -42,19 +42,23 @@ static size_t aligned(size_t size)
 static void lay_out(struct server *server)
 {
     struct buf rows;
-    size_t user = aligned(sizeof(struct user)), session = aligned(sizeof(struct session));
+    size_t user = aligned(sizeof(struct user)), session = aligned(sizeof(struct session)),
+           shard = aligned(sizeof(struct shard));
     buf_init(&rows, 4096);
     buf_lit(&rows, "account,request,roster");
     for (const struct ext *const *ext = server->extensions; *ext; ext++) {
         (*ext)->slot->user = user;
         (*ext)->slot->session = session;
+        (*ext)->slot->shard = shard;
         user += aligned((*ext)->user_size);
         session += aligned((*ext)->session_size);
+        shard += aligned((*ext)->shard_size);
         if ((*ext)->user_rows)
             buf_addf(&rows, ",%s", (*ext)->user_rows);
     }
     server->user_size = user;
     server->session_size = session;
+    server->shard_size = shard;
     server->user_rows = str_dup(buf_str(&rows));
     buf_fini(&rows);
 }
@@ -78,6 +82,13 @@ void ext_set_up(struct server *server)
     for (enum hook_phase phase = PHASE_GUARD; phase <= PHASE_OBSERVE; phase++)
         for (const struct ext *const *ext = server->extensions; *ext; ext++)
             add_hooks(server, *ext, phase);
+}
+
+void ext_shard_fini(struct shard *shard)
+{
+    for (const struct ext *const *ext = shard->server->extensions; *ext; ext++)
+        if ((*ext)->shard_fini)
+            (*ext)->shard_fini(shard);
 }
 
 void ext_set_fini(struct server *server)

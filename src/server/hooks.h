@@ -97,6 +97,7 @@ struct component_event {
     X(session_available, struct session_event) /* the first one that says available */                       \
     X(session_closed, struct session_event)    /* it is about to be freed */                                 \
     X(stanza_to_session, struct sending_event) /* only for sessions that are `tapped` */                     \
+    X(stanza_inside, struct stanza_event)      /* what other users' extensions say (DELIVER_INSIDE) */       \
     X(contact_presence, struct stanza_event)   /* a contact's presence has come */                           \
     X(contact_changed, struct contact_event)   /* subscriptions, at the moment of the change */              \
     X(roster_changed, struct roster_event)                                                                   \

@@ -33,10 +33,10 @@ struct host {
 
 struct server {
     const struct config *_Atomic config;
-    const struct ext *const *extensions; /* NULL-terminated */
-    struct hook_list *hooks;             /* by enum hook_id (hooks.h) */
-    char *user_rows;                     /* kinds of the rows that a user loads when it wakes */
-    size_t user_size, session_size;      /* with what extensions keep there */
+    const struct ext *const *extensions;        /* NULL-terminated */
+    struct hook_list *hooks;                    /* by enum hook_id (hooks.h) */
+    char *user_rows;                            /* kinds of the rows that a user loads when it wakes */
+    size_t user_size, session_size, shard_size; /* with what extensions keep there */
     struct store *store;
     struct map hosts;
     struct host **host_list;

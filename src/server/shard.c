@@ -47,7 +47,7 @@ struct held {
 
 struct shard *shard_new(struct server *server, struct loop *loop, unsigned index)
 {
-    struct shard *shard = NEW(struct shard);
+    struct shard *shard = xcalloc(1, server->shard_size);
     shard->server = server;
     shard->loop = loop;
     shard->index = index;
@@ -70,6 +70,7 @@ void shard_free(struct shard *shard)
     actors_drop_all(shard);
     remotes_drop_all(shard);
     shard_leave(shard);
+    ext_shard_fini(shard);
     dns_free(shard->dns);
     map_fini(&shard->remotes);
     map_fini(&shard->s2s_ids);
@@ -321,12 +322,17 @@ void route(struct shard *shard, const struct stanza *stanza)
     route_to(shard, stanza, &stanza->to, DELIVER_ROUTE);
 }
 
+void route_answer(struct shard *shard, const struct stanza *answer)
+{
+    if (!jid_is_none(&answer->to))
+        route_to(shard, answer, &answer->to, jid_is_bare(&answer->to) ? DELIVER_ROUTE : DELIVER_SESSION);
+}
+
 static void route_made(struct shard *shard, struct stanza made)
 {
     struct stanza *answer = arena_alloc(&shard->arena, sizeof *answer);
     *answer = made;
-    if (!jid_is_none(&answer->to))
-        route_to(shard, answer, &answer->to, jid_is_bare(&answer->to) ? DELIVER_ROUTE : DELIVER_SESSION);
+    route_answer(shard, answer);
 }
 
 void route_error(struct shard *shard, const struct stanza *stanza, enum stanza_error error, const char *text)

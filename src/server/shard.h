@@ -49,6 +49,8 @@ struct shard_mail;
 enum deliver {
     DELIVER_ROUTE,      /* by the rules of RFC 6120 §10 and RFC 6121 §8 */
     DELIVER_BROADCAST,  /* the same, and a user who is not awake need not be woken for it */
+    DELIVER_INSIDE,     /* from one user of this server to another, for extensions: the hook stanza_inside of
+                           who is awake; a presence of type probe wakes */
     DELIVER_SESSION,    /* to exactly the session of the full JID, unchanged */
     DELIVER_AVAILABLE,  /* to all available sessions of the bare JID */
     DELIVER_INTERESTED, /* to all sessions of the bare JID that asked for the roster */
@@ -123,6 +125,9 @@ void route_to(struct shard *shard, const struct stanza *stanza, const struct jid
 
 /* Answers a stanza with an error, unless it is one that must not be answered (RFC 6120 §8.3.1). */
 void route_error(struct shard *shard, const struct stanza *stanza, enum stanza_error error, const char *text);
+
+/* Sends an answer of one's own making to its `to`. It must live as long as the event. */
+void route_answer(struct shard *shard, const struct stanza *answer);
 
 /* Answers an iq. `payload` must live as long as the event. */
 void route_result(struct shard *shard, const struct stanza *iq, str payload);

@@ -12,6 +12,8 @@
 static bool matters_to_sleeper(const struct delivery *delivery)
 {
     const struct stanza *stanza = delivery->stanza;
+    if (delivery->how == DELIVER_INSIDE)
+        return stanza->kind == STANZA_PRESENCE && stanza->type == TYPE_PROBE;
     if (delivery->how == DELIVER_BROADCAST || stanza->type == TYPE_ERROR || stanza->type == TYPE_RESULT)
         return false;
     if (stanza->kind == STANZA_PRESENCE)
@@ -28,6 +30,10 @@ void user_receive(struct actor *actor, const struct delivery *delivery)
     const struct stanza *stanza = delivery->stanza;
     if (fire_stanza_to_user(actor->host, &event) == HOOK_DONE)
         return;
+    if (delivery->how == DELIVER_INSIDE) {
+        fire_stanza_inside(actor->host, &event);
+        return;
+    }
     switch (stanza->kind) {
     case STANZA_MESSAGE:
         message_to_user(user, delivery);
@@ -51,6 +57,8 @@ void user_refuse(struct actor *actor, const struct delivery *delivery)
     struct shard *shard = actor->shard;
     const struct stanza *stanza = delivery->stanza;
     struct arena *arena = &shard->arena;
+    if (delivery->how == DELIVER_INSIDE)
+        return;
     if (stanza->kind != STANZA_PRESENCE) {
         if (stanza->type != TYPE_HEADLINE)
             route_error(shard, stanza, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);

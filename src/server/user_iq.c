@@ -15,6 +15,7 @@ static void to_account(struct user *user, struct session *session, const struct 
     struct iq_event event = {
         .shard = user->actor.shard, .host = user->actor.host, .user = user, .session = session, .iq = iq
     };
+    event.actor = &user->actor;
     if (!xml_first(&iq->node, &event.child)) {
         route_error(user->actor.shard, iq, STANZA_ERROR_BAD_REQUEST, NULL);
         return;
