@@ -55,7 +55,7 @@ static enum stanza_type type_of(const struct node *node)
 
 static bool may_reach(struct pubsub *of, const struct jid *to)
 {
-    struct reach_event event = { of->user, to };
+    struct reach_event event = { of->user, *to };
     return !of->user || fire_may_reach(of->host, &event) == HOOK_NEXT;
 }
 
@@ -160,6 +160,7 @@ void notify_subscription(struct pubsub *of, const struct node *node, str jid, co
 /* A last item on its way out of the store. */
 struct last {
     struct store_read read;
+    struct parked parked;
     struct actor *actor;
     int64_t ms;
     enum stanza_type type;
@@ -211,17 +212,30 @@ static void send_last(struct last *last)
     route_to(actor->shard, message, &to, last->how);
 }
 
-static void last_read(struct store_read *read)
+static void last_run(struct actor *actor, struct parked *parked)
 {
-    struct last *last = CONTAINER_OF(read, struct last, read);
-    struct actor *actor = last->actor;
-    struct shard *shard = actor->shard;
-    shard_enter(shard);
-    shard_commit_ended(shard);
-    if (read->err == OK && read->count && actor->exists)
+    struct last *last = CONTAINER_OF(parked, struct last, parked);
+    if (last->read.err == OK && last->read.count)
         send_last(last);
     last_free(last);
     actor_unpin(actor);
+}
+
+static void last_drop(struct actor *actor, struct parked *parked)
+{
+    last_free(CONTAINER_OF(parked, struct last, parked));
+    actor_unpin(actor);
+}
+
+/* What asked for it may be on its way to the disk still, and its answer comes first. */
+static void last_read(struct store_read *read)
+{
+    struct last *last = CONTAINER_OF(read, struct last, read);
+    struct shard *shard = last->actor->shard;
+    shard_enter(shard);
+    shard_commit_ended(shard);
+    last->parked = (struct parked){ .run = last_run, .drop = last_drop };
+    actor_when_ready(last->actor, &last->parked);
     shard_leave(shard);
 }
 

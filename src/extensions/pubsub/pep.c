@@ -170,7 +170,7 @@ static void probe_contacts(struct user *user, const struct jid *full, const stru
             jid_parse(arena_str(arena, roster_item_jid(item)), arena, &contact) != OK ||
             !server_host(shard->server, jid_domain(&contact)))
             continue;
-        struct reach_event reach = { user, &contact };
+        struct reach_event reach = { user, contact };
         if (fire_may_reach(user->actor.host, &reach) == HOOK_NEXT)
             route_to(shard, probe, &contact, DELIVER_INSIDE);
     }
@@ -290,6 +290,17 @@ static enum hook_ret contact_changed(struct host *host, struct contact_event *ev
     return HOOK_NEXT;
 }
 
+/* Its groups may be others now (XEP-0163 §7.1). */
+static enum hook_ret roster_changed(struct host *host, struct roster_event *event)
+{
+    (void)host;
+    struct pubsub of = pep_of(event->user);
+    for (uint32_t i = 0; i < of.nodes->count; i++)
+        if (of.nodes->list[i]->settings.access == ACCESS_ROSTER)
+            subscribe_review(&of, of.nodes->list[i], NULL);
+    return HOOK_NEXT;
+}
+
 /* ---- Answers to us
  * -------------------------------------------------------------------------------------------------- */
 
@@ -366,6 +377,7 @@ static const struct ext_hook hooks[] = {
     HOOK(stanza_inside, PHASE_DELIVER, from_inside),
     HOOK(contact_presence, PHASE_OBSERVE, contact_says),
     HOOK(contact_changed, PHASE_OBSERVE, contact_changed),
+    HOOK(roster_changed, PHASE_OBSERVE, roster_changed),
     HOOK(disco_info, PHASE_STAMP, node_info),
     HOOK(disco_items, PHASE_STAMP, node_items),
     { 0 },

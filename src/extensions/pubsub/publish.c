@@ -257,9 +257,13 @@ static void answer_published(struct pubsub_request *request, str id)
     buf_init(&xml, 16 * 1024);
     buf_lit(&xml, "<pubsub xmlns='" NS_PUBSUB "'><publish");
     xml_write_attr(&xml, "node", request->name);
-    buf_lit(&xml, "><item");
-    xml_write_attr(&xml, "id", id);
-    buf_lit(&xml, "/></publish></pubsub>");
+    buf_add_char(&xml, '>');
+    if (id.p) {
+        buf_lit(&xml, "<item");
+        xml_write_attr(&xml, "id", id);
+        buf_lit(&xml, "/>");
+    }
+    buf_lit(&xml, "</publish></pubsub>");
     ext_result(request->event, &xml);
     buf_fini(&xml);
 }
@@ -268,7 +272,8 @@ static void publish(struct pubsub_request *request, const struct publication *pu
 {
     struct pubsub *of = request->of;
     const struct stanza *iq = request->event->iq;
-    str id = publication->id.len ? publication->id : make_id(&of->shard->arena);
+    bool has_item = publication->options.persist || publication->options.payloads;
+    str id = publication->id.len ? publication->id : has_item ? make_id(&of->shard->arena) : str_none;
     if (!request->node)
         request->node = publish_make_node(of, request->name, &publication->options, &request->from, iq);
     if (request->node->settings.persist)
