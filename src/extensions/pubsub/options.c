@@ -132,6 +132,15 @@ static uint32_t shrunk(uint64_t number)
     return number > UINT32_MAX ? UINT32_MAX : (uint32_t)number;
 }
 
+/* A field without a value gives "": as if nobody had set it. */
+static void forget_empty(struct options *options)
+{
+    str *texts[] = { &options->title, &options->description, &options->type, &options->language };
+    for (size_t i = 0; i < COUNT_OF(texts); i++)
+        if (!texts[i]->len)
+            *texts[i] = str_none;
+}
+
 static void texts_of(const struct settings *settings, struct arena *arena, struct options *options)
 {
     struct xml_node *x = ARENA_NEW(arena, struct xml_node);
@@ -139,6 +148,7 @@ static void texts_of(const struct settings *settings, struct arena *arena, struc
     if (settings->texts && xml_parse(str_from(settings->texts), str_none, x) &&
         form_read(x, arena, &form) == OK)
         form_apply(&text_table, &form, options);
+    forget_empty(options);
 }
 
 void options_of(const struct settings *settings, struct arena *arena, struct options *ret)

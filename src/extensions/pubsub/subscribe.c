@@ -382,7 +382,7 @@ bool subscribe_decide(struct pubsub *of, const struct stanza *message)
 {
     struct form form;
     if (message->type == TYPE_ERROR || form_read_child(&message->node, &of->shard->arena, &form) != OK ||
-        !form_is(&form, NS_SUB_APPROVE))
+        !form_is(&form, NS_SUB_APPROVE) || (form.type != FORM_SUBMIT && form.type != FORM_CANCEL))
         return false;
     if (form.type == FORM_SUBMIT)
         decide(of, &form, message);
