@@ -56,7 +56,8 @@ static void write_meta_data(const struct pubsub *of, const struct node *node, st
     struct options options;
     str owner = of->user ? actor_bare(of->actor) : str_none;
     options_of(&node->settings, arena, &options);
-    form_open(xml, FORM_RESULT, NS_META_DATA);
+    form_open(xml, FORM_RESULT);
+    form_ns(xml, NS_META_DATA);
     add_text(xml, "pubsub#type", options.type);
     form_add(xml, "pubsub#creator", FIELD_JID_SINGLE, NULL,
              node->creator ? str_from(node->creator) : actor_bare(of->actor));

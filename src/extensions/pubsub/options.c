@@ -145,7 +145,7 @@ static void texts_of(const struct settings *settings, struct arena *arena, struc
 {
     struct xml_node *x = ARENA_NEW(arena, struct xml_node);
     struct form form;
-    if (settings->texts && xml_parse(str_from(settings->texts), str_none, x) &&
+    if (settings->texts && xml_parse(arena_str(arena, str_from(settings->texts)), str_none, x) &&
         form_read(x, arena, &form) == OK)
         form_apply(&text_table, &form, options);
     forget_empty(options);
@@ -187,7 +187,7 @@ static char *keep_texts(const struct options *options)
     if (!has_texts(options))
         return NULL;
     buf_init(&xml, TEXTS_MAX);
-    form_open(&xml, FORM_SUBMIT, NULL);
+    form_open(&xml, FORM_SUBMIT);
     form_write_rows(&xml, &text_table, FORM_SUBMIT, options);
     form_close(&xml);
     char *texts = buf_failed(&xml) ? NULL : buf_take(&xml);
@@ -310,7 +310,8 @@ const struct fault *options_check(struct form *form, const struct options *optio
 
 void options_write(struct buf *xml, enum form_type type, const struct options *options)
 {
-    form_open(xml, type, NS_NODE_CONFIG);
+    form_open(xml, type);
+    form_ns(xml, NS_NODE_CONFIG);
     form_write_rows(xml, &setting_table, type, options);
     form_write_rows(xml, &text_table, type, options);
     form_close(xml);

@@ -41,7 +41,7 @@ struct settings {
 
 void settings_fini(struct settings *settings);
 
-/* From one to the other; what options_of() gives stands in the arena or in `settings`. */
+/* From one to the other; what options_of() gives stands in the arena. */
 void options_of(const struct settings *settings, struct arena *arena, struct options *ret);
 void options_keep(const struct options *options, struct settings *settings);
 

@@ -160,8 +160,9 @@ void subscribe_ask_owners(struct pubsub *of, const struct node *node, const stru
 {
     struct buf xml;
     buf_init(&xml, 64 * 1024);
-    form_open(&xml, FORM_ASKS, NS_SUB_APPROVE);
+    form_open(&xml, FORM_ASKS);
     form_title(&xml, "Subscription request", "Somebody wants to subscribe to a node of yours.");
+    form_ns(&xml, NS_SUB_APPROVE);
     form_add(&xml, "pubsub#node", FIELD_TEXT_SINGLE, "Node", node_name(node));
     form_add(&xml, "pubsub#subscriber_jid", FIELD_JID_SINGLE, "Who", subscriber_jid(subscriber));
     form_add(&xml, "pubsub#allow", FIELD_BOOLEAN, "Allow it?", STR("0"));
