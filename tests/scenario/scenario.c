@@ -7,8 +7,9 @@
  *     scenario FILE.scn...
  *
  * With --faults each is played again and again while the store fails: the first write, the second, ... until
- * the script has no more; then the same with reads. What the script says clients get is not compared then;
- * what must hold all the same is in promises.c.
+ * the script has no more; then the same with reads; then with a disk that is full from the first write on,
+ * from the second, ... What the script says clients get is not compared then; what must hold all the same is
+ * in promises.c.
  *
  *     scenario --faults FILE.scn... */
 #include "play.h"
@@ -57,11 +58,10 @@ static bool play_in_all_worlds(const struct script *script)
     return play(script, 3, &crumbs, &failures) && ok;
 }
 
-/* Each call of this kind fails in turn. */
-static bool play_failing(const struct script *script, unsigned shards, enum store_fail_call call,
+/* The first call of this kind fails, then the second, ... until there is none left. */
+static bool play_failing(const struct script *script, unsigned shards, struct stage_faults faults,
                          const char *name)
 {
-    struct stage_faults faults = { .call = call };
     unsigned failures = 1;
     bool ok = true;
     for (faults.nth = 1; ok && failures && faults.nth <= FAULTS_MAX; faults.nth++)
@@ -75,10 +75,12 @@ static bool play_in_bad_worlds(const struct script *script)
 {
     bool ok = true;
     for (unsigned shards = 1; shards <= 3; shards += 2) {
-        ok = play_failing(script, shards, FAIL_COMMIT, "write") && ok;
-        ok = play_failing(script, shards, FAIL_READ, "read") && ok;
+        ok = play_failing(script, shards, (struct stage_faults){ .call = FAIL_COMMIT }, "write") && ok;
+        ok = play_failing(script, shards, (struct stage_faults){ .call = FAIL_READ }, "read") && ok;
     }
-    return ok;
+    return play_failing(script, 1, (struct stage_faults){ .call = FAIL_COMMIT, .stays = true },
+                        "every write from") &&
+           ok;
 }
 
 int main(int argc, char **argv)

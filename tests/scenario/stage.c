@@ -68,7 +68,9 @@ void stage_open(struct stage *stage, unsigned shards, const struct stage_faults 
     buf_init(&stage->stream_ids, INCOMING_MAX);
     if (store_open("fail:memory:", stage->store_loop, stage->why, sizeof stage->why, &stage->store) != OK)
         abort();
-    if (faults && faults->nth)
+    if (faults && faults->nth && faults->stays)
+        store_fail_from(stage->store, faults->call, faults->nth, ERR_FULL);
+    else if (faults && faults->nth)
         store_fail_nth(stage->store, faults->call, faults->nth, ERR_IO);
 }
 

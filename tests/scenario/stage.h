@@ -39,6 +39,7 @@ struct stage_faults {
     bool crumbs;               /* the network hands over a few bytes at a time */
     enum store_fail_call call; /* the nth of these calls to the store fails; nth 0: none does */
     unsigned nth;
+    bool stays; /* and all such calls after it */
 };
 
 /* A named client: what it is called, and its connection if it has one. */
