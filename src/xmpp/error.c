@@ -58,13 +58,31 @@ static str words_of(const char *text, struct arena *arena)
     return words;
 }
 
+/* ` by='...'`, or nothing. */
+static str by_attribute(str by, struct arena *arena)
+{
+    struct buf xml;
+    buf_init(&xml, TEXT_MAX);
+    xml_write_attr(&xml, "by", by);
+    str attribute = xml.len ? arena_str(arena, buf_str(&xml)) : STR("");
+    buf_fini(&xml);
+    return attribute;
+}
+
+struct stanza stanza_error_by(const struct stanza *stanza, enum stanza_error error, const char *type, str by,
+                              const char *text, struct arena *arena)
+{
+    str words = text ? words_of(text, arena) : STR(""), who = by_attribute(by, arena);
+    str payload =
+        arena_printf(arena, "<error%.*s type='%s'><%s xmlns='" NS_STANZA_ERRORS "'/>%.*s</error>",
+                     STR_ARGS(who), type ? type : errors[error].type, errors[error].name, STR_ARGS(words));
+    return reply(stanza, TYPE_ERROR, payload, arena);
+}
+
 struct stanza stanza_error_reply(const struct stanza *stanza, enum stanza_error error, const char *text,
                                  struct arena *arena)
 {
-    str words = text ? words_of(text, arena) : STR("");
-    str payload = arena_printf(arena, "<error type='%s'><%s xmlns='" NS_STANZA_ERRORS "'/>%.*s</error>",
-                               errors[error].type, errors[error].name, STR_ARGS(words));
-    return reply(stanza, TYPE_ERROR, payload, arena);
+    return stanza_error_by(stanza, error, NULL, str_none, text, arena);
 }
 
 void stanza_error_write(struct buf *out, enum stanza_error error)

@@ -51,6 +51,11 @@ struct stanza stanza_error_reply(const struct stanza *stanza, enum stanza_error 
 /* Writes an <error/> in the namespace around it. */
 void stanza_error_write(struct buf *out, enum stanza_error error);
 
+/* The same, said by somebody (RFC 6120 §8.3.1: the `by` attribute; str_none for none) and of another type
+ * than that of the condition (NULL for that one). */
+struct stanza stanza_error_by(const struct stanza *stanza, enum stanza_error error, const char *type, str by,
+                              const char *text, struct arena *arena);
+
 /* Whether an error may be sent in answer (§8.3.1: never for an error; nor for an iq result). */
 bool stanza_may_bounce(const struct stanza *stanza);
 
