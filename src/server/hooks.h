@@ -17,7 +17,8 @@ struct stanza_event {
     struct shard *shard;
     struct user *user;           /* NULL: it came to a host */
     struct session *session;     /* who sent it; NULL for what arrives */
-    const struct stanza *stanza; /* a handler may put another one here, in the shard's arena */
+    const struct stanza *stanza; /* a handler may put another one here, in the shard's arena; what comes to an
+                                    crowd has no `to` of its own: see below */
     struct jid to;    /* the address at which it arrived, or to which it goes (none: by a client to nobody) */
     bool is_archived; /* it is in the user's archive, or on its way there */
 };

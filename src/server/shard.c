@@ -3,8 +3,8 @@
  *
  * Inside a shard a stanza is handed on by pointer: the bytes that the client sent are still in the read
  * buffer when its receiver writes them. Only what leaves the shard, waits for an actor to load, or waits for
- * the disk is copied. A fan-out to another shard is one mail with one copy of the stanza and a list of
- * addresses.
+ * the disk is copied. All that an event says to another shard is one mail, and a stanza that goes to many
+ * there is copied into it once.
  *
  * RFC 6120 §10 (routing), RFC 6121 §8. What a user does with a stanza is in user_deliver.c, what a host does
  * in host.c. */
@@ -22,19 +22,19 @@
 
 #include <stdlib.h>
 
-struct recipient {
-    struct jid to;
-    enum deliver how;
-    struct receipt *receipt;
-};
-
+/* What one event says to another shard. All of it is in the arena but the crowds. */
 struct shard_mail {
     struct mail mail;
     struct shard *shard;
-    const struct stanza *source; /* what the copy was made of, while the event lasts */
-    struct stanza *stanza;
-    struct recipient *recipients;
-    size_t count, room;
+    struct arena arena;
+    const struct stanza *source; /* what the last stanza was copied of, while the event lasts */
+    const struct stanza *stanza;
+    struct letter *first, **end;
+};
+
+struct letter {
+    struct letter *next;
+    struct delivery delivery;
 };
 
 struct held {
@@ -42,8 +42,12 @@ struct held {
     struct stanza *stanza;
     struct jid to;
     enum deliver how;
+    struct crowd *crowd;
+    uint32_t except;
     char text[];
 };
+
+enum { MAIL_BYTES = 2048 };
 
 struct shard *shard_new(struct server *server, struct loop *loop, unsigned index)
 {
@@ -89,17 +93,46 @@ void shard_free(struct shard *shard)
 /* ---- The queue of an event
  * -------------------------------------------------------------------------------------- */
 
-static void enqueue(struct shard *shard, const struct stanza *stanza, const struct jid *to, enum deliver how)
+/* It holds the receipt of the stanza at hand. */
+static void enqueue(struct shard *shard, const struct delivery *delivery)
 {
     if (shard->_queue_len == shard->_queue_room) {
         shard->_queue_room = shard->_queue_room ? shard->_queue_room * 2 : 64;
         shard->_queue = xrealloc(shard->_queue, shard->_queue_room * sizeof *shard->_queue);
     }
-    shard->_queue[shard->_queue_len++] = (struct delivery){ stanza, *to, how, receipt_hold(shard) };
+    struct delivery *queued = &shard->_queue[shard->_queue_len++];
+    *queued = *delivery;
+    queued->receipt = receipt_hold(shard);
+}
+
+struct later {
+    struct later *next;
+    void *memory;
+    struct crowd *crowd;
+};
+
+void shard_free_later(struct shard *shard, void *memory)
+{
+    struct later *later = ARENA_NEW(&shard->arena, struct later);
+    *later = (struct later){ .next = shard->_later, .memory = memory };
+    shard->_later = later;
+}
+
+/* Handlers may have sent something in the name of an address in it. */
+static void unref_later(struct shard *shard, struct crowd *crowd)
+{
+    struct later *later = ARENA_NEW(&shard->arena, struct later);
+    *later = (struct later){ .next = shard->_later, .crowd = crowd };
+    shard->_later = later;
 }
 
 static void deliver(struct shard *shard, const struct delivery *delivery)
 {
+    if (delivery->how == DELIVER_CROWD) {
+        user_deliver_crowd(shard, delivery);
+        unref_later(shard, delivery->crowd);
+        return;
+    }
     struct host *host = server_domain(shard->server, jid_domain(&delivery->to));
     if (!host) {
         struct component_domain *domain = component_domain_named(shard->server, jid_domain(&delivery->to));
@@ -144,22 +177,12 @@ static void post_outgoing(struct shard *shard)
     }
 }
 
-struct later {
-    struct later *next;
-    void *memory;
-};
-
-void shard_free_later(struct shard *shard, void *memory)
-{
-    struct later *later = arena_alloc(&shard->arena, sizeof *later);
-    *later = (struct later){ shard->_later, memory };
-    shard->_later = later;
-}
-
 static void free_all_later(struct shard *shard)
 {
-    for (; shard->_later; shard->_later = shard->_later->next)
+    for (; shard->_later; shard->_later = shard->_later->next) {
         free(shard->_later->memory);
+        crowd_unref(shard->_later->crowd);
+    }
 }
 
 void shard_enter(struct shard *shard)
@@ -187,45 +210,50 @@ static void deliver_mail(struct mail *base)
     struct shard_mail *mail = CONTAINER_OF(base, struct shard_mail, mail);
     struct shard *shard = mail->shard;
     shard_enter(shard);
-    for (size_t i = 0; i < mail->count; i++) {
-        const struct recipient *recipient = &mail->recipients[i];
-        receipt_enter(shard, recipient->receipt);
-        enqueue(shard, mail->stanza, &recipient->to, recipient->how);
+    for (const struct letter *letter = mail->first; letter; letter = letter->next) {
+        struct receipt *receipt = letter->delivery.receipt;
+        receipt_enter(shard, receipt);
+        enqueue(shard, &letter->delivery);
         receipt_leave(shard, NULL);
-        receipt_release(shard, recipient->receipt);
+        receipt_release(shard, receipt);
     }
     shard_leave(shard);
-    for (size_t i = 0; i < mail->count; i++)
-        free((char *)mail->recipients[i].to.full.p);
-    free(mail->recipients);
-    free(mail->stanza);
+    arena_fini(&mail->arena);
     free(mail);
 }
 
-static void send_away(struct shard *shard, struct shard *home, const struct stanza *stanza,
-                      const struct jid *to, enum deliver how)
+static struct shard_mail *mail_to(struct shard *shard, struct shard *home)
 {
     struct shard_mail *mail = shard->_outgoing[home->index];
-    if (mail && mail->source != stanza) {
-        loop_post(home->loop, &mail->mail);
-        mail = NULL;
+    if (mail)
+        return mail;
+    mail = NEW(struct shard_mail);
+    mail->mail.deliver = deliver_mail;
+    mail->shard = home;
+    mail->end = &mail->first;
+    arena_init(&mail->arena, MAIL_BYTES);
+    shard->_outgoing[home->index] = mail;
+    shard->counters.mails_out++;
+    return mail;
+}
+
+/* The bytes of a stanza stay where they are as long as the event lasts, so one that was copied need not be
+ * copied again. A crowd keeps the reference that it came with. */
+static void send_away(struct shard *shard, struct shard *home, const struct delivery *delivery)
+{
+    struct shard_mail *mail = mail_to(shard, home);
+    struct letter *letter = arena_alloc(&mail->arena, sizeof *letter);
+    if (mail->source != delivery->stanza) {
+        mail->source = delivery->stanza;
+        mail->stanza = stanza_copy_arena(delivery->stanza, &mail->arena);
     }
-    if (!mail) {
-        mail = NEW(struct shard_mail);
-        mail->mail.deliver = deliver_mail;
-        mail->shard = home;
-        mail->source = stanza;
-        mail->stanza = stanza_copy(stanza);
-        shard->_outgoing[home->index] = mail;
-        shard->counters.mails_out++;
-    }
-    if (mail->count == mail->room) {
-        mail->room = mail->room ? mail->room * 2 : 4;
-        mail->recipients = xrealloc(mail->recipients, mail->room * sizeof *mail->recipients);
-    }
-    struct jid copy = *to;
-    copy.full = str_of(str_dup(to->full), to->full.len);
-    mail->recipients[mail->count++] = (struct recipient){ copy, how, receipt_hold(shard) };
+    letter->next = NULL;
+    letter->delivery = *delivery;
+    letter->delivery.stanza = mail->stanza;
+    letter->delivery.to = jid_copy(&delivery->to, &mail->arena);
+    letter->delivery.receipt = receipt_hold(shard);
+    *mail->end = letter;
+    mail->end = &letter->next;
 }
 
 static void run_call(struct mail *mail)
@@ -252,19 +280,24 @@ void hold_init(struct hold *hold)
     list_init(&hold->_entries);
 }
 
-static void hold_add(struct hold *hold, const struct stanza *stanza, const struct jid *to, enum deliver how)
+static void hold_add(struct hold *hold, const struct delivery *delivery)
 {
-    struct held *held = xmalloc(sizeof *held + to->full.len);
-    held->stanza = stanza_copy(stanza);
-    held->to = *to;
-    held->how = how;
-    memcpy(held->text, to->full.p, to->full.len);
+    str to = delivery->to.full;
+    struct held *held = xmalloc(sizeof *held + to.len);
+    held->stanza = stanza_copy(delivery->stanza);
+    held->to = delivery->to;
+    held->how = delivery->how;
+    held->crowd = delivery->crowd;
+    held->except = delivery->except;
+    if (to.len)
+        memcpy(held->text, to.p, to.len);
     held->to.full.p = held->text;
     list_append(&hold->_entries, &held->link);
 }
 
 static void held_free(struct held *held)
 {
+    crowd_unref(held->crowd);
     free(held->stanza);
     free(held);
 }
@@ -275,7 +308,11 @@ void hold_release(struct shard *shard, struct hold *hold)
     while ((link = list_shift(&hold->_entries))) {
         struct held *held = LIST_ITEM(link, struct held, link);
         struct jid to = jid_copy(&held->to, &shard->arena);
-        route_to(shard, stanza_copy_arena(held->stanza, &shard->arena), &to, held->how);
+        const struct stanza *stanza = stanza_copy_arena(held->stanza, &shard->arena);
+        if (held->how == DELIVER_CROWD)
+            route_crowd(shard, stanza, held->crowd, held->except);
+        else
+            route_to(shard, stanza, &to, held->how);
         held_free(held);
     }
 }
@@ -292,8 +329,9 @@ void hold_drop(struct hold *hold)
 
 void route_to(struct shard *shard, const struct stanza *stanza, const struct jid *to, enum deliver how)
 {
+    struct delivery delivery = { .stanza = stanza, .to = *to, .how = how };
     if (shard->_hold) {
-        hold_add(shard->_hold, stanza, to, how);
+        hold_add(shard->_hold, &delivery);
         return;
     }
     struct host *host = server_domain(shard->server, jid_domain(to));
@@ -312,9 +350,23 @@ void route_to(struct shard *shard, const struct stanza *stanza, const struct jid
     else if (to->local_len || host->service)
         home = server_home(shard->server, jid_bare(to));
     if (home == shard)
-        enqueue(shard, stanza, to, how);
+        enqueue(shard, &delivery);
     else
-        send_away(shard, home, stanza, to, how);
+        send_away(shard, home, &delivery);
+}
+
+void route_crowd(struct shard *shard, const struct stanza *stanza, struct crowd *crowd, uint32_t except)
+{
+    struct shard *home = shard->server->shards[crowd->shard];
+    struct delivery delivery = {
+        .stanza = stanza, .how = DELIVER_CROWD, .crowd = crowd_ref(crowd), .except = except
+    };
+    if (shard->_hold)
+        hold_add(shard->_hold, &delivery);
+    else if (home == shard)
+        enqueue(shard, &delivery);
+    else
+        send_away(shard, home, &delivery);
 }
 
 void route(struct shard *shard, const struct stanza *stanza)

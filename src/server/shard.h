@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/slab.h"
+#include "server/crowd.h"
 #include "server/server.h"
 #include "xmpp/error.h"
 #include "xmpp/stanza.h"
@@ -54,13 +55,16 @@ enum deliver {
     DELIVER_SESSION,    /* to exactly the session of the full JID, unchanged */
     DELIVER_AVAILABLE,  /* to all available sessions of the bare JID */
     DELIVER_INTERESTED, /* to all sessions of the bare JID that asked for the roster */
+    DELIVER_CROWD,      /* routed to each full JID of a crowd */
 };
 
 struct delivery {
     const struct stanza *stanza;
-    struct jid to;
+    struct jid to; /* none for a crowd */
     enum deliver how;
     struct receipt *receipt; /* of the stanza that it comes from, or NULL (receipt.h) */
+    struct crowd *crowd;     /* a reference of the queue's */
+    uint32_t except;         /* the group of the crowd that is left out */
 };
 
 struct shard {
@@ -122,6 +126,10 @@ void shard_drain(struct shard *shard);
  * arena). A remote or unknown address is answered with the error that it deserves. */
 void route(struct shard *shard, const struct stanza *stanza);
 void route_to(struct shard *shard, const struct stanza *stanza, const struct jid *to, enum deliver how);
+
+/* Sends a stanza to each of a crowd but those of the group `except`, by the rules for a full JID. The
+ * stanza has no `to`: each gets his own. It must live as long as the event; the crowd is referred to. */
+void route_crowd(struct shard *shard, const struct stanza *stanza, struct crowd *crowd, uint32_t except);
 
 /* Answers a stanza with an error, unless it is one that must not be answered (RFC 6120 §8.3.1). */
 void route_error(struct shard *shard, const struct stanza *stanza, enum stanza_error error, const char *text);

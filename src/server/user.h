@@ -51,6 +51,9 @@ struct user *user_make_anonymous(struct shard *shard, struct host *host, const s
 /* What comes from elsewhere for a user: RFC 6121 §8.5. */
 void user_deliver(struct shard *shard, struct host *host, const struct delivery *delivery);
 
+/* The same for each of a crowd, whose home is this shard. */
+void user_deliver_crowd(struct shard *shard, const struct delivery *delivery);
+
 /* What a session of the user itself sends: RFC 6120 §10, RFC 6121 §3-§5, §8.1-8.4. The user is ready. */
 void user_from_session(struct user *user, struct session *session, const struct stanza *stanza);
 

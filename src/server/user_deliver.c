@@ -104,6 +104,38 @@ void user_deliver(struct shard *shard, struct host *host, const struct delivery 
     actor_deliver(user ? &user->actor : &user_wake(shard, host, &delivery->to)->actor, delivery);
 }
 
+/* An address of a crowd where nothing can go wrong: a user who is ready, and has this session. */
+static struct user *user_at_hand(struct shard *shard, const struct jid *to)
+{
+    struct user *user = user_awake(shard, jid_bare(to));
+    bool ready = user && user->actor.state == ACTOR_READY && user->actor.exists;
+    return ready && session_find(user, jid_resource(to)) ? user : NULL;
+}
+
+/* The stanza is shared by all, so its `to` is empty; only where it waits, or is answered, each needs his own.
+ */
+void user_deliver_crowd(struct shard *shard, const struct delivery *delivery)
+{
+    const struct crowd *crowd = delivery->crowd;
+    for (uint32_t i = 0; i < crowd->count; i++) {
+        const struct crowd_member *member = &crowd->members[i];
+        struct delivery one = { .stanza = delivery->stanza, .to = member->to, .how = DELIVER_ROUTE };
+        if (member->group == delivery->except)
+            continue;
+        struct user *user = user_at_hand(shard, &member->to);
+        if (user) {
+            user_receive(&user->actor, &one);
+            actor_handled(&user->actor);
+            continue;
+        }
+        struct stanza *own = arena_alloc(&shard->arena, sizeof *own);
+        *own = *delivery->stanza;
+        own->to = member->to;
+        one.stanza = own;
+        user_deliver(shard, server_domain(shard->server, jid_domain(&member->to)), &one);
+    }
+}
+
 /* A message may be rewritten on its way (an archive's id), and whoever guards may take it. */
 static void message_from_session(struct user *user, struct stanza_event *event)
 {

@@ -18,18 +18,19 @@ static int highest_priority(const struct user *user)
     return highest;
 }
 
-static void give(struct session *session, const struct stanza *message)
+/* What was sent to a crowd has no `to` of its own. */
+static void give(struct session *session, const struct stanza_event *event)
 {
     session->got_serial = session->user->message_serial;
-    session_send(session, message, NULL);
+    session_send(session, event->stanza, jid_is_none(&event->stanza->to) ? &event->to : NULL);
 }
 
-static void send_to_bare(struct user *user, const struct stanza *message, int least_priority)
+static void send_to_bare(struct user *user, const struct stanza_event *event, int least_priority)
 {
     list_each_safe (at, &user->sessions) {
         struct session *session = SESSION_OF(at);
         if (session->available && session->priority >= least_priority)
-            give(session, message);
+            give(session, event);
     }
 }
 
@@ -40,7 +41,7 @@ static void to_bare(struct user *user, const struct stanza_event *event)
     switch (message->type) {
     case TYPE_HEADLINE: /* §8.5.2.1.1 */
         if (highest != PRIORITY_NONE)
-            send_to_bare(user, message, 0);
+            send_to_bare(user, event, 0);
         return;
     case TYPE_ERROR:
         return;
@@ -51,7 +52,7 @@ static void to_bare(struct user *user, const struct stanza_event *event)
         if (highest == PRIORITY_NONE || offline_is_for_log(user))
             offline_store(user, message);
         else
-            send_to_bare(user, message, highest);
+            send_to_bare(user, event, highest);
     }
 }
 
@@ -62,7 +63,7 @@ static void to_full(struct user *user, const struct stanza_event *event)
     if (session && offline_comes_first(session, message))
         offline_store(user, message);
     else if (session)
-        give(session, message); /* §8.5.3.1 */
+        give(session, event); /* §8.5.3.1 */
     else if (message->type == TYPE_CHAT)
         to_bare(user, event); /* §8.5.3.2.1 */
     else if (message->type != TYPE_HEADLINE)
