@@ -169,7 +169,8 @@ static void loaded(struct store_read *read)
     actor->_load = NULL;
     actor->unknown = !ok;
     actor->kind->loaded(actor, ok);
-    actor_unblock(actor);
+    if (actor->state == ACTOR_LOADING)
+        actor_unblock(actor);
     shard_leave(shard);
 }
 
@@ -325,6 +326,8 @@ static void committed(struct store_commit *base)
     actor->_commit = NULL;
     struct receipt *before = receipt_enter(shard, commit->receipt);
     if (base->err == OK) {
+        if (actor->kind->written)
+            actor->kind->written(actor);
         hold_release(shard, &commit->hold);
         receipt_leave(shard, before);
         shard_drain(shard); /* what was held comes before what waited */

@@ -32,13 +32,15 @@ struct actor_kind {
     /* One of its rows, while it wakes. */
     void (*load_row)(struct actor *actor, const struct store_row *row);
     /* All rows were there (`ok`), or the store could not be read: with an empty memory nobody may go on, it
-     * would be written over what is on disk. Sets actor->exists. */
+     * would be written over what is on disk. Sets actor->exists. May actor_block() it to wait for more. */
     void (*loaded)(struct actor *actor, bool ok);
     /* What came for it, when it is ready; and when it does not exist (and not only can't be had now). */
     void (*receive)(struct actor *actor, const struct delivery *delivery);
     void (*refuse)(struct actor *actor, const struct delivery *delivery);
     /* Forget what is in the store: it is going to be loaded again, or the actor freed. */
     void (*forget)(struct actor *actor);
+    /* What its handlers wrote is on disk; before anything that was held is said. May be NULL. */
+    void (*written)(struct actor *actor);
     /* Ready again, and nothing is parked any more. May be NULL. */
     void (*ready)(struct actor *actor);
     /* Whether nothing of the kind's own holds it awake. */
@@ -101,6 +103,12 @@ void actor_deliver(struct actor *actor, const struct delivery *delivery);
 /* The batch that this event fills; the first call makes the actor busy until it is on disk. `cause`: the
  * stanza whose sender is told if that fails, or NULL. */
 struct store_batch *actor_write(struct actor *actor, const struct stanza *cause);
+
+/* Whether this event has begun to write, or a write is under way. */
+static inline bool actor_is_writing(const struct actor *actor)
+{
+    return actor->_commit != NULL;
+}
 
 /* Ends a handler: sends off the batch if there is one. Every caller of handlers does this. */
 void actor_handled(struct actor *actor);
