@@ -305,7 +305,7 @@ static void commit_failed(struct actor *actor, struct actor_commit *commit, enum
 {
     struct shard *shard = actor->shard;
     log_error(store, "a change of %s was not stored: %s", actor->bare, err_text(err));
-    hold_drop(&commit->hold);
+    hold_drop(shard, &commit->hold);
     if (commit->cause) {
         struct stanza *cause = ARENA_NEW(&shard->arena, struct stanza);
         *cause = *commit->cause;

@@ -7,12 +7,14 @@
  * (`busy`: a login or a write is under way), is kept in `in`. While it waits nothing more is read, so what it
  * can send is bounded by one read buffer.
  *
- * States and what is allowed in them stand in element(). Features: c2s_features.c; SASL: c2s_auth.c; resource
- * binding and the move to the user's home shard: c2s_bind.c; what a bound client says: session.c. */
+ * States and what is allowed in them stand in element(). Features: c2s_features.c; SASL: c2s_auth.c; the move
+ * to the user's home shard: c2s_home.c; there, resource binding: c2s_bind.c, or resumption: c2s_resume.c;
+ * what a bound client says: session.c. */
 #include "server/c2s.h"
 
 #include "base/log.h"
 #include "base/rand.h"
+#include "server/receipt.h"
 #include "xml/write.h"
 #include "xmpp/ns.h"
 
@@ -57,13 +59,16 @@ static void uncount(struct c2s *c2s)
     c2s->counted = false;
 }
 
-/* Lets go of all that is under way for the stream: what a login or a loading user answers later finds nobody,
+/* Lets go of all that is under way for the stream (XEP-0198 §7: a stream that was not closed in order is
+ * unfinished, and its session may be resumed): what a login or a loading user answers later finds nobody,
  * and brings no closed stream back to life. */
-static void leave_session(struct c2s *c2s)
+static void leave_session(struct c2s *c2s, bool unfinished)
 {
     struct session *session = c2s->session;
     c2s->session = NULL;
-    if (session)
+    if (session && unfinished)
+        session_lost(session);
+    else if (session)
         session_close(session);
     if (c2s->bind_wait)
         *c2s->bind_wait = NULL;
@@ -74,7 +79,7 @@ static void leave_session(struct c2s *c2s)
 static void c2s_free(struct c2s *c2s)
 {
     struct shard *shard = c2s->link.shard;
-    leave_session(c2s);
+    leave_session(c2s, true);
     uncount(c2s);
     atomic_fetch_sub(&shard->server->connections, 1);
     timer_stop(&c2s->timer);
@@ -125,7 +130,7 @@ static void send_header(struct c2s *c2s, const struct stream_header *header)
     c2s->header_sent = true;
 }
 
-void c2s_end(struct c2s *c2s)
+static void end(struct c2s *c2s, bool unfinished)
 {
     if (c2s->state == C2S_CLOSING)
         return;
@@ -133,8 +138,13 @@ void c2s_end(struct c2s *c2s)
         c2s_write(c2s, STR(STREAM_CLOSE_TAG));
     c2s->state = C2S_CLOSING;
     timer_stop(&c2s->timer);
-    leave_session(c2s);
+    leave_session(c2s, unfinished);
     conn_finish(&c2s->conn, FINISH_MS);
+}
+
+void c2s_end(struct c2s *c2s)
+{
+    end(c2s, false);
 }
 
 void c2s_fail(struct c2s *c2s, enum stream_error error, const char *text)
@@ -148,7 +158,7 @@ void c2s_fail(struct c2s *c2s, enum stream_error error, const char *text)
     stream_error_write(conn_out(&c2s->conn), error, text);
     conn_wrote(&c2s->conn);
     c2s->header_sent = false; /* its end tag is written already */
-    c2s_end(c2s);
+    end(c2s, error == STREAM_ERROR_CONNECTION_TIMEOUT || error == STREAM_ERROR_SYSTEM_SHUTDOWN);
 }
 
 /* A sign of life is asked for with a ping (XEP-0199): what has gone without a word answers nothing. */
@@ -287,6 +297,8 @@ static void before_authentication(struct c2s *c2s, const struct xml_node *node)
 {
     if (c2s->state == C2S_NEGOTIATING && xml_is(node, STR("starttls"), STR(NS_TLS)))
         start_tls(c2s);
+    else if (c2s_sm_element(c2s, node))
+        return;
     else if (must_use_tls(c2s))
         c2s_fail(c2s, is_stanza(node) ? STREAM_ERROR_NOT_AUTHORIZED : STREAM_ERROR_POLICY_VIOLATION,
                  "TLS is required");
@@ -317,6 +329,9 @@ static enum stream_error refused(const struct c2s *c2s, const struct xml_node *n
 static void bounce(struct c2s *c2s, struct stanza *stanza, enum stanza_fault fault)
 {
     struct jid self = session_jid(c2s->session);
+    struct receipt *receipt = NULL;
+    if (c2s->session->sm && !sm_receive(c2s->session->sm, &receipt))
+        return;
     stanza->from = self;
     struct stanza answer = stanza_error_reply(
         stanza, fault == STANZA_BAD_TO ? STANZA_ERROR_JID_MALFORMED : STANZA_ERROR_BAD_REQUEST, NULL,
@@ -324,6 +339,7 @@ static void bounce(struct c2s *c2s, struct stanza *stanza, enum stanza_fault fau
     c2s->link.shard->counters.errors_out++;
     if (stanza_may_bounce(stanza))
         session_send(c2s->session, &answer, NULL);
+    receipt_release(c2s->link.shard, receipt);
 }
 
 /* Returns false if the stanza must wait for the user to be ready. */
@@ -340,6 +356,8 @@ static bool stanza_in(struct c2s *c2s, const struct xml_node *node)
         if (known)
             return true;
     }
+    if (fault == STANZA_UNKNOWN && !c2s->session && c2s_sm_element(c2s, node))
+        return true;
     enum stream_error error = refused(c2s, node, fault, &stanza);
     if (error != STREAM_ERROR_NONE) {
         c2s_fail(c2s, error, NULL);
@@ -561,6 +579,18 @@ static void link_close(struct link *link, enum stream_error error, const char *t
         c2s_fail(c2s, error, text);
 }
 
+static void link_part(struct link *link, enum stream_error error, const char *text)
+{
+    struct c2s *c2s = C2S_OF(link);
+    c2s->session = NULL;
+    c2s_fail(c2s, error, text);
+}
+
+static void link_write(struct link *link, str bytes)
+{
+    c2s_write(C2S_OF(link), bytes);
+}
+
 static void link_resume(struct link *link)
 {
     c2s_go_on(C2S_OF(link));
@@ -577,5 +607,10 @@ static str link_describe(struct link *link, struct arena *arena)
 }
 
 const struct link_ops c2s_ops = {
-    .send = link_send, .close = link_close, .resume = link_resume, .describe = link_describe
+    .send = link_send,
+    .close = link_close,
+    .part = link_part,
+    .write = link_write,
+    .resume = link_resume,
+    .describe = link_describe,
 };

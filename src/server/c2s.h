@@ -29,6 +29,26 @@ enum c2s_state {
 
 struct c2s_login;
 
+/* A client on its way to its home, and what it wants there. */
+struct passport {
+    struct shard_call _call;
+    struct parked _parked;
+    struct c2s *c2s; /* at home; NULL while travelling */
+    /* What is to be done when it is there and its user is ready. */
+    void (*_arrived)(struct user *user, struct passport *passport);
+    char *id, *resource; /* to bind */
+    char *previd;        /* to resume */
+    uint32_t h;
+    /* the stream, while it travels */
+    struct host *_host;
+    struct conn_parcel *_parcel;
+    struct scanner _scanner;
+    struct buf _in;
+    char *_lang, *_local;
+    uint8_t _tries;
+    bool _anonymous, _direct_tls;
+};
+
 struct c2s {
     struct link link;
     struct conn conn;
@@ -73,8 +93,15 @@ size_t c2s_binding_types(struct c2s *c2s, struct arena *arena, const char **name
 bool c2s_auth_element(struct c2s *c2s, const struct xml_node *node); /* false: not one of SASL's */
 void c2s_auth_free(struct c2s *c2s);
 
+/* c2s_home.c */
+struct passport *passport_new(void (*arrived)(struct user *user, struct passport *passport));
+void c2s_go_home(struct c2s *c2s, struct passport *passport);
+void c2s_depart(struct c2s *c2s); /* sends everything but the shell away */
+
 /* c2s_bind.c */
 void c2s_bind(struct c2s *c2s, const struct stanza *iq);
-void c2s_depart(struct c2s *c2s); /* sends everything but the shell away */
+
+/* c2s_resume.c: what XEP-0198 says before there is a session; false: not one of its elements */
+bool c2s_sm_element(struct c2s *c2s, const struct xml_node *node);
 
 #endif

@@ -48,9 +48,8 @@ static void list_user(struct shard *shard, struct request *request, struct user 
 {
     list_each (at, &user->sessions) {
         struct session *session = SESSION_OF(at);
-        if (!session->link)
-            continue;
-        str link = session->link->ops->describe(session->link, &shard->arena);
+        str link = session->link ? session->link->ops->describe(session->link, &shard->arena)
+                                 : STR("waits for its client to resume");
         buf_addf(&request->answer, "%s %s%d %llus %.*s\n", session->full, session->available ? "" : "-/",
                  session->priority,
                  (unsigned long long)((loop_now_us(shard->loop) - session->bound_us) / 1000000),

@@ -45,18 +45,26 @@ void ext_dispatch(struct iq_event *event, enum ext_target target)
     ext_error(event, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
 }
 
+static const struct ext_nonza *find_nonza(const struct host *host, const struct xml_node *element)
+{
+    for (const struct ext *const *ext = host->server->extensions; *ext; ext++)
+        for (const struct ext_nonza *row = (*ext)->nonzas; row && row->name; row++)
+            if (ext_is_on(host, *ext) && xml_is(element, str_from(row->name), str_from(row->ns)))
+                return row;
+    return NULL;
+}
+
 bool ext_nonza(struct session *session, const struct xml_node *element)
 {
-    struct host *host = session->user->actor.host;
-    for (const struct ext *const *ext = host->server->extensions; *ext; ext++) {
-        for (const struct ext_nonza *row = (*ext)->nonzas; row && row->name; row++) {
-            if (!ext_is_on(host, *ext) || !xml_is(element, str_from(row->name), str_from(row->ns)))
-                continue;
-            row->handle(session, element);
-            return true;
-        }
-    }
-    return false;
+    const struct ext_nonza *row = find_nonza(session->user->actor.host, element);
+    if (row)
+        row->handle(session, element);
+    return row != NULL;
+}
+
+bool ext_takes(const struct host *host, const struct xml_node *element)
+{
+    return find_nonza(host, element) != NULL;
 }
 
 /* Whether a kind is one of those named with commas between. */

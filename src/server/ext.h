@@ -157,6 +157,8 @@ void ext_dispatch(struct iq_event *event, enum ext_target target);
 
 /* Runs the handler for this element; false if there is none. */
 bool ext_nonza(struct session *session, const struct xml_node *element);
+/* Whether there is one at this host. */
+bool ext_takes(const struct host *host, const struct xml_node *element);
 
 /* A row that none of the server's own parts knows; false if no extension does either. */
 bool ext_load_row(struct user *user, const struct store_row *row);

@@ -30,6 +30,13 @@ struct session_event {
     const struct stanza *presence;
 };
 
+/* A session that survives a restart of the server (XEP-0198): on its way to the store, and back. */
+struct session_state_event {
+    struct session *session;
+    struct buf *xml;              /* session_save: a handler adds elements of its own */
+    const struct xml_node *saved; /* session_restore: has them as children */
+};
+
 /* A stanza on its way out to a session's client. */
 struct sending_event {
     struct session *session;
@@ -88,19 +95,23 @@ struct component_event {
 };
 
 #define HOOKS(X)                                                                                             \
-    X(stanza_from_user, struct stanza_event)   /* before anything is done with it */                         \
-    X(stanza_to_user, struct stanza_event)     /* the same, for what arrives for a user who is ready */      \
-    X(message_from_user, struct stanza_event)  /* about to be routed */                                      \
-    X(message_to_user, struct stanza_event)    /* about to be delivered or stored */                         \
-    X(message_delivered, struct stanza_event)  /* sessions have it (session_got()), or the offline store */  \
-    X(session_bound, struct session_event)     /* a new session */                                           \
-    X(session_presence, struct session_event)  /* a broadcast: available, or not any more */                 \
-    X(session_available, struct session_event) /* the first one that says available */                       \
-    X(session_closed, struct session_event)    /* it is about to be freed */                                 \
-    X(stanza_to_session, struct sending_event) /* only for sessions that are `tapped` */                     \
-    X(stanza_inside, struct stanza_event)      /* what other users' extensions say (DELIVER_INSIDE) */       \
-    X(contact_presence, struct stanza_event)   /* a contact's presence has come */                           \
-    X(contact_changed, struct contact_event)   /* subscriptions, at the moment of the change */              \
+    X(stanza_from_user, struct stanza_event)    /* before anything is done with it */                        \
+    X(stanza_to_user, struct stanza_event)      /* the same, for what arrives for a user who is ready */     \
+    X(message_from_user, struct stanza_event)   /* about to be routed */                                     \
+    X(message_to_user, struct stanza_event)     /* about to be delivered or stored */                        \
+    X(message_delivered, struct stanza_event)   /* sessions have it (session_got()), or the offline store */ \
+    X(session_bound, struct session_event)      /* a new session */                                          \
+    X(session_presence, struct session_event)   /* a broadcast: available, or not any more */                \
+    X(session_available, struct session_event)  /* the first one that says available */                      \
+    X(session_closed, struct session_event)     /* it is about to be freed */                                \
+    X(session_detached, struct session_event)   /* its link is gone; it may come back (XEP-0198) */          \
+    X(session_resumed, struct session_event)    /* another link has taken it over */                         \
+    X(session_save, struct session_state_event) /* see session_changed() */                                  \
+    X(session_restore, struct session_state_event) /* instead of session_bound */                            \
+    X(stanza_to_session, struct sending_event)     /* only for sessions that are `tapped` */                 \
+    X(stanza_inside, struct stanza_event)          /* what other users' extensions say (DELIVER_INSIDE) */   \
+    X(contact_presence, struct stanza_event)       /* a contact's presence has come */                       \
+    X(contact_changed, struct contact_event)       /* subscriptions, at the moment of the change */          \
     X(roster_changed, struct roster_event)                                                                   \
     X(request, struct iq_event)            /* the server is about to answer it, for a host or an account */  \
     X(answer_to_host, struct stanza_event) /* an iq result or error; user NULL */                            \

@@ -16,6 +16,10 @@ struct link_ops {
     /* Ends the stream with an error (STREAM_ERROR_NONE: just ends it). The link forgets its session before:
      * it will not call it any more. */
     void (*close)(struct link *link, enum stream_error error, const char *text);
+    /* Ends the stream as close() does, but leaves the session alone: another link takes it over. */
+    void (*part)(struct link *link, enum stream_error error, const char *text);
+    /* Writes bytes that are no stanza, or one that was written before. */
+    void (*write)(struct link *link, str bytes);
     /* The user was busy and is ready: go on with the client's stanzas. Called as a part of an event. */
     void (*resume)(struct link *link);
     /* A line about it for people: address, security. In the arena. */

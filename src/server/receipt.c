@@ -13,12 +13,29 @@ static void came_home(struct shard *shard, struct shard_call *call)
     receipt->_done(receipt);
 }
 
-void receipt_init(struct receipt *receipt, struct shard *home, void (*done)(struct receipt *receipt))
+void receipt_init(struct receipt *receipt, struct shard *home, void (*done)(struct receipt *receipt),
+                  void (*mark)(const struct receipt *receipt, struct store_batch *batch))
 {
     atomic_init(&receipt->_refs, 1);
     receipt->_home = home;
     receipt->_call.run = came_home;
     receipt->_done = done;
+    receipt->_mark = mark;
+    atomic_init(&receipt->_stored, false);
+}
+
+void receipt_mark(struct shard *shard, struct store_batch *batch)
+{
+    const struct receipt *receipt = shard->_receipt;
+    if (receipt && receipt->_mark)
+        receipt->_mark(receipt, batch);
+}
+
+/* Seen by whoever completes it, since letting go of it comes after this. */
+void receipt_stored(struct receipt *receipt)
+{
+    if (receipt)
+        atomic_store_explicit(&receipt->_stored, true, memory_order_relaxed);
 }
 
 struct receipt *receipt_hold(struct shard *shard)

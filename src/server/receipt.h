@@ -21,11 +21,26 @@ struct receipt {
     struct shard *_home;
     struct shard_call _call;
     void (*_done)(struct receipt *receipt);
+    void (*_mark)(const struct receipt *receipt, struct store_batch *batch);
+    atomic_bool _stored;
 };
 
 /* Makes one in the caller's memory, held once. `done` is called once, on the shard `home`, in an event; from
- * then on the memory is the caller's again. */
-void receipt_init(struct receipt *receipt, struct shard *home, void (*done)(struct receipt *receipt));
+ * then on the memory is the caller's again. `mark`: see receipt_mark(); it is called on any thread; NULL:
+ * nothing is to be noted. */
+void receipt_init(struct receipt *receipt, struct shard *home, void (*done)(struct receipt *receipt),
+                  void (*mark)(const struct receipt *receipt, struct store_batch *batch));
+
+/* Notes in a batch that the stanza at hand was handled, if anybody wants to know after a crash. For the batch
+ * that keeps the message for its receiver, and for no other: a note without the message loses it, and a
+ * message without the note comes twice. receipt_stored() says that the batch is on disk. */
+void receipt_mark(struct shard *shard, struct store_batch *batch);
+void receipt_stored(struct receipt *receipt);
+
+static inline bool receipt_is_stored(const struct receipt *receipt)
+{
+    return atomic_load_explicit(&receipt->_stored, memory_order_relaxed);
+}
 
 /* Holds the receipt of the stanza at hand; NULL if it has none. */
 struct receipt *receipt_hold(struct shard *shard);

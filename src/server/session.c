@@ -4,6 +4,7 @@
 #include "server/session.h"
 
 #include "server/ext.h"
+#include "server/receipt.h"
 
 #include <stdlib.h>
 
@@ -34,21 +35,83 @@ static void forget_directed(struct session *session)
     session->directed_count = 0;
 }
 
+static void session_free(struct session *session)
+{
+    forget_directed(session);
+    free(session->presence);
+    free(session->full);
+    slab_free(&session->user->actor.shard->session_slab, session);
+}
+
+void session_drop(struct session *session)
+{
+    list_remove(&session->_in_user);
+    if (session->sm)
+        sm_drop(session->sm);
+    session_free(session);
+}
+
 void session_close(struct session *session)
 {
     struct user *user = session->user;
     session->link = NULL;
+    session->closing = true;
     presence_session_lost(user, session);
     offline_session_lost(user, session);
     fire_session_closed(user->actor.host, &(struct session_event){ user, session, NULL });
     list_remove(&session->_in_user);
-    forget_directed(session);
-    free(session->presence);
-    free(session->full);
-    slab_free(&user->actor.shard->session_slab, session);
+    if (session->sm)
+        sm_end(session->sm);
+    session_free(session);
     if (user->anonymous && list_empty(&user->sessions))
         user->actor.exists = false; /* nothing of it is kept */
     actor_touch(&user->actor);
+}
+
+void session_lost(struct session *session)
+{
+    if (!session->sm || !sm_is_resumable(session->sm)) {
+        session_close(session);
+        return;
+    }
+    session->link = NULL;
+    sm_detach(session->sm);
+    fire_session_detached(session->user->actor.host, &(struct session_event){ session->user, session, NULL });
+}
+
+void session_resume(struct session *session, struct link *link, uint32_t h)
+{
+    session->link = link;
+    sm_resume(session->sm, h);
+}
+
+static void go_on(struct session *session)
+{
+    struct link *link = session->link;
+    if (!link->waiting)
+        return;
+    link->waiting = false;
+    link->ops->resume(link);
+}
+
+void session_resumed(struct session *session, bool restarted)
+{
+    struct user *user = session->user;
+    fire_session_resumed(user->actor.host, &(struct session_event){ user, session, NULL });
+    if (restarted && session->available) {
+        presence_refresh(user, session);
+        if (session->priority >= 0)
+            offline_catch_up(user, session); /* the restart may have come in the middle of it */
+    }
+    go_on(session);
+}
+
+/* Whether its client's elements can be taken; else they come again. */
+static bool is_ready(struct session *session)
+{
+    bool ready = session->user->actor.state == ACTOR_READY && !(session->sm && sm_is_resuming(session->sm));
+    session->link->waiting |= !ready;
+    return ready;
 }
 
 struct session *session_find(struct user *user, str resource)
@@ -76,13 +139,17 @@ str session_resource(const struct session *session)
 
 void session_send(struct session *session, const struct stanza *stanza, const struct jid *to)
 {
-    if (!session->link)
+    if (session->closing)
         return;
     if (session->tapped) {
         struct sending_event event = { session, stanza, to };
         if (fire_stanza_to_session(session->user->actor.host, &event) == HOOK_DONE)
             return;
         stanza = event.stanza;
+    }
+    if (session->sm) {
+        sm_send(session->sm, stanza, to);
+        return;
     }
     session->user->actor.shard->counters.stanzas_out++;
     session->link->ops->send(session->link, stanza, to);
@@ -99,6 +166,7 @@ void session_keep_presence(struct session *session, const struct stanza *presenc
     if (payload.len)
         memcpy(kept->text + kept->attrs_len, payload.p, payload.len);
     session->presence = kept;
+    session_changed(session);
 }
 
 const struct stanza *session_presence(const struct session *session, struct arena *arena)
@@ -113,6 +181,12 @@ const struct stanza *session_presence(const struct session *session, struct aren
     return stanza;
 }
 
+void session_changed(struct session *session)
+{
+    if (session->sm)
+        sm_changed(session->sm);
+}
+
 bool session_got(const struct session *session)
 {
     return session->got_serial == session->user->message_serial;
@@ -121,10 +195,8 @@ bool session_got(const struct session *session)
 bool session_element(struct session *session, const struct xml_node *element, bool *ret_known)
 {
     struct user *user = session->user;
-    if (user->actor.state != ACTOR_READY) {
-        session->link->waiting = true;
+    if (!is_ready(session))
         return false;
-    }
     *ret_known = ext_nonza(session, element);
     actor_handled(&user->actor);
     return true;
@@ -133,12 +205,17 @@ bool session_element(struct session *session, const struct xml_node *element, bo
 bool session_stanza(struct session *session, const struct stanza *stanza)
 {
     struct user *user = session->user;
-    if (user->actor.state != ACTOR_READY) {
-        session->link->waiting = true;
+    if (!is_ready(session))
         return false;
-    }
-    user->actor.shard->counters.stanzas_in++;
+    struct shard *shard = user->actor.shard;
+    struct receipt *receipt = NULL;
+    shard->counters.stanzas_in++;
+    if (session->sm && !sm_receive(session->sm, &receipt))
+        return true;
+    struct receipt *before = receipt_enter(shard, receipt);
     user_from_session(user, session, stanza);
     actor_handled(&user->actor);
+    receipt_leave(shard, before);
+    receipt_release(shard, receipt);
     return true;
 }

@@ -5,6 +5,7 @@
 
 #include "base/list.h"
 #include "server/link.h"
+#include "server/sm.h"
 #include "xmpp/stanza.h"
 
 struct user;
@@ -18,11 +19,13 @@ struct presence {
 struct session {
     struct list _in_user;
     struct user *user;
-    struct link *link; /* NULL: the link is gone and the session is being taken down */
+    struct link *link; /* NULL: it waits for a resumption (sm.h), or is being taken down */
+    struct sm *sm;     /* stream management, or NULL */
     char *full;        /* the full JID's text */
     uint16_t full_len;
     int8_t priority;
     bool available;
+    bool closing;              /* is being taken down */
     bool interested;           /* asked for the roster (RFC 6121 §2.2) */
     struct presence *presence; /* last broadcast while available, else NULL */
     char **directed;           /* who got directed presence (§4.6), or NULL */
@@ -40,13 +43,31 @@ struct session *session_open(struct user *user, str resource, struct link *link)
  * link is not told. */
 void session_close(struct session *session);
 
+/* The link has gone without a word of the client: the session is kept for a while if it may be resumed, or
+ * closed. */
+void session_lost(struct session *session);
+
+/* Another link takes over a session that may be resumed and has no link, of which the client has got `h`
+ * stanzas. */
+void session_resume(struct session *session, struct link *link, uint32_t h);
+
+/* It is done: the client has been told. `restarted`: the server was, in between. For sm.c. */
+void session_resumed(struct session *session, bool restarted);
+
+/* Something that must survive a restart is different: tells the store, if the session does. Presence is told
+ * by itself; extensions call this for what they add in the hook session_save. */
+void session_changed(struct session *session);
+
+/* The server ends: frees it without a word to anybody. */
+void session_drop(struct session *session);
+
 /* The session of this resource, or NULL. */
 struct session *session_find(struct user *user, str resource);
 
 struct jid session_jid(const struct session *session);
 str session_resource(const struct session *session);
 
-/* Sends a stanza on the session's link; `to` as in stanza_write(). */
+/* Sends a stanza to the session's client; `to` as in stanza_write(). */
 void session_send(struct session *session, const struct stanza *stanza, const struct jid *to);
 
 /* Whether it was given the message that is at hand in the hook message_delivered. */

@@ -44,6 +44,7 @@ struct held {
     enum deliver how;
     struct crowd *crowd;
     uint32_t except;
+    struct receipt *receipt;
     char text[];
 };
 
@@ -280,7 +281,7 @@ void hold_init(struct hold *hold)
     list_init(&hold->_entries);
 }
 
-static void hold_add(struct hold *hold, const struct delivery *delivery)
+static void hold_add(struct shard *shard, struct hold *hold, const struct delivery *delivery)
 {
     str to = delivery->to.full;
     struct held *held = xmalloc(sizeof *held + to.len);
@@ -289,15 +290,17 @@ static void hold_add(struct hold *hold, const struct delivery *delivery)
     held->how = delivery->how;
     held->crowd = delivery->crowd;
     held->except = delivery->except;
+    held->receipt = receipt_hold(shard);
     if (to.len)
         memcpy(held->text, to.p, to.len);
     held->to.full.p = held->text;
     list_append(&hold->_entries, &held->link);
 }
 
-static void held_free(struct held *held)
+static void held_free(struct shard *shard, struct held *held)
 {
     crowd_unref(held->crowd);
+    receipt_release(shard, held->receipt);
     free(held->stanza);
     free(held);
 }
@@ -309,19 +312,21 @@ void hold_release(struct shard *shard, struct hold *hold)
         struct held *held = LIST_ITEM(link, struct held, link);
         struct jid to = jid_copy(&held->to, &shard->arena);
         const struct stanza *stanza = stanza_copy_arena(held->stanza, &shard->arena);
+        struct receipt *before = receipt_enter(shard, held->receipt);
         if (held->how == DELIVER_CROWD)
             route_crowd(shard, stanza, held->crowd, held->except);
         else
             route_to(shard, stanza, &to, held->how);
-        held_free(held);
+        receipt_leave(shard, before);
+        held_free(shard, held);
     }
 }
 
-void hold_drop(struct hold *hold)
+void hold_drop(struct shard *shard, struct hold *hold)
 {
     struct list *link;
     while ((link = list_shift(&hold->_entries)))
-        held_free(LIST_ITEM(link, struct held, link));
+        held_free(shard, LIST_ITEM(link, struct held, link));
 }
 
 /* ---- Routing
@@ -331,7 +336,7 @@ void route_to(struct shard *shard, const struct stanza *stanza, const struct jid
 {
     struct delivery delivery = { .stanza = stanza, .to = *to, .how = how };
     if (shard->_hold) {
-        hold_add(shard->_hold, &delivery);
+        hold_add(shard, shard->_hold, &delivery);
         return;
     }
     struct host *host = server_domain(shard->server, jid_domain(to));
@@ -362,7 +367,7 @@ void route_crowd(struct shard *shard, const struct stanza *stanza, struct crowd 
         .stanza = stanza, .how = DELIVER_CROWD, .crowd = crowd_ref(crowd), .except = except
     };
     if (shard->_hold)
-        hold_add(shard->_hold, &delivery);
+        hold_add(shard, shard->_hold, &delivery);
     else if (home == shard)
         enqueue(shard, &delivery);
     else

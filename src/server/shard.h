@@ -52,6 +52,7 @@ enum deliver {
     DELIVER_BROADCAST,  /* the same, and a user who is not awake need not be woken for it */
     DELIVER_INSIDE,     /* from one user of this server to another, for extensions: the hook stanza_inside of
                            who is awake; a presence of type probe wakes */
+    DELIVER_AGAIN,      /* a message that a session of the user had and did not acknowledge (sm.h) */
     DELIVER_SESSION,    /* to exactly the session of the full JID, unchanged */
     DELIVER_AVAILABLE,  /* to all available sessions of the bare JID */
     DELIVER_INTERESTED, /* to all sessions of the bare JID that asked for the roster */
@@ -84,6 +85,7 @@ struct shard {
     struct map s2s_ids;            /* streams of other servers by their id (s2s.h) */
     struct dns *dns;               /* NULL: no federation */
     struct list s2s_links;         /* streams with other servers */
+    struct sm_batch *_sm_batch;    /* of the turn at hand (sm_store.c), or NULL */
     struct list links;             /* all links of clients and components */
     struct slab user_slab, session_slab, c2s_slab;
     struct port **ports; /* that it listens on */
@@ -161,7 +163,7 @@ void hold_init(struct hold *hold);
 /* Delivers what was held, in order, as part of the event at hand. */
 void hold_release(struct shard *shard, struct hold *hold);
 /* Forgets it. */
-void hold_drop(struct hold *hold);
+void hold_drop(struct shard *shard, struct hold *hold);
 
 /* While set (not NULL), every route call goes to the hold instead of the queue. */
 static inline void shard_hold(struct shard *shard, struct hold *hold)

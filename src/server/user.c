@@ -52,8 +52,10 @@ static void load_row(struct actor *actor, const struct store_row *row)
 static void loaded(struct actor *actor, bool ok)
 {
     struct user *user = USER_OF(actor);
-    if (ok)
+    if (ok) {
+        sm_restore(user);
         return;
+    }
     actor->exists = false;
     user_kick(user, str_none, STREAM_ERROR_INTERNAL_SERVER_ERROR, NULL);
 }
@@ -62,6 +64,7 @@ static void forget(struct actor *actor)
 {
     struct user *user = USER_OF(actor);
     roster_fini(&user->roster);
+    sm_forget_rows(user);
     ext_user_reset(user);
 }
 
@@ -88,7 +91,11 @@ static bool may_sleep(const struct actor *actor)
 
 static void user_free(struct actor *actor)
 {
-    slab_free(&actor->shard->user_slab, USER_OF(actor));
+    struct user *user = USER_OF(actor);
+    list_each_safe (at, &user->sessions)
+        session_drop(SESSION_OF(at)); /* at the server's end: one that waited for its resumption */
+    free(user->pasts);
+    slab_free(&actor->shard->user_slab, user);
 }
 
 static const struct actor_kind kind = {
@@ -133,9 +140,12 @@ size_t user_kick(struct user *user, str resource, enum stream_error error, const
     size_t count = 0;
     list_each_safe (at, &user->sessions) {
         struct session *session = SESSION_OF(at);
-        if (!session->link || (resource.len && !str_eq(session_resource(session), resource)))
+        if (session->closing || (resource.len && !str_eq(session_resource(session), resource)))
             continue;
-        session->link->ops->close(session->link, error, text);
+        if (session->link)
+            session->link->ops->close(session->link, error, text);
+        else
+            session_close(session);
         count++;
     }
     return count;

@@ -21,9 +21,14 @@ struct user {
     bool offline_known;      /* last_log_id and offline_count are those of the log */
     uint32_t offline_count;
     uint64_t last_log_id;     /* of the offline log; kept when it is emptied, so that ids never go back */
+    uint64_t offline_moved;   /* messages up to this id are on their way out of the log, if not gone */
     unsigned appends_pending; /* offline messages on their way to the disk */
     uint64_t message_serial;  /* of the message at hand: sessions that got it remember its number */
     int64_t last_seen_ms;     /* wall time at which the last session became unavailable; 0: not known */
+    struct sm_copies copies;  /* of the message at hand */
+    struct sm_saved *saved;   /* rows of sessions that are to be restored */
+    unsigned restoring;       /* such sessions, on their way from the store */
+    struct sm_pasts *pasts;   /* of its sessions with stream management that have ended, or NULL */
     /* what extensions keep for it follows (ext_user()) */
 };
 
@@ -79,6 +84,8 @@ void user_refuse(struct actor *actor, const struct delivery *delivery);
 /* user_presence.c: RFC 6121 §4 */
 void presence_from_session(struct user *user, struct session *session, const struct stanza *presence);
 void presence_session_lost(struct user *user, struct session *session);
+/* A session that was away during a restart: everybody hears of it, and it of everybody, again. */
+void presence_refresh(struct user *user, struct session *session);
 void presence_to_user(struct user *user, const struct delivery *delivery);
 void presence_show_to(struct user *user,
                       const struct jid *contact); /* the current presence of each available session */
@@ -105,6 +112,8 @@ void roster_push(struct user *user, const struct roster_item *item);
 void message_to_user(struct user *user, const struct delivery *delivery);
 /* Whether the message at hand is answered with an error, or dropped: nobody gets it and nothing keeps it. */
 bool message_is_refused(struct user *user, const struct stanza_event *event);
+/* One that a session had and did not acknowledge: by the same rules, but extensions have seen it already. */
+void message_again(struct user *user, const struct delivery *delivery);
 
 /* user_offline.c: XEP-0160 */
 void offline_store(struct user *user, const struct stanza *message);

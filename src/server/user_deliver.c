@@ -28,6 +28,10 @@ void user_receive(struct actor *actor, const struct delivery *delivery)
         .shard = user->actor.shard, .user = user, .stanza = delivery->stanza, .to = delivery->to
     };
     const struct stanza *stanza = delivery->stanza;
+    if (delivery->how == DELIVER_AGAIN) {
+        message_again(user, delivery);
+        return;
+    }
     if (fire_stanza_to_user(actor->host, &event) == HOOK_DONE)
         return;
     if (delivery->how == DELIVER_INSIDE) {

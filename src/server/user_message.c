@@ -22,6 +22,8 @@ static int highest_priority(const struct user *user)
 static void give(struct session *session, const struct stanza_event *event)
 {
     session->got_serial = session->user->message_serial;
+    if (!session->sm)
+        sm_copies_safe(&session->user->copies);
     session_send(session, event->stanza, jid_is_none(&event->stanza->to) ? &event->to : NULL);
 }
 
@@ -81,6 +83,25 @@ bool message_is_refused(struct user *user, const struct stanza_event *event)
            (type == TYPE_HEADLINE && highest_priority(user) == PRIORITY_NONE);
 }
 
+static void hand_out(struct user *user, const struct stanza_event *event)
+{
+    user->message_serial++;
+    sm_copies_begin(&user->copies, event->stanza);
+    if (jid_is_bare(&event->to))
+        to_bare(user, event);
+    else
+        to_full(user, event);
+    sm_copies_end(&user->copies);
+}
+
+void message_again(struct user *user, const struct delivery *delivery)
+{
+    struct stanza_event event = {
+        .shard = user->actor.shard, .user = user, .stanza = delivery->stanza, .to = delivery->to
+    };
+    hand_out(user, &event);
+}
+
 void message_to_user(struct user *user, const struct delivery *delivery)
 {
     struct stanza_event event = {
@@ -88,10 +109,6 @@ void message_to_user(struct user *user, const struct delivery *delivery)
     };
     if (fire_message_to_user(user->actor.host, &event) == HOOK_DONE)
         return;
-    user->message_serial++;
-    if (jid_is_bare(&delivery->to))
-        to_bare(user, &event);
-    else
-        to_full(user, &event);
+    hand_out(user, &event);
     fire_message_delivered(user->actor.host, &event);
 }

@@ -5,7 +5,8 @@
  * server's (XEP-0199): its answer, result or error, proves that the page was read, since a stream is in
  * order; only then is the page deleted. A client that dies in between gets the page again. While the log is
  * on its way, new messages go to its end, so order holds. A client that does not answer is given the new
- * messages directly after a while, and keeps the log for its next visit. */
+ * messages directly after a while, and keeps the log for its next visit. A session that is kept in the
+ * store itself (sm_store.c) needs no ping: a page is moved to it. */
 #include "server/hooks.h"
 
 #include "base/log.h"
@@ -19,7 +20,7 @@
 
 #define NS_CHAT_STATES "http://jabber.org/protocol/chatstates"
 
-enum { PAGE = 50, ANSWER_MS = 30 * 1000, AGAIN_MS = 20, STANZA_MAX = 1 << 22 };
+enum { PAGE = 50, ANSWER_MS = 30 * 1000, AGAIN_MS = 20, ROOM_MS = 500, STANZA_MAX = 1 << 22 };
 
 static const char KIND[] = "offline";
 
@@ -30,6 +31,7 @@ struct catchup {
     struct timer timer;
     uint64_t first, last; /* ids of the page that was sent */
     bool reading;
+    bool moves; /* the session is kept in the store itself: pages go over to it */
     char ping[21];
 };
 
@@ -74,7 +76,9 @@ static void appended(struct store_commit *commit)
     shard_enter(shard);
     shard_commit_ended(shard);
     user->appends_pending--;
-    if (commit->err != OK) {
+    if (commit->err == OK) {
+        receipt_stored(append->receipt);
+    } else {
         user->offline_count -= user->offline_count > 0; /* it may have been counted anew meanwhile */
         log_error(store, "a message for %s was not stored: %s", user->actor.bare, err_text(commit->err));
         struct stanza *message = arena_alloc(&shard->arena, sizeof *message);
@@ -112,6 +116,7 @@ static void append_message(struct user *user, const struct stanza *message)
                  &(struct store_entry){
                      .id = id, .time_ms = now, .peer = jid_bare(&message->from), .value = buf_str(&value) });
     buf_fini(&value);
+    receipt_mark(shard, batch);
     append = NEW(struct append);
     append->user = user;
     append->message = stanza_copy(message);
@@ -202,9 +207,11 @@ bool offline_comes_first(const struct session *session, const struct stanza *mes
     const struct user *user = session->user;
     bool kept = message->type != TYPE_HEADLINE && message->type != TYPE_GROUPCHAT &&
                 message->type != TYPE_ERROR && is_worth_keeping(message);
-    /* while the first page is read nobody may know yet whether there is one: most often there is none */
+    /* while the first page is read nobody may know yet whether there is one: most often there is none. One
+     * that is moved to the session comes without delay. */
     return kept && offline_is_coming(session) &&
-           (user->catchup->last || (user->offline_known && user->offline_count));
+           (user->catchup->last || (user->offline_known && user->offline_count) ||
+            (session->sm && sm_is_stored(session->sm)));
 }
 
 /* ---- Catching up
@@ -243,10 +250,15 @@ static void send_entry(struct catchup *catchup, const struct store_entry *entry)
     struct kept_event event = { user, catchup->session, &message };
     if (fire_kept_stanza(user->actor.host, &event) == HOOK_DONE)
         return;
-    message.node.content = arena_printf(arena, "%.*s<delay xmlns='" NS_DELAY "' from='%s' stamp='%s'/>",
-                                        STR_ARGS(message.node.content), user->actor.host->name,
-                                        stamp_seconds(entry->time_ms, arena));
+    sm_stamp(&message, entry->time_ms, user);
+    if (catchup->moves) {
+        session_send(catchup->session, &message, NULL);
+        return;
+    }
+    sm_copies_begin(&user->copies, &message);
+    sm_copies_safe(&user->copies); /* the log has it until the page is deleted */
     session_send(catchup->session, &message, NULL);
+    sm_copies_end(&user->copies);
 }
 
 static void send_ping(struct catchup *catchup)
@@ -263,19 +275,36 @@ static void send_ping(struct catchup *catchup)
 
 static void read_page(struct catchup *catchup);
 
+/* In one batch the page leaves the log and enters the session's own (sm_store.c): nothing is left to prove.
+ */
+static void move_page(struct catchup *catchup)
+{
+    struct user *user = catchup->user;
+    struct shard *shard = user->actor.shard;
+    store_log_del(sm_store_batch(shard), owner_of(user), str_from(KIND), catchup->first, catchup->last);
+    user->offline_known = false;
+    user->offline_moved = catchup->last;
+    timer_start(shard->loop, &catchup->timer, AGAIN_MS);
+}
+
 /* No more than a part of what may wait for the client: a queue that overflows would end the connection, at
  * each visit again. */
 static void send_page(struct catchup *catchup)
 {
     const struct store_read *read = &catchup->read;
     size_t room = catchup->user->actor.shard->server->config->limits.output_bytes / 4;
+    struct sm *sm = catchup->session->sm;
     catchup->first = read->entries[0].id;
+    catchup->moves = sm && sm_is_stored(sm);
     for (size_t i = 0, sent = 0; i < read->count && (!i || sent + read->entries[i].value.len <= room); i++) {
         sent += read->entries[i].value.len;
         catchup->last = read->entries[i].id;
         send_entry(catchup, &read->entries[i]);
     }
-    send_ping(catchup);
+    if (catchup->moves)
+        move_page(catchup);
+    else
+        send_ping(catchup);
 }
 
 static void page_read(struct store_read *read)
@@ -315,6 +344,8 @@ static void timer_fired(struct timer *timer)
     shard_enter(shard);
     if (catchup->ping[0] || !catchup->session)
         finish(catchup);
+    else if (catchup->moves && !sm_has_room(catchup->session->sm))
+        timer_start(shard->loop, timer, ROOM_MS); /* it does not keep up, or is away */
     else
         read_page(catchup);
     shard_leave(shard);
@@ -327,6 +358,7 @@ void offline_catch_up(struct user *user, struct session *session)
     struct catchup *catchup = NEW(struct catchup);
     catchup->user = user;
     catchup->session = session;
+    catchup->last = user->offline_moved;
     catchup->timer.fired = timer_fired;
     user->catchup = catchup;
     read_page(catchup);

@@ -196,12 +196,13 @@ static void become_unavailable(struct user *user, struct session *session, const
     bool was_available = session->available;
     if (was_available) {
         broadcast(user, presence);
-        if (session->link) /* itself too (§4.5.2): by then it is not available any more */
+        if (!session->closing) /* itself too (§4.5.2): by then it is not available any more */
             route_to(user->actor.shard, addressed(user, presence, &presence->from), &presence->from,
                      DELIVER_SESSION);
         session->available = false;
         free(session->presence);
         session->presence = NULL;
+        session_changed(session);
         user->last_seen_ms = loop_wall_ms(user->actor.shard->loop);
         fire_session_presence(user->actor.host, &(struct session_event){ user, session, presence });
     }
@@ -228,6 +229,12 @@ void presence_session_lost(struct user *user, struct session *session)
     presence = make(user, TYPE_UNAVAILABLE, str_none, str_none); /* §4.5.4 */
     presence->from = own_session(user, session);
     become_unavailable(user, session, presence);
+}
+
+void presence_refresh(struct user *user, struct session *session)
+{
+    broadcast(user, session_presence(session, &user->actor.shard->arena));
+    ask_around(user, session);
 }
 
 void presence_show_to(struct user *user, const struct jid *contact)

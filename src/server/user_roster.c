@@ -86,8 +86,10 @@ static void roster_get(struct user *user, struct session *session, const struct 
     struct arena *arena = &user->actor.shard->arena;
     str has = xml_attr(query, STR("ver"), arena);
     struct buf xml;
-    if (session) /* not on behalf of the user (XEP-0356) */
+    if (session && !session->interested) { /* not on behalf of the user (XEP-0356) */
         session->interested = true;
+        session_changed(session);
+    }
     if (has.len && str_eq(has, version_text(user, arena))) {
         route_result(user->actor.shard, iq, str_of("", 0));
         return;

@@ -90,7 +90,7 @@ static bool bind_resource(struct play *play, struct player *player, str jid)
     return player->bound;
 }
 
-bool login_connect(struct play *play, struct player *player)
+bool login_again(struct play *play, struct player *player)
 {
     if (!player->jid)
         return play_fail(play, "%s has no address: write \"%s = user@host/resource\" above", player->name,
@@ -99,10 +99,14 @@ bool login_connect(struct play *play, struct player *player)
     str host = jid;
     str_cut(&host, '@');
     char *name = str_dup(str_cut(&host, '/'));
-    bool ok = login_open(play, player, name) && login_authenticate(play, player, jid, STR("secret")) &&
-              bind_resource(play, player, jid);
+    bool ok = login_open(play, player, name) && login_authenticate(play, player, jid, STR("secret"));
     free(name);
     return ok;
+}
+
+bool login_connect(struct play *play, struct player *player)
+{
+    return login_again(play, player) && bind_resource(play, player, str_from(player->jid));
 }
 
 bool login_online(struct play *play, struct player *player)

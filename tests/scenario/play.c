@@ -53,31 +53,38 @@ static void free_all(struct tree *trees)
 /* ---- What a client does
  * ------------------------------------------------------------------------------------------------ */
 
-/* {id} is the id of the last element that the player was to get. */
-static void send_with_id(struct player *player, str what)
+/* {id} is the id of the last element that the player was to get; "{sm x}" the id that x's session has by
+ * XEP-0198. */
+static void fill_in(struct play *play, const struct player *player, struct buf *out, str text)
 {
-    str mark = STR("{id}");
-    const char *at = memmem(what.p, what.len, mark.p, mark.len);
-    struct buf text;
-    if (!at) {
-        player_send(player, what);
-        return;
+    size_t at = 0;
+    while (at < text.len) {
+        str rest = str_sub(text, at, text.len);
+        size_t end = str_find(rest, '}');
+        if (str_starts(rest, STR("{id}"))) {
+            buf_add(out, str_from(player->last_id ? player->last_id : ""));
+            at += end + 1;
+        } else if (str_starts(rest, STR("{sm "))) {
+            const struct player *other = player_of(&play->stage, str_trim(str_sub(rest, 4, end)));
+            buf_add(out, str_from(other->sm_id ? other->sm_id : "none"));
+            at += end + 1;
+        } else {
+            buf_add_char(out, text.p[at++]);
+        }
     }
-    buf_init(&text, SHOWN_MAX);
-    buf_add(&text, str_of(what.p, (size_t)(at - what.p)));
-    buf_add(&text, str_from(player->last_id ? player->last_id : ""));
-    buf_add(&text, str_of(at + mark.len, (size_t)(what.p + what.len - at) - mark.len));
-    player_send(player, buf_str(&text));
-    buf_fini(&text);
 }
 
 static bool does_send(struct play *play, struct player *player, str what)
 {
+    struct buf bytes;
     if (!player->socket)
         return play->rough || play_fail(play, "%s is not connected", player->name);
     if (!player->is_component && !player->is_server)
         watch_sent(&player->watch, what);
-    send_with_id(player, what);
+    buf_init(&bytes, 4 * SHOWN_MAX);
+    fill_in(play, player, &bytes, what);
+    player_send(player, buf_str(&bytes));
+    buf_fini(&bytes);
     return true;
 }
 
@@ -447,6 +454,20 @@ static bool does_log_in(struct play *play, struct player *player, str what)
     return login_authenticate(play, player, what, STR("secret")) || play->rough;
 }
 
+/* A new connection, and the resumption of the session (XEP-0198 §5) of which it has got so many stanzas. */
+static bool does_resume(struct play *play, struct player *player, str h)
+{
+    struct buf text;
+    player_leave(player);
+    if (!login_again(play, player))
+        return false;
+    buf_init(&text, 4000);
+    buf_addf(&text, "<resume xmlns='urn:xmpp:sm:3' previd='{sm %s}' h='%.*s'/>", player->name, STR_ARGS(h));
+    bool ok = does_send(play, player, buf_str(&text));
+    buf_fini(&text);
+    return ok;
+}
+
 static bool is_address(struct play *play, struct player *player, str what)
 {
     (void)play;
@@ -493,6 +514,7 @@ static const struct {
     { STR_INIT("opens to"), does_open, false },
     { STR_INIT("opens"), does_open, false },
     { STR_INIT("logs in as"), does_log_in, false },
+    { STR_INIT("resumes from"), does_resume, false },
 };
 
 static bool act(struct play *play, str text)

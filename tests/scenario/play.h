@@ -32,7 +32,8 @@ bool play_fail(struct play *play, const char *format, ...) __attribute__((format
 /* login.c: the usual negotiation, up to where the words say; false after a message. */
 bool login_open(struct play *play, struct player *player, const char *host); /* header and features */
 bool login_authenticate(struct play *play, struct player *player, str user,
-                        str password); /* SASL PLAIN, the new header and its features */
+                        str password);                      /* SASL PLAIN, the new header and its features */
+bool login_again(struct play *play, struct player *player); /* up to there, with its own address */
 bool login_connect(struct play *play, struct player *player); /* all that, and the resource */
 bool login_online(struct play *play, struct player *player);  /* and roster and presence */
 /* XEP-0114: both headers; and the handshake, whose answer is not looked at. */

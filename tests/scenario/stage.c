@@ -116,7 +116,7 @@ static unsigned long sessions_left(const struct shard *shard)
         if (!user)
             continue;
         list_each (at, &user->sessions)
-            count++;
+            count += !SESSION_OF(at)->sm || SESSION_OF(at)->link; /* one may wait for its resumption */
     }
     return count;
 }
@@ -184,6 +184,7 @@ bool stage_close(struct stage *stage)
         buf_fini(&player->incoming);
         tree_free(player->header);
         free(player->name);
+        free(player->sm_id);
         free(player->jid);
         free(player->last_id);
         free(player);
@@ -262,6 +263,10 @@ static void element_came(struct tree_reader *reader, struct tree *tree)
 {
     struct player *player = player_at(reader);
     watch_came(&player->watch, tree);
+    if (tree_is(tree, "urn:xmpp:sm:3", "enabled") && tree_attr(tree, "id")) {
+        free(player->sm_id);
+        player->sm_id = str_dup(str_from(tree_attr(tree, "id")));
+    }
     if (player->last)
         player->last = player->last->next = tree;
     else

@@ -60,6 +60,7 @@ struct player {
     struct tree *header;       /* the server's last stream header, without children, or NULL */
     bool stream_ended;         /* its end tag has come */
     bool bound;                /* its resource; set by login.c */
+    char *sm_id;               /* of the last <enabled/> (XEP-0198), or NULL */
     char wrong[128];           /* what was not XML */
     struct watch watch;
 };
