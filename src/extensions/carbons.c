@@ -50,6 +50,7 @@ static void set_enabled(struct iq_event *event, bool enabled)
         return;
     }
     of(event->session)->enabled = enabled;
+    session_changed(event->session);
     ext_result(event, &nothing);
 }
 
@@ -61,6 +62,23 @@ static void enable(struct iq_event *event)
 static void disable(struct iq_event *event)
 {
     set_enabled(event, false);
+}
+
+/* A session that survives a restart of the server (XEP-0198) goes on as it was. */
+static enum hook_ret save(struct host *host, struct session_state_event *event)
+{
+    (void)host;
+    if (of(event->session)->enabled)
+        buf_lit(event->xml, "<enable xmlns='" NS_CARBONS "'/>");
+    return HOOK_NEXT;
+}
+
+static enum hook_ret restore(struct host *host, struct session_state_event *event)
+{
+    struct xml_node child;
+    (void)host;
+    of(event->session)->enabled = xml_child(event->saved, STR("enable"), STR(NS_CARBONS), &child);
+    return HOOK_NEXT;
 }
 
 /* ---- Which messages (§6, §9)
@@ -237,6 +255,8 @@ static const struct ext_iq iqs[] = {
 static const struct ext_hook hooks[] = {
     HOOK(message_from_user, PHASE_COPY, sent),
     HOOK(message_delivered, PHASE_COPY, received),
+    HOOK(session_save, PHASE_OBSERVE, save),
+    HOOK(session_restore, PHASE_OBSERVE, restore),
     { 0 },
 };
 

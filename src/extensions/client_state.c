@@ -300,6 +300,13 @@ static void active(struct session *session, const struct xml_node *element)
     of(session)->inactive = false;
 }
 
+static enum hook_ret resumed(struct host *host, struct session_event *event)
+{
+    (void)host;
+    active(event->session, NULL);
+    return HOOK_NEXT;
+}
+
 static enum hook_ret closed(struct host *host, struct session_event *event)
 {
     (void)host;
@@ -325,6 +332,7 @@ static const struct ext_nonza nonzas[] = {
 static const struct ext_hook hooks[] = {
     HOOK(stanza_to_session, PHASE_DELIVER, to_session),
     HOOK(session_closed, PHASE_DELIVER, closed),
+    HOOK(session_resumed, PHASE_DELIVER, resumed),
     { 0 },
 };
 
