@@ -9,6 +9,7 @@
 #include "server/remote.h"
 
 #include "base/log.h"
+#include "server/receipt.h"
 #include "server/remote_reach.h"
 #include "server/s2s.h"
 
@@ -22,6 +23,7 @@ struct waiting {
     struct stanza *stanza;
     struct jid to;
     enum deliver how;
+    struct receipt *receipt;
     uint64_t since_us;
     uint32_t size;
     char text[];
@@ -48,11 +50,12 @@ static void bounce(struct shard *shard, const struct delivery *delivery, enum st
     route_error(shard, copy, error, why);
 }
 
-/* Takes the oldest out of the queue; what it points to lives as long as the event. */
+/* Takes the oldest out of the queue; what it points to lives as long as the event. Its receipt is the
+ * caller's. */
 static struct delivery take(struct pair *pair)
 {
     struct waiting *waiting = LIST_ITEM(list_shift(&pair->queue), struct waiting, link);
-    struct delivery delivery = { waiting->stanza, waiting->to, waiting->how };
+    struct delivery delivery = { waiting->stanza, waiting->to, waiting->how, waiting->receipt };
     pair->queued--;
     pair->queued_bytes -= waiting->size;
     shard_free_later(pair->remote->shard, waiting->stanza);
@@ -62,11 +65,26 @@ static struct delivery take(struct pair *pair)
     return delivery;
 }
 
+static void bounce_first(struct pair *pair, enum stanza_error error, const char *why)
+{
+    struct shard *shard = pair->remote->shard;
+    struct delivery delivery = take(pair);
+    struct receipt *before = receipt_enter(shard, delivery.receipt);
+    bounce(shard, &delivery, error, why);
+    receipt_leave(shard, before);
+    receipt_release(shard, delivery.receipt);
+}
+
+/* It is sent, or nobody wants it any more. */
+static void drop_first(struct pair *pair)
+{
+    receipt_release(pair->remote->shard, take(pair).receipt);
+}
+
 void pair_bounce_all(struct pair *pair, enum stanza_error error, const char *why)
 {
     while (pair->queued) {
-        struct delivery delivery = take(pair);
-        bounce(pair->remote->shard, &delivery, error, why);
+        bounce_first(pair, error, why);
     }
 }
 
@@ -85,9 +103,8 @@ static void waited(struct timer *timer)
             timer_start(shard->loop, timer, (end_us - now_us) / 1000 + 1);
             break;
         }
-        struct delivery delivery = take(pair);
-        bounce(shard, &delivery, STANZA_ERROR_REMOTE_SERVER_TIMEOUT,
-               "the other server could not be reached in time");
+        bounce_first(pair, STANZA_ERROR_REMOTE_SERVER_TIMEOUT,
+                     "the other server could not be reached in time");
     }
     shard_leave(shard);
 }
@@ -106,6 +123,7 @@ static bool wait(struct pair *pair, const struct delivery *delivery)
     memcpy(waiting->text, delivery->to.full.p, delivery->to.full.len);
     waiting->to.full.p = waiting->text;
     waiting->how = delivery->how;
+    waiting->receipt = receipt_hold(pair->remote->shard);
     waiting->since_us = loop_now_us(loop);
     waiting->size = (uint32_t)size;
     list_append(&pair->queue, &waiting->link);
@@ -121,7 +139,7 @@ void pair_drained(struct pair *pair)
         const struct waiting *first = LIST_ITEM(pair->queue.next, struct waiting, link);
         if (!s2s_send(pair->sending, first->stanza, &first->to))
             return;
-        take(pair);
+        drop_first(pair);
     }
 }
 
@@ -136,7 +154,7 @@ str remote_key(const struct map_node *node)
 static void pair_free(struct pair *pair)
 {
     while (pair->queued)
-        take(pair);
+        drop_first(pair);
     timer_stop(&pair->wait_timer);
     dns_cancel(&pair->lookup);
     dial_cancel(&pair->dial);
