@@ -45,6 +45,8 @@ static void session_free(struct session *session)
 
 void session_drop(struct session *session)
 {
+    session->closing = true;
+    fire_session_closed(session->user->actor.host, &(struct session_event){ session->user, session, NULL });
     list_remove(&session->_in_user);
     if (session->sm)
         sm_drop(session->sm);

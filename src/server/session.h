@@ -58,7 +58,7 @@ void session_resumed(struct session *session, bool restarted);
  * by itself; extensions call this for what they add in the hook session_save. */
 void session_changed(struct session *session);
 
-/* The server ends: frees it without a word to anybody. */
+/* The server ends: frees it without a word to anybody but the extensions. */
 void session_drop(struct session *session);
 
 /* The session of this resource, or NULL. */

@@ -243,7 +243,8 @@ static void entry_free(struct sm *sm, struct sm_entry *entry)
 
 void sm_send(struct sm *sm, const struct stanza *stanza, const struct jid *to)
 {
-    bool primary = sm->session->user->copies.of == stanza;
+    /* a room has many receivers: no single one of them stands for all */
+    bool primary = sm->session->user->copies.of == stanza && stanza->type != TYPE_GROUPCHAT;
     bool logged = sm->owner && stanza->kind == STANZA_MESSAGE;
     struct sm_entry *entry = append(sm, body_of(sm, stanza, to), ++sm->out, logged);
     if (logged)
