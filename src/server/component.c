@@ -10,7 +10,7 @@
  * improper-addressing, a foreign one invalid-from, and both end the stream (RFC 6120 §4.9.3.7, §4.9.3.9),
  * since a component that is trusted with a domain and speaks for another one is broken, or somebody else.
  *
- * The content namespace is changed at this edge (content_ns.h): inside there is but jabber:client. A stanza
+ * The content namespace is changed at this edge (rescope.h): inside there is but jabber:client. A stanza
  * that names jabber:client itself is taken as well; the peers' servers do, and components rely on it.
  *
  * What not: TLS and SASL (XEP-0225), and `jabber:component:connect`. */
@@ -21,9 +21,9 @@
 #include "server/hooks.h"
 #include "server/stream_link.h"
 #include "xml/write.h"
-#include "xmpp/content_ns.h"
 #include "xmpp/handshake.h"
 #include "xmpp/ns.h"
+#include "xmpp/rescope.h"
 
 #include <stdlib.h>
 
@@ -308,10 +308,9 @@ static void stanza_in(struct component *component, const struct xml_node *node)
     struct shard *shard = stream->link.shard;
     struct arena *arena = &shard->arena;
     struct stanza *stanza = arena_alloc(arena, sizeof *stanza);
-    struct xml_node own = content_ns_in(node, STR(NS_COMPONENT), arena);
-    str declarations =
-        content_ns_declarations(scanner_header_declarations(&stream->scanner), STR(NS_COMPONENT), arena);
-    enum stanza_fault fault = stanza_read(&own, declarations, str_none, arena, stanza);
+    str ns = str_is(node->ns, NS_CLIENT) ? node->ns : STR(NS_COMPONENT); /* some write it on each stanza */
+    enum stanza_fault fault =
+        rescope_read(node, ns, scanner_header_declarations(&stream->scanner), str_none, arena, stanza);
     enum stream_error error = fault == STANZA_UNKNOWN ? STREAM_ERROR_UNSUPPORTED_STANZA_TYPE
                               : node->prefix.len      ? STREAM_ERROR_BAD_NAMESPACE_PREFIX /* §4.8.5 */
                                                       : check_addresses(component, stanza, fault);
@@ -360,8 +359,12 @@ bool component_send(struct component *component, const struct stanza *stanza, co
     if (waits && waits + stanza->attrs.len + stanza_payload(stanza).len >
                      config_of(component)->limits.output_bytes / 2)
         return false;
+    if (!rescope_write(conn_out(conn), stanza, to, STR(NS_COMPONENT), &shard->arena)) {
+        route_error(shard, stanza, STANZA_ERROR_NOT_ACCEPTABLE,
+                    "its namespaces can't be sent to a component");
+        return true;
+    }
     shard->counters.components_out++;
-    stanza_write(conn_out(conn), content_ns_out(stanza, STR(NS_COMPONENT), &shard->arena), to);
     conn_wrote(conn);
     return true;
 }

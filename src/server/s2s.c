@@ -313,7 +313,7 @@ bool s2s_send(struct s2s *s2s, const struct stanza *stanza, const struct jid *to
     if (conn_pending(&s2s->conn) > s2s_config(s2s)->limits.output_bytes / 2)
         return false;
     s2s->used_us = loop_now_us(shard->loop);
-    if (!rescope_write(conn_out(&s2s->conn), stanza, to, &shard->arena)) {
+    if (!rescope_write(conn_out(&s2s->conn), stanza, to, STR(NS_SERVER), &shard->arena)) {
         route_error(shard, stanza, STANZA_ERROR_NOT_ACCEPTABLE,
                     "its namespaces can't be sent to another server");
         return true;
@@ -346,7 +346,7 @@ static void stanza_in(struct s2s *s2s, const struct xml_node *node)
 {
     struct shard *shard = s2s->link.shard;
     struct stanza *stanza = ARENA_NEW(&shard->arena, struct stanza);
-    enum stanza_fault fault = rescope_read(node, scanner_header_declarations(&s2s->scanner),
+    enum stanza_fault fault = rescope_read(node, STR(NS_SERVER), scanner_header_declarations(&s2s->scanner),
                                            str_from(s2s->lang), &shard->arena, stanza);
     enum stream_error error = STREAM_ERROR_NONE;
     if (fault == STANZA_UNKNOWN)

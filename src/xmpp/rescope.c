@@ -11,6 +11,9 @@
  * prefix and declaration; any other is written as it stands, with a default namespace where the one around it
  * has become another. Depth is bounded by the scanner's limit.
  *
+ * A component's namespace has no meaning for anybody else, so in what comes from one it is replaced wherever
+ * it stands, also in a stanza that is forwarded in an element of an extension (XEP-0297).
+ *
  * A declaration of the stream header is carried along only if its prefix occurs in the stanza: every server's
  * header declares `db`, and clients shall not be told in each stanza. */
 #include "xmpp/rescope.h"
@@ -63,6 +66,7 @@ struct rescope {
     struct buf out;
     struct arena *arena;
     str from, to;
+    bool everywhere; /* also within elements of others */
 };
 
 static str decoded(struct rescope *rescope, str raw)
@@ -102,7 +106,7 @@ static void write_element(struct rescope *rescope, const struct xml_node *node, 
 {
     struct buf *out = &rescope->out;
     str ns = decoded(rescope, node->ns);
-    own = own && str_eq(ns, rescope->from);
+    own = (own || rescope->everywhere) && str_eq(ns, rescope->from);
     bool prefixed = node->prefix.len && !own;
     str name = prefixed ? str_of(node->prefix.p, (size_t)(node->name.p + node->name.len - node->prefix.p))
                         : node->name;
@@ -110,6 +114,8 @@ static void write_element(struct rescope *rescope, const struct xml_node *node, 
     buf_add(out, name);
     bool declares = write_attrs(rescope, node, own);
     if (own) {
+        if (!str_eq(around, rescope->to))
+            write_ns(rescope, rescope->to);
         around = rescope->to;
     } else if (declares) {
         around = decoded(rescope, xml_ns_of(node, STR("")));
@@ -142,7 +148,12 @@ static void write_children(struct rescope *rescope, const struct xml_node *node,
 
 str rescope_content(const struct xml_node *stanza, str from, str to, struct arena *arena)
 {
-    struct rescope rescope = { .arena = arena, .from = from, .to = to };
+    struct rescope rescope = {
+        .arena = arena,
+        .from = from,
+        .to = to,
+        .everywhere = str_is(from, NS_COMPONENT) /* nobody else knows it */
+    };
     /* a long namespace name that many children would have to repeat must not make much of little */
     buf_init(&rescope.out, GROWTH_MAX * stanza->content.len + GROWTH_SPARE);
     write_children(&rescope, stanza, true, to);
@@ -175,12 +186,12 @@ static str used_declarations(const struct xml_node *node, str declarations, stru
     return str_of(used ? used : "", len);
 }
 
-enum stanza_fault rescope_read(const struct xml_node *node, str declarations, str lang, struct arena *arena,
-                               struct stanza *ret)
+enum stanza_fault rescope_read(const struct xml_node *node, str ns, str declarations, str lang,
+                               struct arena *arena, struct stanza *ret)
 {
     struct xml_node as_client = *node;
     str used = used_declarations(node, declarations, arena);
-    if (!str_is(node->ns, NS_SERVER)) {
+    if (!str_eq(node->ns, ns)) {
         *ret = (struct stanza){ .node = *node };
         return STANZA_UNKNOWN;
     }
@@ -188,10 +199,9 @@ enum stanza_fault rescope_read(const struct xml_node *node, str declarations, st
     enum stanza_fault fault = stanza_read(&as_client, used, lang, arena, ret);
     if (fault == STANZA_UNKNOWN)
         return fault;
-    bool plain =
-        rescope_is_plain(node->attrs, node->content, STR(NS_SERVER)) && !contains(used, STR(NS_SERVER));
+    bool plain = rescope_is_plain(node->attrs, node->content, ns) && !contains(used, ns);
     if (!plain) {
-        ret->node.content = rescope_content(node, STR(NS_SERVER), STR(NS_CLIENT), arena);
+        ret->node.content = rescope_content(node, ns, STR(NS_CLIENT), arena);
         if (!ret->node.content.p)
             return STANZA_BAD_REQUEST;
         ret->node.attrs = ret->attrs;
@@ -202,11 +212,12 @@ enum stanza_fault rescope_read(const struct xml_node *node, str declarations, st
     return fault;
 }
 
-bool rescope_write(struct buf *out, const struct stanza *stanza, const struct jid *to, struct arena *arena)
+bool rescope_write(struct buf *out, const struct stanza *stanza, const struct jid *to, str ns,
+                   struct arena *arena)
 {
     struct stanza crossed = *stanza;
     if (!rescope_is_plain(stanza->attrs, stanza_payload(stanza), STR(NS_CLIENT)))
-        crossed.node.content = rescope_content(&stanza->node, STR(NS_CLIENT), STR(NS_SERVER), arena);
+        crossed.node.content = rescope_content(&stanza->node, STR(NS_CLIENT), ns, arena);
     if (!crossed.node.content.p)
         return false;
     stanza_write(out, &crossed, to);

@@ -107,7 +107,7 @@ static str written(const struct stanza *stanza)
 {
     struct buf out;
     buf_init(&out, 1 << 20);
-    assert_true(rescope_write(&out, stanza, NULL, &arena));
+    assert_true(rescope_write(&out, stanza, NULL, STR(NS_SERVER), &arena));
     str text = arena_str(&arena, buf_str(&out));
     buf_fini(&out);
     return text;
@@ -164,7 +164,7 @@ static void from_a_server(void **state)
         struct buf out;
         str bytes = other_way_round(samples[i].xml);
         assert_true(xml_parse(bytes, STR(NS_SERVER), &node));
-        assert_int_equal(rescope_read(&node, str_none, str_none, &arena, &stanza), STANZA_OK);
+        assert_int_equal(rescope_read(&node, STR(NS_SERVER), str_none, str_none, &arena, &stanza), STANZA_OK);
         buf_init(&out, 1 << 20);
         stanza_write(&out, &stanza, NULL);
         const char *wanted = meaning(bytes, NS_SERVER, NS_SERVER, NS_CLIENT);
@@ -179,6 +179,42 @@ static void from_a_server(void **state)
         struct stanza *copy = stanza_copy(&stanza); /* and still after a copy */
         assert_string_equal(meaning(written(copy), NS_SERVER, "", ""), onward);
         free(copy);
+    }
+}
+
+/* What a component calls by its namespace is in jabber:client, wherever it stands. */
+static void from_a_component(void **state)
+{
+    static const struct {
+        const char *xml, *meaning;
+    } table[] = {
+        { "<message><body>jabber:component:accept</body></message>",
+          "{jabber:client}message()[{jabber:client}body()[jabber:component:accept]]" },
+        { "<message><c:body xmlns:c='jabber:component:accept'/></message>",
+          "{jabber:client}message()[{jabber:client}body()[]]" },
+        { "<message><x xmlns='urn:x'><y/><message xmlns='jabber:component:accept'><body/></message><z/></x>"
+          "</message>",
+          "{jabber:client}message()[{urn:x}x()[{urn:x}y()[]{jabber:client}message()[{jabber:client}body()[]]"
+          "{urn:x}z()[]]]" },
+        { "<message><x xmlns='urn:x' xmlns:c='jabber:component:accept'><c:a><y/></c:a></x></message>",
+          "{jabber:client}message()[{urn:x}x()[{jabber:client}a()[{urn:x}y()[]]]]" },
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        struct xml_node node;
+        struct stanza stanza;
+        struct buf out;
+        assert_true(xml_parse(str_from(table[i].xml), STR(NS_COMPONENT), &node));
+        assert_int_equal(rescope_read(&node, STR(NS_COMPONENT), str_none, str_none, &arena, &stanza),
+                         STANZA_OK);
+        buf_init(&out, 1 << 20);
+        stanza_write(&out, &stanza, NULL);
+        assert_string_equal(meaning(buf_str(&out), NS_CLIENT, "", ""), table[i].meaning);
+        buf_clear(&out);
+        assert_true(rescope_write(&out, &stanza, NULL, STR(NS_COMPONENT), &arena));
+        assert_memory_equal(meaning(buf_str(&out), NS_COMPONENT, "", ""), "{jabber:component:accept}message",
+                            32);
+        buf_fini(&out);
     }
 }
 
@@ -198,11 +234,11 @@ static void declarations_of_the_header(void **state)
     input = str_sub(input, used, input.len);
     assert_int_equal(scanner_next(&scanner, input, &used, &node), SCAN_ELEMENT);
     str header = scanner_header_declarations(&scanner);
-    assert_int_equal(rescope_read(&node, header, str_none, &arena, &stanza), STANZA_OK);
+    assert_int_equal(rescope_read(&node, STR(NS_SERVER), header, str_none, &arena, &stanza), STANZA_OK);
     assert_string_equal(arena_str(&arena, stanza.attrs).p, "");
     input = str_sub(input, used, input.len);
     assert_int_equal(scanner_next(&scanner, input, &used, &node), SCAN_ELEMENT);
-    assert_int_equal(rescope_read(&node, header, str_none, &arena, &stanza), STANZA_OK);
+    assert_int_equal(rescope_read(&node, STR(NS_SERVER), header, str_none, &arena, &stanza), STANZA_OK);
     assert_string_equal(arena_str(&arena, stanza.attrs).p, " xmlns:x='urn:x'");
     assert_string_equal(meaning(written(&stanza), NS_SERVER, "", ""),
                         "{jabber:server}message()[{urn:x}y()[{jabber:server}z()[]]]");
@@ -224,7 +260,8 @@ static void little_does_not_become_much(void **state)
         buf_lit(&xml, "<y/>");
     buf_lit(&xml, "</c:body></message>");
     assert_true(xml_parse(buf_str(&xml), STR(NS_SERVER), &node));
-    assert_int_equal(rescope_read(&node, str_none, str_none, &arena, &stanza), STANZA_BAD_REQUEST);
+    assert_int_equal(rescope_read(&node, STR(NS_SERVER), str_none, str_none, &arena, &stanza),
+                     STANZA_BAD_REQUEST);
     buf_fini(&xml);
 }
 
@@ -234,9 +271,11 @@ static void not_a_stanza(void **state)
     struct stanza stanza;
     (void)state;
     assert_true(xml_parse(STR("<message/>"), STR(NS_CLIENT), &node));
-    assert_int_equal(rescope_read(&node, str_none, str_none, &arena, &stanza), STANZA_UNKNOWN);
+    assert_int_equal(rescope_read(&node, STR(NS_SERVER), str_none, str_none, &arena, &stanza),
+                     STANZA_UNKNOWN);
     assert_true(xml_parse(STR("<other/>"), STR(NS_SERVER), &node));
-    assert_int_equal(rescope_read(&node, str_none, str_none, &arena, &stanza), STANZA_UNKNOWN);
+    assert_int_equal(rescope_read(&node, STR(NS_SERVER), str_none, str_none, &arena, &stanza),
+                     STANZA_UNKNOWN);
 }
 
 int main(void)
@@ -244,6 +283,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fast_and_slow_are_equal),
         cmocka_unit_test(from_a_server),
+        cmocka_unit_test(from_a_component),
         cmocka_unit_test(declarations_of_the_header),
         cmocka_unit_test(little_does_not_become_much),
         cmocka_unit_test(not_a_stanza),
