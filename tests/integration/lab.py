@@ -12,7 +12,6 @@ from jabiru import PATIENCE_S, Server, free_ports, wait_for
 DNSMASQ = shutil.which("dnsmasq") or "/usr/sbin/dnsmasq"
 PROSODY = shutil.which("prosody")
 EJABBERD = os.path.isdir("/usr/lib/x86_64-linux-gnu") and shutil.which("ejabberdctl") and shutil.which("erl")
-UNPRIVILEGED = dict(user="nobody", group="nogroup", extra_groups=[]) if os.getuid() == 0 else {}
 
 
 def listens(port, host="127.0.0.1"):
@@ -57,7 +56,8 @@ class Process:
 
 
 class Names(Process):
-    """The name server. `hosts` is {domain: port}: each has an SRV record to its own address, 127.0.0.1."""
+    """The name server. `hosts` is {domain: port}: each has an SRV record to localhost, the one name that ejabberd, which
+    leaves addresses to the system's resolver, finds too."""
 
     def __init__(self, folder, hosts, more=()):
         super().__init__(folder)
@@ -65,12 +65,12 @@ class Names(Process):
         self.hosts, self.more = hosts, more
 
     def start(self):
-        lines = ["no-resolv", "no-hosts", f"port={self.port}", "listen-address=127.0.0.1", "bind-interfaces", "local=/#/",
+        lines = ["host-record=localhost,127.0.0.1", "no-resolv", "no-hosts", f"port={self.port}", "listen-address=127.0.0.1", "bind-interfaces", "local=/#/",
                  "cache-size=0", "log-queries", "log-facility=-", *self.more]
         if os.getuid() == 0:
             lines += ["user=root"]
         for domain, port in self.hosts.items():
-            lines += [f"srv-host=_xmpp-server._tcp.{domain},xmpp.{domain},{port},10,5", f"host-record=xmpp.{domain},127.0.0.1"]
+            lines.append(f"srv-host=_xmpp-server._tcp.{domain},localhost,{port},10,5")
         (self.folder / "dnsmasq.conf").write_text("\n".join(lines) + "\n")
         self.run([DNSMASQ, "--keep-in-foreground", f"--conf-file={self.folder}/dnsmasq.conf", f"--pid-file={self.folder}/pid"])
         self.wait_port(self.port)
@@ -122,12 +122,60 @@ Component "rooms.{domain}" "muc"
         data.mkdir(parents=True)
         for user in ("romeo", "paris"):
             (data / f"{user}.dat").write_text('return { ["password"] = "secret"; };\n')
-        if UNPRIVILEGED:
-            for path in [folder, *folder.rglob("*")]:
-                shutil.chown(path, "nobody", "nogroup")
 
     def start(self):
-        self.run(["prosody", "--config", self.folder / "prosody.cfg.lua", "-F"], **UNPRIVILEGED)
+        self.run(["prosody", "--config", self.folder / "prosody.cfg.lua", "-F"])
+        self.wait_port(self.s2s_port)
+        self.wait_port(self.port)
+        return self
+
+
+class Ejabberd(Process):
+    """ejabberd as a plain `erl`, without a node name: it needs no epmd, no host name and no cookie."""
+    stop_signal = signal.SIGTERM
+
+    def __init__(self, folder, names, domain, pair, ca, s2s_port, secure=False):
+        super().__init__(folder)
+        self.domain, self.s2s_port = domain, s2s_port
+        self.port, self.tls_port = free_ports(2)
+        both = folder / "both.pem"
+        both.write_bytes(pair[0].read_bytes() + pair[1].read_bytes())
+        # the name server after resolv_conf, which would forget it
+        (folder / "inetrc").write_text('{resolv_conf, ""}.\n{hosts_file, ""}.\n'
+                                       f'{{nameserver, {{127,0,0,1}}, {names.port}}}.\n{{lookup, [dns]}}.\n')
+        (folder / "ejabberd.yml").write_text(f"""
+hosts: ["{domain}"]
+loglevel: debug
+certfiles: ["{both}"]
+ca_file: "{ca.certificate}"
+auth_method: internal
+auth_password_format: plain
+acme: {{ auto: false }}
+s2s_use_starttls: required
+s2s_dns_retries: 1
+s2s_dns_timeout: 5
+listen:
+  - {{ port: {self.port}, ip: "127.0.0.1", module: ejabberd_c2s, starttls: true }}
+  - {{ port: {self.tls_port}, ip: "127.0.0.1", module: ejabberd_c2s, tls: true }}
+  - {{ port: {s2s_port}, ip: "127.0.0.1", module: ejabberd_s2s_in }}
+modules:
+  mod_caps: {{}}
+  mod_disco: {{}}
+  mod_muc: {{ host: "rooms.{domain}" }}
+  mod_ping: {{}}
+  mod_pubsub: {{ plugins: [flat, pep] }}
+  mod_roster: {{}}
+{"" if secure else "  mod_s2s_dialback: {}"}
+""")
+
+    def start(self):
+        add = "".join(f'ok = ejabberd_auth:try_register(<<"{user}">>, <<"{self.domain}">>, <<"secret">>), '
+                      for user in ("romeo", "paris"))
+        self.run(["erl", "-noinput", "+S", "1:1", "+sbwt", "none", "-mnesia", "dir", f'"{self.folder}/mnesia"', "-s", "ejabberd",
+                  "-eval", add + "ok."],
+                 env={**os.environ, "HOME": str(self.folder), "ERL_LIBS": "/usr/lib/x86_64-linux-gnu",
+                      "ERL_CRASH_DUMP": f"{self.folder}/erl_crash.dump", "ERL_INETRC": f"{self.folder}/inetrc",
+                      "EJABBERD_CONFIG_PATH": f"{self.folder}/ejabberd.yml", "EJABBERD_LOG_PATH": f"{self.folder}/ejabberd.log"})
         self.wait_port(self.s2s_port)
         self.wait_port(self.port)
         return self
