@@ -6,6 +6,7 @@
 #include "neighbour.h"
 
 #include "base/mem.h"
+#include "recall.h"
 
 #include <ctype.h>
 #include <stdarg.h>
@@ -76,14 +77,17 @@ static void fill_in(struct play *play, const struct player *player, struct buf *
 
 static bool does_send(struct play *play, struct player *player, str what)
 {
-    struct buf bytes;
+    struct buf filled, bytes;
     if (!player->socket)
         return play->rough || play_fail(play, "%s is not connected", player->name);
+    buf_init(&filled, 16 * SHOWN_MAX);
+    buf_init(&bytes, 16 * SHOWN_MAX);
+    recall_fill(&filled, what);
+    fill_in(play, player, &bytes, buf_str(&filled));
     if (!player->is_component && !player->is_server)
-        watch_sent(&player->watch, what);
-    buf_init(&bytes, 4 * SHOWN_MAX);
-    fill_in(play, player, &bytes, what);
+        watch_sent(&player->watch, buf_str(&filled));
     player_send(player, buf_str(&bytes));
+    buf_fini(&filled);
     buf_fini(&bytes);
     return true;
 }
@@ -517,6 +521,20 @@ static const struct {
     { STR_INIT("resumes from"), does_resume, false },
 };
 
+/* The store fails: what came is not judged, but the words in it are wanted later. */
+static bool only_remember(struct play *play, struct player *player, str what)
+{
+    struct tree *all;
+    if (str_find(what, '{') == what.len || !expected_of(play, player, what, &all))
+        return true;
+    for (const struct tree *at = all; at; at = at->next)
+        for (const struct tree *got = player->first; got; got = got->next)
+            if (tree_matches(at, got))
+                break;
+    free_all(all);
+    return true;
+}
+
 static bool act(struct play *play, str text)
 {
     str rest = str_trim(text);
@@ -524,10 +542,12 @@ static bool act(struct play *play, str text)
     str name = str_sub(rest, 0, space);
     rest = str_trim(str_sub(rest, space, rest.len));
     for (size_t i = 0; i < COUNT_OF(acts); i++)
-        if (str_starts(rest, acts[i].words))
-            return (play->rough && acts[i].looks) ||
-                   acts[i].act(play, player_of(&play->stage, name),
-                               str_trim(str_sub(rest, acts[i].words.len, rest.len)));
+        if (str_starts(rest, acts[i].words)) {
+            struct player *player = player_of(&play->stage, name);
+            rest = str_trim(str_sub(rest, acts[i].words.len, rest.len));
+            return play->rough && acts[i].looks ? only_remember(play, player, rest)
+                                                : acts[i].act(play, player, rest);
+        }
     return play_fail(play, "no such step: %.*s", STR_ARGS(text));
 }
 

@@ -13,6 +13,7 @@
  *
  *     scenario --faults FILE.scn... */
 #include "play.h"
+#include "recall.h"
 
 #include "base/log.h"
 
@@ -38,6 +39,7 @@ static void play_steps(struct play *play)
 static bool play(const struct script *script, unsigned shards, const struct stage_faults *faults,
                  unsigned *ret_failures)
 {
+    recall_reset();
     struct play play = { .script = script, .rough = faults && faults->nth };
     stage_open(&play.stage, shards, faults);
     play_steps(&play);

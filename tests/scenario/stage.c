@@ -17,7 +17,8 @@ enum { TURNS_MAX = 100000, INCOMING_MAX = 64 << 20, CONFIG_MAX = 64 * 1024, STOP
 
 static const char config_base[] = "c2s {\n listen = {\"\"}\n port = \"5222\"\n tls-port = \"0\"\n "
                                   "require-tls = \"false\"\n insecure-login = \"true\"\n}\n"
-                                  "host \"localhost\" {}\nhost \"second.example\" {}\n";
+                                  "host \"second.example\" {}\n";
+static const char host_base[] = "host \"localhost\" {";
 
 /* All that came at once: expat puts off looking at a token that came in pieces. */
 static void read_incoming(struct player *player)
@@ -83,6 +84,9 @@ static bool read_config(struct stage *stage)
     struct config_errors errors;
     config_errors_init(&errors);
     buf_init(&text, CONFIG_MAX);
+    if (!stage->config_more.len ||
+        !memmem(stage->config_more.p, stage->config_more.len, host_base, strlen(host_base)))
+        buf_addf(&text, "%s}\n", host_base);
     buf_add(&text, str_from(config_base));
     buf_add(&text, buf_str(&stage->config_more));
     if (config_load_text("config", buf_str(&text), ext_configs(extension_list), &errors, &stage->config) !=

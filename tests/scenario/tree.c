@@ -5,6 +5,7 @@
 #include "tree.h"
 
 #include "base/mem.h"
+#include "recall.h"
 
 #include <expat.h>
 #include <stdlib.h>
@@ -195,7 +196,7 @@ static bool attributes_match(const struct tree *expected, const struct tree *got
     for (const struct tree_attr *want = expected->attrs; want; want = want->next) {
         const char *value = tree_attr(got, want->name);
         if (strcmp(want->name, ANY_ATTRIBUTES) &&
-            (!value || (strcmp(want->value, "*") && strcmp(want->value, value))))
+            (!value || !recall_matches(str_from(want->value), str_from(value))))
             return false;
     }
     for (const struct tree_attr *attr = got->attrs; attr && !any; attr = attr->next)
@@ -227,7 +228,7 @@ bool tree_matches(const struct tree *expected, const struct tree *got)
     if (str_is(wanted, "*"))
         return true;
     bool others = str_is(wanted, "...");
-    if (!others && !str_eq(wanted, str_trim(buf_str(&got->text))))
+    if (!others && !recall_matches(wanted, str_trim(buf_str(&got->text))))
         return false;
     return children_match(expected, got, others);
 }
