@@ -151,7 +151,9 @@ static void answer(struct iq_event *event, const char *ns, str node, bool self, 
         write_self(event, &xml);
     fire(event->host, &disco);
     buf_lit(&xml, "</query>");
-    if (disco.known)
+    if (disco.error)
+        ext_error(event, disco.error, NULL);
+    else if (disco.known)
         ext_result(event, &xml);
     else
         ext_error(event, STANZA_ERROR_ITEM_NOT_FOUND, NULL);

@@ -74,6 +74,7 @@ static void leave_session(struct c2s *c2s, bool unfinished)
         *c2s->bind_wait = NULL;
     c2s->bind_wait = NULL;
     c2s_auth_free(c2s);
+    c2s_newcomer_free(c2s);
 }
 
 static void c2s_free(struct c2s *c2s)
@@ -302,7 +303,8 @@ static void before_authentication(struct c2s *c2s, const struct xml_node *node)
     else if (must_use_tls(c2s))
         c2s_fail(c2s, is_stanza(node) ? STREAM_ERROR_NOT_AUTHORIZED : STREAM_ERROR_POLICY_VIOLATION,
                  "TLS is required");
-    else if (!c2s_auth_element(c2s, node)) /* §4.3.5, §6.4: nothing else before authentication */
+    else if (!c2s_auth_element(c2s, node) &&
+             !c2s_newcomer_element(c2s, node)) /* §4.3.5, §6.4: nothing else before authentication */
         c2s_fail(c2s, is_stanza(node) ? STREAM_ERROR_NOT_AUTHORIZED : STREAM_ERROR_UNSUPPORTED_STANZA_TYPE,
                  NULL);
 }

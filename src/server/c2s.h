@@ -53,14 +53,15 @@ struct c2s {
     struct link link;
     struct conn conn;
     struct scanner scanner;
-    struct buf in;           /* bytes of an element that is not complete, or that must wait */
-    struct host *host;       /* after the first stream header */
-    char *lang;              /* the stream's xml:lang, raw, or NULL */
-    char *local;             /* after authentication: the localpart */
-    struct session *session; /* when bound */
-    struct c2s_login *login; /* during and after failed SASL exchanges, until authenticated */
-    struct timer timer;      /* for negotiation; when bound, for silence */
-    uint64_t heard_us;       /* when the last bytes came */
+    struct buf in;             /* bytes of an element that is not complete, or that must wait */
+    struct host *host;         /* after the first stream header */
+    char *lang;                /* the stream's xml:lang, raw, or NULL */
+    char *local;               /* after authentication: the localpart */
+    struct session *session;   /* when bound */
+    struct newcomer *newcomer; /* once it has asked for something before a login, else NULL */
+    struct c2s_login *login;   /* during and after failed SASL exchanges, until authenticated */
+    struct timer timer;        /* for negotiation; when bound, for silence */
+    uint64_t heard_us;         /* when the last bytes came */
     uint8_t state;
     struct passport *passport; /* about to move to its user's home shard */
     struct c2s **bind_wait;    /* what to clear when it ends while it waits for its user */
@@ -92,6 +93,10 @@ size_t c2s_binding_types(struct c2s *c2s, struct arena *arena, const char **name
 /* c2s_auth.c */
 bool c2s_auth_element(struct c2s *c2s, const struct xml_node *node); /* false: not one of SASL's */
 void c2s_auth_free(struct c2s *c2s);
+
+/* c2s_newcomer.c: requests before a login; false: not one that anybody takes */
+bool c2s_newcomer_element(struct c2s *c2s, const struct xml_node *node);
+void c2s_newcomer_free(struct c2s *c2s);
 
 /* c2s_home.c */
 struct passport *passport_new(void (*arrived)(struct user *user, struct passport *passport));

@@ -115,6 +115,7 @@ static void succeeded(struct c2s *c2s)
     log_info(auth, "%s@%s logged in by %s", c2s->local, c2s->host->name,
              sasl_mechanism_name(login->sasl.mechanism));
     c2s_auth_free(c2s);
+    c2s_newcomer_free(c2s);
     c2s->link.shard->counters.logins++;
     c2s->authenticated = true;
     c2s->tries = 0;

@@ -96,8 +96,13 @@ static void write_negotiation(struct c2s *c2s, struct buf *out)
     if (!secure && c2s->host->tls)
         buf_add(out, required ? STR("<starttls xmlns='" NS_TLS "'><required/></starttls>")
                               : STR("<starttls xmlns='" NS_TLS "'/>"));
-    if (secure || !required)
-        write_sasl(c2s, out);
+    if (!secure && required)
+        return;
+    write_sasl(c2s, out);
+    const struct ext *const *all = c2s->link.shard->server->extensions;
+    for (; *all; all++)
+        if ((*all)->early_features && ext_is_on(c2s->host, *all))
+            (*all)->early_features(c2s->host, out);
 }
 
 static void write_bound(struct c2s *c2s, struct buf *out)

@@ -30,10 +30,12 @@ static void user_ready(struct actor *actor, struct parked *parked)
 {
     struct passport *passport = CONTAINER_OF(parked, struct passport, _parked);
     struct c2s *c2s = passport->c2s;
-    if (c2s) { /* else the client left while its user was loading */
+    if (c2s) /* else the client left while its user was loading */
         c2s->bind_wait = NULL;
+    if (c2s && USER_OF(actor)->disabled) /* since the login began, or by one that looked at no keys */
+        c2s_fail(c2s, STREAM_ERROR_NOT_AUTHORIZED, "the account is disabled");
+    else if (c2s)
         passport->_arrived(USER_OF(actor), passport);
-    }
     passport_free(passport);
     if (c2s)
         c2s_go_on(c2s);

@@ -24,6 +24,7 @@ struct config_host {
     const char *name; /* in normal form (RFC 7622) */
     const char *certificate, *key, *client_ca;
     bool anonymous;
+    struct config_list admins; /* bare JIDs */
     struct config_list extensions_off;
     /* Addresses for people, as URIs (XEP-0157); empty lists are not published. */
     struct config_list contact_abuse, contact_admin, contact_feedback, contact_sales, contact_security,

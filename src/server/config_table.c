@@ -31,6 +31,16 @@ static const char *check_area_level(const char *value)
            "component ext; levels: error warn info debug)";
 }
 
+static const char *check_account(const char *value)
+{
+    struct arena arena;
+    struct jid jid;
+    arena_init(&arena, 256);
+    bool good = jid_parse(str_from(value), &arena, &jid) == OK && jid.local_len && jid_is_bare(&jid);
+    arena_fini(&arena);
+    return good ? NULL : "write the address of an account such as \"alice@example.org\"";
+}
+
 static const char *check_uri(const char *value)
 {
     size_t colon = strcspn(value, ":");
@@ -594,6 +604,13 @@ static const struct config_key host_keys[] = {
       IN_HOST(anonymous),
       .default_text = "false",
       .help = "Whether guests may log in without an account (SASL ANONYMOUS)." },
+    { .name = "admins",
+      .type = CONFIG_LIST,
+      IN_HOST(admins),
+      .default_text = "",
+      .check = check_account,
+      .help =
+          "The addresses of those who may administer the host with commands of their clients (XEP-0133)." },
     { .name = "extensions-off",
       .type = CONFIG_LIST,
       IN_HOST(extensions_off),

@@ -5,6 +5,7 @@
 #include "server/control_request.h"
 
 #include "base/log.h"
+#include "server/ext.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,47 +21,15 @@ struct control {
     char *path;
 };
 
-/* ---- One command at a time for an account
- * ----------------------------------------------------------------------------- */
-
-static void take_turn(struct request *request, void (*go)(struct request *request))
-{
-    request->in_turn = NULL;
-    request->has_turn = true;
-    go(request);
-}
-
-void request_in_turn(struct request *request, void (*go)(struct request *request))
-{
-    list_each (at, &request->control->requests) {
-        const struct request *other = LIST_ITEM(at, struct request, link);
-        if (other->has_turn && jid_eq(&other->jid, &request->jid)) {
-            request->in_turn = go;
-            return;
-        }
-    }
-    take_turn(request, go);
-}
-
-/* Who waits for the account of this request that is done; or NULL. */
-static struct request *next_in_turn(struct request *done)
-{
-    if (!done->has_turn)
-        return NULL;
-    done->has_turn = false;
-    list_each (at, &done->control->requests) {
-        struct request *other = LIST_ITEM(at, struct request, link);
-        if (other->in_turn && jid_eq(&other->jid, &done->jid))
-            return other;
-    }
-    return NULL;
-}
-
 /* ---- Answers
  * ------------------------------------------------------------------------------------------------------- */
 
-static void answer(struct request *request)
+void request_done(struct request *request, const char *error)
 {
+    if (error)
+        buf_addf(&request->answer, "error: %s\n", error);
+    else
+        buf_lit(&request->answer, "ok\n");
     request->busy = false;
     if (request->gone) {
         request_free(request);
@@ -69,18 +38,6 @@ static void answer(struct request *request)
     conn_write(&request->conn, buf_str(&request->answer));
     request->answered = true;
     conn_finish(&request->conn, FINISH_MS);
-}
-
-void request_done(struct request *request, const char *error)
-{
-    struct request *next = next_in_turn(request);
-    if (error)
-        buf_addf(&request->answer, "error: %s\n", error);
-    else
-        buf_lit(&request->answer, "ok\n");
-    answer(request);
-    if (next)
-        take_turn(next, next->in_turn);
 }
 
 void request_free(struct request *request)
@@ -111,38 +68,46 @@ static void do_stop(struct request *request)
     request_done(request, NULL);
 }
 
-static const struct {
-    const char *name;
-    unsigned words; /* that follow the name */
-    void (*run)(struct request *request);
-    const char *help;
-} commands[] = {
-    { "user add", 1, control_user_add,
+static void do_help(struct request *request);
+
+static const struct control_command commands[] = {
+    { "user add", true, control_user_add,
       "user add JID          make an account; the password is read from standard input" },
-    { "user passwd", 1, control_user_passwd, "user passwd JID       change a password" },
-    { "user del", 1, control_user_del,
+    { "user passwd", true, control_user_passwd, "user passwd JID       change a password" },
+    { "user del", true, control_user_del,
       "user del JID          remove an account with all that is kept for it" },
-    { "user list", 0, control_user_list, "user list             list all accounts" },
-    { "sessions list", 0, control_sessions_list,
+    { "user disable", true, control_user_disable,
+      "user disable JID      end its sessions, and let nobody log in until it is enabled" },
+    { "user enable", true, control_user_enable, "user enable JID       let it log in again" },
+    { "user list", false, control_user_list, "user list             list all accounts" },
+    { "sessions list", false, control_sessions_list,
       "sessions list         list all sessions: JID, priority, age, address, security" },
-    { "sessions kick", 1, control_sessions_kick,
+    { "sessions kick", true, control_sessions_kick,
       "sessions kick JID     end the sessions of a bare JID, or the one of a full JID" },
-    { "components list", 0, control_components_list,
+    { "components list", false, control_components_list,
       "components list       list the external components: domain, address, age" },
-    { "components close", 1, control_components_close,
+    { "components close", true, control_components_close,
       "components close JID  end the stream of a component" },
-    { "status", 0, control_status, "status                what the server does, in numbers" },
-    { "reload", 0, do_reload, "reload                read the configuration and the certificates again" },
-    { "stop", 0, do_stop, "stop                  end all streams, write everything, stop" },
+    { "status", false, control_status, "status                what the server does, in numbers" },
+    { "reload", false, do_reload, "reload                read the configuration and the certificates again" },
+    { "stop", false, do_stop, "stop                  end all streams, write everything, stop" },
+    { "help", false, do_help, "help                  list the commands of this server" },
+    { 0 },
 };
 
-const char *control_help(void)
+static void list(struct buf *out, const struct control_command *row)
 {
-    static char text[2048];
-    size_t used = 0;
-    for (size_t i = 0; i < COUNT_OF(commands); i++)
-        used += (size_t)snprintf(text + used, sizeof text - used, "  %s\n", commands[i].help);
-    return text;
+    for (; row && row->name; row++)
+        buf_addf(out, "  %s\n", row->help);
+}
+
+/* Unlike `jabiructl --help` it knows what the extensions add. */
+static void do_help(struct request *request)
+{
+    list(&request->answer, commands);
+    for (const struct ext *const *ext = request->control->server->extensions; *ext; ext++)
+        list(&request->answer, (*ext)->commands);
+    request_done(request, NULL);
 }
 
 /* Takes the command's name off the line; what follows are its words. */
@@ -155,24 +120,37 @@ static bool match(str line, const char *name, str *ret_rest)
     return true;
 }
 
+/* The command that the line names, or NULL; what follows its name is put in request->word. */
+static const struct control_command *among(const struct control_command *row, struct request *request,
+                                           str line)
+{
+    for (; row && row->name; row++)
+        if (match(line, row->name, &request->word))
+            return row;
+    return NULL;
+}
+
+static const struct control_command *find(struct request *request, str line)
+{
+    const struct control_command *found = among(commands, request, line);
+    for (const struct ext *const *ext = request->control->server->extensions; !found && *ext; ext++)
+        found = among((*ext)->commands, request, line);
+    return found;
+}
+
 static void run(struct request *request)
 {
-    str rest, text = arena_str(&request->arena, buf_str(&request->in));
+    str text = arena_str(&request->arena, buf_str(&request->in));
     str line = str_trim(str_cut(&text, '\n'));
     request->extra = str_cut(&text, '\n');
     request->busy = true;
-    for (size_t i = 0; i < COUNT_OF(commands); i++) {
-        if (!match(line, commands[i].name, &rest))
-            continue;
-        request->word = rest;
-        if (!commands[i].words != !rest.len)
-            request_done(request,
-                         commands[i].words ? "an address is missing" : "this command takes no words");
-        else
-            commands[i].run(request);
-        return;
-    }
-    request_done(request, "no such command; jabiructl --help lists them");
+    const struct control_command *command = find(request, line);
+    if (!command)
+        request_done(request, "no such command; jabiructl help lists them");
+    else if (command->words != (request->word.len > 0))
+        request_done(request, command->words ? "an address is missing" : "this command takes no words");
+    else
+        command->run(request);
 }
 
 /* ---- The connection

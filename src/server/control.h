@@ -25,7 +25,4 @@ enum err control_open(struct server *server, const char *path, const struct cont
 /* Closes; the loops have stopped. NULL is allowed. */
 void control_close(struct control *control);
 
-/* The lines of help that list the commands. */
-const char *control_help(void);
-
 #endif

@@ -4,9 +4,9 @@
 #define SERVER_CONTROL_REQUEST_H
 
 #include "net/conn.h"
+#include "server/account.h"
 #include "server/control.h"
-#include "server/shard.h"
-#include "xmpp/sasl.h"
+#include "server/tour.h"
 
 struct request {
     struct list link;
@@ -17,32 +17,32 @@ struct request {
     struct buf in, answer;
     str word, extra; /* what follows the command's name; the request's second line */
     bool busy, gone, answered;
+    void *own; /* of the command, in the arena */
     /* of commands about users */
     struct jid jid;
     str password;
-    struct scram_keys keys;
-    struct work work;
     struct store_read read;
-    struct store_commit commit;
-    bool must_exist;
-    bool has_turn;                            /* no other command about this account is under way */
-    void (*in_turn)(struct request *request); /* waits for its turn; or NULL */
+    struct account_job job;
     /* of commands to all shards */
     struct shard_call call;
-    unsigned at; /* the shard that is asked */
+    struct tour tour;
     void (*visit)(struct shard *shard, struct request *request);
     void (*visited)(struct request *request);
     struct shard_counters sum;
     size_t users, sessions, links;
 };
 
+/* A command, of the server itself or of an extension (ext.commands). */
+struct control_command {
+    const char *name;                     /* a NULL name ends a list */
+    bool words;                           /* whether words follow the name: request->word */
+    void (*run)(struct request *request); /* ends, now or later, with request_done() */
+    const char *help;                     /* a line: name and words up to column 22, then what it does */
+};
+
 /* Ends a request: "ok", or "error: ..." . On the first shard; the request may be gone afterwards. */
 void request_done(struct request *request, const char *error);
 void request_free(struct request *request);
-
-/* Calls `go` when no other command about the account request->jid is under way: now, or when those before it
- * are done. For commands that change an account in several steps. */
-void request_in_turn(struct request *request, void (*go)(struct request *request));
 
 /* Calls `visit` on every shard in turn, on its thread, and then `visited` on the first. */
 void request_travel(struct request *request, void (*visit)(struct shard *, struct request *),
@@ -51,6 +51,8 @@ void request_travel(struct request *request, void (*visit)(struct shard *, struc
 void control_user_add(struct request *request);
 void control_user_passwd(struct request *request);
 void control_user_del(struct request *request);
+void control_user_disable(struct request *request);
+void control_user_enable(struct request *request);
 void control_user_list(struct request *request);
 void control_sessions_list(struct request *request);
 void control_sessions_kick(struct request *request);

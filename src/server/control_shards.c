@@ -9,30 +9,25 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static void travel_on(struct shard *shard, struct shard_call *call)
+static void visit(struct shard *shard, struct tour *tour)
 {
-    struct request *request = CONTAINER_OF(call, struct request, call);
-    struct server *server = shard->server;
-    if (request->at < server->shard_count) {
-        request->visit(shard, request);
-        request->at++;
-    }
-    if (request->at < server->shard_count)
-        shard_post(server->shards[request->at], &request->call);
-    else if (shard != request->shard)
-        shard_post(request->shard, &request->call);
-    else
-        request->visited(request);
+    struct request *request = CONTAINER_OF(tour, struct request, tour);
+    request->visit(shard, request);
 }
 
-void request_travel(struct request *request, void (*visit)(struct shard *, struct request *),
-                    void (*visited)(struct request *))
+static void visited(struct tour *tour)
 {
-    request->visit = visit;
-    request->visited = visited;
-    request->at = 0;
-    request->call.run = travel_on;
-    shard_post(request->shard->server->shards[0], &request->call);
+    struct request *request = CONTAINER_OF(tour, struct request, tour);
+    request->visited(request);
+}
+
+void request_travel(struct request *request, void (*at_each)(struct shard *, struct request *),
+                    void (*then)(struct request *))
+{
+    request->visit = at_each;
+    request->visited = then;
+    request->tour = (struct tour){ .home = request->shard, .visit = visit, .done = visited };
+    tour_start(&request->tour);
 }
 
 static void just_ok(struct request *request)

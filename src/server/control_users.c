@@ -1,65 +1,38 @@
 /* SPDX-License-Identifier: MIT */
-/* Accounts, as the administrator makes and removes them. Only salted keys are kept of a password; they are
- * computed on the pool. */
+/* Accounts, as the administrator makes, changes and removes them: what is asked for becomes a job
+ * (account.h). */
 #include "server/control_request.h"
-
-#include "base/rand.h"
-#include "server/user.h"
-
-#include <stdio.h>
 
 enum { PAGE = 500 };
 
-/* ---- user add, user passwd
- * --------------------------------------------------------------------------------------------- */
+/* ---- user add, user passwd, user del, user disable, user enable
+ * ---------------------------------------------------------------------- */
 
-static void written(struct store_commit *commit)
+static const char *explain(enum err err)
 {
-    struct request *request = CONTAINER_OF(commit, struct request, commit);
-    shard_commit_ended(request->shard);
-    mem_wipe(&request->keys, sizeof request->keys);
-    if (commit->err == ERR_EXISTS)
-        request_done(request, "the account exists already");
-    else
-        request_done(request, commit->err == OK ? NULL : err_text(commit->err));
+    return err == OK              ? NULL
+           : err == ERR_EXISTS    ? "the account exists already"
+           : err == ERR_NOT_FOUND ? "there is no such account"
+                                  : err_text(err);
 }
 
-static void write_keys(struct request *request)
+static void job_done(struct account_job *job)
 {
-    struct store_batch *batch = store_batch_new();
-    str keys = scram_keys_write(&request->keys, &request->arena);
-    if (request->must_exist)
-        store_put(batch, request->jid.full, STR("account"), STR(""), keys);
-    else
-        store_put_new(batch, request->jid.full, STR("account"), STR(""), keys);
-    request->commit.done = written;
-    shard_commit_began(request->shard);
-    store_commit(request->shard->server->store, request->shard->loop, batch, &request->commit);
+    struct request *request = CONTAINER_OF(job, struct request, job);
+    request_done(request, explain(job->err));
 }
 
-static void hash(struct work *work)
+static void start(struct request *request, enum account_task task)
 {
-    struct request *request = CONTAINER_OF(work, struct request, work);
-    unsigned char salt[SCRAM_SALT_SIZE];
-    const struct config *config = request->shard->server->config;
-    rand_bytes(salt, sizeof salt);
-    scram_keys_make(request->password, str_of((char *)salt, sizeof salt), config->c2s.scram_iterations,
-                    &request->keys);
-}
-
-static void hashed(struct work *work)
-{
-    struct request *request = CONTAINER_OF(work, struct request, work);
-    shard_commit_ended(request->shard);
-    mem_wipe((char *)request->password.p, request->password.len);
-    write_keys(request);
-}
-
-static void start_hash(struct request *request)
-{
-    request->work = (struct work){ .run = hash, .done = hashed };
-    shard_commit_began(request->shard); /* a stop waits for it, as for a write */
-    loop_work(request->shard->loop, &request->work);
+    request->job =
+        (struct account_job){ .shard = request->shard,
+                              .host = server_host(request->shard->server, jid_domain(&request->jid)),
+                              .jid = request->jid,
+                              .password = request->password,
+                              .done = job_done };
+    account_start(&request->job, task);
+    if (request->password.len)
+        mem_wipe((char *)request->password.p, request->password.len);
 }
 
 /* Reads the address of an account on one of our hosts; answers the request and returns false if it is none.
@@ -92,109 +65,31 @@ static bool read_password(struct request *request)
 void control_user_add(struct request *request)
 {
     if (read_account(request) && read_password(request))
-        request_in_turn(request, start_hash);
-}
-
-static void account_read(struct store_read *read)
-{
-    struct request *request = CONTAINER_OF(read, struct request, read);
-    bool there = read->err == OK && read->count == 1;
-    const char *error = read->err == OK ? "there is no such account" : err_text(read->err);
-    store_read_fini(read);
-    if (there)
-        start_hash(request);
-    else
-        request_done(request, error);
-}
-
-static void look_for_change(struct request *request)
-{
-    request->must_exist = true;
-    request->read.done = account_read;
-    store_get(request->shard->server->store, request->shard->loop, request->jid.full, STR("account"), STR(""),
-              &request->read);
+        start(request, ACCOUNT_MAKE);
 }
 
 void control_user_passwd(struct request *request)
 {
     if (read_account(request) && read_password(request))
-        request_in_turn(request, look_for_change);
-}
-
-/* ---- user del
- * -------------------------------------------------------------------------------------------------------------
- */
-
-static void delete_all(struct request *request, void (*done)(struct store_commit *commit))
-{
-    struct store_batch *batch = store_batch_new();
-    store_del_all(batch, request->jid.full, STR(""));
-    request->commit.done = done;
-    shard_commit_began(request->shard);
-    store_commit(request->shard->server->store, request->shard->loop, batch, &request->commit);
-}
-
-static void removed_again(struct store_commit *commit)
-{
-    struct request *request = CONTAINER_OF(commit, struct request, commit);
-    shard_commit_ended(request->shard);
-    request_done(request, commit->err == OK ? NULL : err_text(commit->err));
-}
-
-/* The user was awake until now, and may have written behind the deletion: a later owner of the name must not
- * find that. */
-static void back_deleted(struct shard *shard, struct shard_call *call)
-{
-    (void)shard;
-    delete_all(CONTAINER_OF(call, struct request, call), removed_again);
-}
-
-/* At the user's home: its sessions end, and what is in memory goes. */
-static void forget(struct shard *shard, struct shard_call *call)
-{
-    struct request *request = CONTAINER_OF(call, struct request, call);
-    struct user *user = user_awake(shard, request->jid.full);
-    if (user)
-        user_removed(user);
-    request->call.run = back_deleted;
-    shard_post(request->shard, &request->call);
-}
-
-static void removed(struct store_commit *commit)
-{
-    struct request *request = CONTAINER_OF(commit, struct request, commit);
-    shard_commit_ended(request->shard);
-    if (commit->err != OK) {
-        request_done(request, err_text(commit->err));
-        return;
-    }
-    request->call.run = forget;
-    shard_post(server_home(request->shard->server, request->jid.full), &request->call);
-}
-
-static void found_for_removal(struct store_read *read)
-{
-    struct request *request = CONTAINER_OF(read, struct request, read);
-    bool there = read->err == OK && read->count == 1;
-    store_read_fini(read);
-    if (!there) {
-        request_done(request, "there is no such account");
-        return;
-    }
-    delete_all(request, removed);
-}
-
-static void look_for_removal(struct request *request)
-{
-    request->read.done = found_for_removal;
-    store_get(request->shard->server->store, request->shard->loop, request->jid.full, STR("account"), STR(""),
-              &request->read);
+        start(request, ACCOUNT_PASSWORD);
 }
 
 void control_user_del(struct request *request)
 {
     if (read_account(request))
-        request_in_turn(request, look_for_removal);
+        start(request, ACCOUNT_REMOVE);
+}
+
+void control_user_disable(struct request *request)
+{
+    if (read_account(request))
+        start(request, ACCOUNT_DISABLE);
+}
+
+void control_user_enable(struct request *request)
+{
+    if (read_account(request))
+        start(request, ACCOUNT_ENABLE);
 }
 
 /* ---- user list

@@ -8,6 +8,7 @@
 #include "server/config_table.h"
 #include "server/hooks.h"
 #include "server/host.h"
+#include "server/newcomer.h"
 #include "server/receipt.h"
 #include "server/session.h"
 #include "server/shard.h"
@@ -72,6 +73,9 @@ struct ext_xep {
     bool partial;        /* some of what it demands is open: docs/conformance.md */
 };
 
+struct adhoc_command;
+struct control_command;
+
 struct ext {
     const char *name;
     const char *title;          /* what it is, for the documentation */
@@ -85,7 +89,9 @@ struct ext {
     const struct ext_nonza *nonzas;
     const struct ext_hook *hooks;
     const struct ext_service *service;
-    const struct config_extension *config; /* its section; its name should be that of the extension */
+    const struct adhoc_command *adhoc;      /* commands for users and administrators (extensions/adhoc.h) */
+    const struct control_command *commands; /* of jabiructl (control_request.h) */
+    const struct config_extension *config;  /* its section; its name should be that of the extension */
     size_t user_size, session_size,
         shard_size;                          /* zeroed memory of its own with each (ext_user() and so on) */
     void (*shard_fini)(struct shard *shard); /* frees what hangs on the shard's; no actor is left by then */
@@ -94,6 +100,7 @@ struct ext {
     const char *user_rows;
     void (*load_row)(struct user *user, const struct store_row *row);
     void (*user_reset)(struct user *user);
+    void (*early_features)(struct host *host, struct buf *out); /* adds to those before a login */
     void (*stream_features)(struct host *host,
                             struct buf *out); /* adds to the features of an authenticated stream */
 };
@@ -163,5 +170,8 @@ bool ext_takes(const struct host *host, const struct xml_node *element);
 /* A row that none of the server's own parts knows; false if no extension does either. */
 bool ext_load_row(struct user *user, const struct store_row *row);
 void ext_user_reset(struct user *user);
+
+/* Frees what extensions keep with a shard. */
+void ext_shard_fini(struct shard *shard);
 
 #endif

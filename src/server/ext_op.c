@@ -151,3 +151,20 @@ void ext_op_write(struct ext_op *op, struct store_batch *batch, ext_step *step)
 {
     store_commit(ext_op_store(op), op->shard->loop, batch, ext_op_commit(op, step));
 }
+
+void ext_op_wait(struct ext_op *op, ext_step *step)
+{
+    wait_for(op, step);
+}
+
+void ext_op_resume(struct ext_op *op)
+{
+    go_on(op);
+}
+
+void ext_op_start(struct ext_op *op, struct iq_event *event, ext_step *step)
+{
+    step(op, event);
+    if (!op->_waiting)
+        ext_op_free(op);
+}

@@ -36,6 +36,10 @@ void ext_op_free(struct ext_op *op);
  * about to change. */
 void ext_op_hold(struct ext_op *op);
 
+/* Runs the first step, with the request that is at hand, and frees the operation if that asked for nothing.
+ */
+void ext_op_start(struct ext_op *op, struct iq_event *event, ext_step *step);
+
 /* The reader, or the commit, to give to one call of the store; `step` runs when it is done. */
 struct store_read *ext_op_read(struct ext_op *op, ext_step *step);
 struct store_commit *ext_op_commit(struct ext_op *op, ext_step *step);
@@ -48,6 +52,11 @@ static inline str ext_op_owner(const struct ext_op *op)
 {
     return actor_bare(op->_actor);
 }
+
+/* Waits for something else than the store: `step` runs after ext_op_resume(), which must come once, in an
+ * event of the operation's shard. */
+void ext_op_wait(struct ext_op *op, ext_step *step);
+void ext_op_resume(struct ext_op *op);
 
 static inline struct store *ext_op_store(const struct ext_op *op)
 {

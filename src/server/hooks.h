@@ -80,6 +80,7 @@ struct disco_event {
     str node;                 /* "" for none */
     struct buf *xml;          /* inside of the <query/> */
     bool known;               /* to be set by whoever knows the node */
+    enum stanza_error error;  /* to be set by whoever knows it and does not tell this one */
 };
 
 /* An item of a roster has changed, is new, or gone. */
@@ -93,6 +94,14 @@ struct component_event {
     struct shard *shard;
     const struct component_domain *domain;
 };
+
+/* An account that was made, or is gone from the store (its user is about to be forgotten); at its home. */
+struct account_event {
+    struct shard *shard;
+    struct jid jid; /* bare */
+};
+
+struct newcomer_event; /* newcomer.h */
 
 #define HOOKS(X)                                                                                             \
     X(stanza_from_user, struct stanza_event)    /* before anything is done with it */                        \
@@ -116,9 +125,12 @@ struct component_event {
     X(request, struct iq_event)            /* the server is about to answer it, for a host or an account */  \
     X(answer_to_host, struct stanza_event) /* an iq result or error; user NULL */                            \
     X(component_connected, struct component_event)                                                           \
-    X(may_reach, struct reach_event)         /* see there */                                                 \
-    X(kept_stanza, struct kept_event)        /* see there */                                                 \
-    X(contact_blocked, struct blocked_event) /* a part of the same write as the block */                     \
+    X(may_reach, struct reach_event)           /* see there */                                               \
+    X(kept_stanza, struct kept_event)          /* see there */                                               \
+    X(contact_blocked, struct blocked_event)   /* a part of the same write as the block */                   \
+    X(newcomer_request, struct newcomer_event) /* before a login; DONE: it is or will be answered */         \
+    X(account_made, struct account_event)                                                                    \
+    X(account_removed, struct account_event)                                                                 \
     X(disco_info, struct disco_event)                                                                        \
     X(disco_items, struct disco_event)                                                                       \
     X(message_to_host, struct stanza_event) /* user NULL */

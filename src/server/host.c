@@ -43,3 +43,16 @@ void host_deliver(struct shard *shard, struct host *host, const struct delivery 
         return; /* a server has no presence to share, and says nothing (RFC 6121 §4.3.2 leaves that open) */
     }
 }
+
+bool host_is_admin(const struct host *host, const struct jid *who)
+{
+    const struct config_list *admins = &((const struct config_host *)host->config)->admins;
+    struct arena arena;
+    struct jid jid;
+    bool found = false;
+    arena_init(&arena, 256);
+    for (size_t i = 0; !found && i < admins->count; i++)
+        found = jid_parse(str_from(admins->items[i]), &arena, &jid) == OK && str_eq(jid_bare(who), jid.full);
+    arena_fini(&arena);
+    return found;
+}

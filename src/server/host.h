@@ -8,4 +8,7 @@
 
 void host_deliver(struct shard *shard, struct host *host, const struct delivery *delivery);
 
+/* Whether the configuration names the bare JID of `who` among the host's administrators. */
+bool host_is_admin(const struct host *host, const struct jid *who);
+
 #endif

@@ -55,6 +55,7 @@ struct server {
         *_retired; /* contexts of before a reload: connections may be choosing one right now */
     size_t _retired_count;
     uint64_t started_us; /* on the loops' clock */
+    void (*stop)(void);  /* begins an orderly stop of the program; NULL: the owner does not offer that */
 };
 
 /* Makes a server on these loops (one shard each), not listening yet. `config` must outlive it. Returns NULL

@@ -7,6 +7,7 @@
 #include "server/user.h"
 
 #include "base/log.h"
+#include "server/account.h"
 #include "server/ext.h"
 
 #include <stdlib.h>
@@ -29,10 +30,12 @@ static void load_row(struct actor *actor, const struct store_row *row)
 {
     struct user *user = USER_OF(actor);
     if (str_is(row->kind, "account")) {
-        if (row->key.len == 0)
+        if (row->key.len == 0) {
             user->actor.exists = true;
-        else if (str_is(row->key, "roster-version"))
+            user->disabled = account_is_disabled(row->value);
+        } else if (str_is(row->key, "roster-version")) {
             str_to_u64(row->value, UINT64_MAX, &user->roster.version);
+        }
         return;
     }
     if (str_is(row->kind, "request")) {

@@ -14,6 +14,7 @@ struct stanza_event;
 
 struct user {
     struct actor actor;
+    bool disabled;        /* the account is switched off: nobody may bind (account.h) */
     bool anonymous;       /* no account, but a session by SASL ANONYMOUS: nothing is kept */
     struct list sessions; /* struct session, oldest first */
     struct roster roster;

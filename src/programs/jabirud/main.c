@@ -223,6 +223,7 @@ static int serve(const struct config *config, struct store *store, const sigset_
         log_error(main, "%s", why);
         goto out;
     }
+    server->stop = stop;
     struct control_calls calls = { .reload = reload, .stop = stop };
     if (control_open(server, config->control, &calls, &control) != OK)
         log_error(main, "the control socket %s can't be opened; jabiructl will not work", config->control);
