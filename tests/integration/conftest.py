@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Fixtures: a CA for the session, and servers that are stopped, and judged, at the end of their module or test."""
 import itertools
+import subprocess
 
 import pytest
 
-from jabiru import JABIRUD, Authority, Server
+from jabiru import JABIRUD, PATIENCE_S, Authority, Server
 
 _numbers = itertools.count(1)
 
@@ -23,6 +24,16 @@ def ca(tmp_path_factory):
 def other_ca(tmp_path_factory):
     """A CA that has signed nothing of the server's."""
     return Authority(tmp_path_factory.mktemp("other-ca"), "Another CA")
+
+
+@pytest.fixture
+def trusted(ca, tmp_path):
+    """The CA as a folder that OpenSSL finds it in."""
+    folder = tmp_path / "trusted"
+    folder.mkdir()
+    (folder / "ca.pem").write_bytes(ca.certificate.read_bytes())
+    subprocess.run(["openssl", "rehash", folder], check=True, timeout=PATIENCE_S, capture_output=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

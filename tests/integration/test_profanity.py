@@ -1,79 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Two people with profanity, in two terminals: what they type, and what stands on their screens."""
-import subprocess
-
 import pytest
 
-from jabiru import PATIENCE_S
-from terminal import Terminal
-
-SETTINGS = """[ui]
-splash=false
-wrap=false
-[notifications]
-message=off
-[connection]
-tls.certpath={trusted}
-"""
-ACCOUNT = """[{jid}]
-enabled=true
-jid={jid}
-server=127.0.0.1
-port={port}
-tls.policy={policy}
-password=secret
-resource=profanity
-presence.login=online
-presence.last=online
-"""
-
-
-class Person:
-    """A home folder of their own, and profanity in it."""
-
-    def __init__(self, folder, server, trusted, user, policy):
-        self.jid, self.folder = f"{user}@localhost", folder / user
-        self.environment = {"HOME": self.folder, "LANG": "C.UTF-8", "TERM": "screen-256color",
-                            "XDG_CONFIG_HOME": self.folder / "config", "XDG_DATA_HOME": self.folder / "data",
-                            "DBUS_SESSION_BUS_ADDRESS": "disabled:"}
-        port = server.tls_port if policy == "legacy" else server.port
-        self._write("config/profanity/profrc", SETTINGS.format(trusted=trusted))
-        self._write("data/profanity/accounts", ACCOUNT.format(jid=self.jid, port=port, policy=policy))
-        self.terminal = None
-
-    def _write(self, name, text):
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-
-    def open(self):
-        self.terminal = Terminal(self.folder, ["profanity", "-a", self.jid], self.environment)
-        return self
-
-    def come(self):
-        self.open().sees(f"{self.jid}/profanity logged in successfully")
-        return self
-
-    def types(self, line):
-        self.terminal.type(line)
-
-    def sees(self, *texts):
-        return self.terminal.wait(*texts)
-
-    def leave(self):
-        if self.terminal:
-            self.terminal.end()
-            self.terminal = None
-
-
-@pytest.fixture
-def trusted(ca, tmp_path):
-    """The CA as a folder that OpenSSL finds it in."""
-    folder = tmp_path / "trusted"
-    folder.mkdir()
-    (folder / "ca.pem").write_bytes(ca.certificate.read_bytes())
-    subprocess.run(["openssl", "rehash", folder], check=True, timeout=PATIENCE_S, capture_output=True)
-    return folder
+from people import Person
 
 
 @pytest.fixture

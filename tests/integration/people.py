@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""People at a terminal, each with a home folder of their own: with profanity, and with mcabber."""
+import subprocess
+
+from jabiru import PATIENCE_S
+from terminal import Terminal
+
+SETTINGS = """[ui]
+splash=false
+wrap=false
+[notifications]
+message=off
+[connection]
+tls.certpath={trusted}
+"""
+ACCOUNT = """[{jid}]
+enabled=true
+jid={jid}
+server=127.0.0.1
+port={port}
+tls.policy={policy}
+password=secret
+resource=profanity
+presence.login=online
+presence.last=online
+"""
+
+
+class Person:
+    """A home folder of their own, and profanity in it."""
+
+    def __init__(self, folder, server, trusted, user, policy):
+        self.jid, self.folder = f"{user}@localhost", folder / user
+        self.environment = {"HOME": self.folder, "LANG": "C.UTF-8", "TERM": "screen-256color",
+                            "XDG_CONFIG_HOME": self.folder / "config", "XDG_DATA_HOME": self.folder / "data",
+                            "DBUS_SESSION_BUS_ADDRESS": "disabled:"}
+        port = server.tls_port if policy == "legacy" else server.port
+        self._write("config/profanity/profrc", SETTINGS.format(trusted=trusted))
+        self._write("data/profanity/accounts", ACCOUNT.format(jid=self.jid, port=port, policy=policy))
+        self.terminal = None
+
+    def _write(self, name, text):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def open(self):
+        self.terminal = Terminal(self.folder, ["profanity", "-a", self.jid], self.environment)
+        return self
+
+    def come(self):
+        self.open().sees(f"{self.jid}/profanity logged in successfully")
+        return self
+
+    def types(self, line):
+        self.terminal.type(line)
+
+    def sees(self, *texts):
+        return self.terminal.wait(*texts)
+
+    def leave(self):
+        if self.terminal:
+            self.terminal.end()
+            self.terminal = None
+
+
+MCABBER = """set jid = {jid}
+set password = secret
+set server = 127.0.0.1
+set port = {port}
+set resource = mcabber
+set tls = 1
+set ssl_ca = {ca}
+set ssl_fingerprint = {fingerprint}
+"""
+
+
+class Chatter:
+    """The same with mcabber, whose messages go to whom the cursor stands on."""
+
+    def __init__(self, folder, server, authority, certificate, user):
+        self.jid = f"{user}@localhost"
+        home = folder / user
+        (home / ".mcabber").mkdir(parents=True, mode=0o700)
+        self.settings = home / ".mcabber" / "mcabberrc"
+        self.settings.write_text(MCABBER.format(jid=self.jid, port=server.port, ca=authority.certificate,
+                                                fingerprint=certificate_hash(certificate)))
+        self.settings.chmod(0o600)
+        self.terminal = Terminal(home, ["mcabber", "-f", str(self.settings)], {
+            "HOME": home, "LANG": "C.UTF-8", "TERM": "screen-256color"})
+        self.sees("Your status has been set")
+
+    def types(self, line):
+        self.terminal.type(line)
+
+    def sees(self, *texts):
+        return self.terminal.wait(*texts)
+
+    def enter(self, room, nick):
+        self.types(f"/room join {room} {nick}")
+        self.sees(f"You have joined {room} as", f"joined as \"{nick}\"")
+        self.types(f"/roster search {room}")
+        self.types("")  # opens the window of what the cursor is on
+
+    def leave(self):
+        self.terminal.end()
+
+
+def certificate_hash(path):
+    words = ["openssl", "x509", "-in", str(path), "-fingerprint", "-sha256", "-noout"]
+    said = subprocess.run(words, check=True, capture_output=True, text=True, timeout=PATIENCE_S).stdout
+    return "SHA256:" + said.split("=")[1].strip().replace(":", "").lower()
