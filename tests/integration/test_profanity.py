@@ -34,8 +34,9 @@ def test_two_people_meet_chat_and_leave_messages(people, policy):
     alice.sees("Good morning, Alice")
     bob.sees("Good morning, Bob")
     assert f"{bob.jid} [offline]" not in alice.terminal.screen()
-    bob.leave()
+    bob.types("/quit")  # without it his session would wait for him (XEP-0198)
     alice.sees(f"{bob.jid} [offline]")
+    bob.leave()
     for number in range(3):
         alice.types(f"left for you: {number}")
         alice.sees(f"left for you: {number}")
@@ -43,6 +44,7 @@ def test_two_people_meet_chat_and_leave_messages(people, policy):
     alice.types("/win 1")
     alice.sees("Ping response from server")
     bob.come()
+    bob.sees("(win 2)")
     bob.types("/win 2")
     bob.sees("left for you: 2")
     screen = bob.terminal.screen()
