@@ -13,6 +13,9 @@ PING_USERS = 100
 LOGIN_USERS = 500
 PRESENCE_USERS = 210  # in blocks that know each other: see ROSTER_BLOCK
 SETTLE_SECONDS = 2
+ROOM_SIZES = (100, 500, 1000, 5000)
+ROOM_SPEAKERS = 4
+ROOM_PARALLEL = 16   # who enter at a time
 
 
 class Row:
@@ -81,6 +84,19 @@ def presence(bench, peer):
     return {"presence": result.rate}
 
 
+def room(size):
+    """One room of so many: how long until all are in, and messages of a few speakers to all."""
+    def do(bench, peer):
+        if size > bench.idle_sessions[1]:
+            return {}  # a short run has fewer accounts
+        result = bench.load(peer, "rooms", "none", users=size, room=size, window=ROOM_SPEAKERS, parallel=ROOM_PARALLEL,
+                            seconds=bench.seconds)
+        report = result.report
+        return {f"room-{size}": result.rate, f"room-p99-{size}": report["latency_us"]["p99"] / 1000,
+                f"room-cpu-{size}": result.cpu_micros_each(), f"room-join-{size}": report["settled_s"]}
+    return do
+
+
 WINDOWS = (1, 8, 64)
 KINDS = (("none", "plain"), ("direct", "TLS"))
 
@@ -101,6 +117,12 @@ WORKS = [
            [Row(f"ping-{window}", f"ping answered by the server, /s, W={window}", True)])
       for window in WINDOWS[:2]],
     Work("presence", presence, [Row("presence", "presence changes delivered/s, rosters of 20", True)]),
+    *[Work(f"room-{size}", room(size),
+           [Row(f"room-{size}", f"room of {size:,}, deliveries/s", True),
+            Row(f"room-p99-{size}", f"room of {size:,}, message to the last occupant, p99, ms", False, 1),
+            Row(f"room-cpu-{size}", f"room of {size:,}, server CPU a delivery, µs", False, 2),
+            Row(f"room-join-{size}", f"room of {size:,}, until all have entered, s", False, 2)], fresh=True)
+      for size in ROOM_SIZES],
     Work("logins", logins, [Row("logins", "login, TLS + SCRAM, server CPU each, µs", False)]),
     *[Work(f"idle-{word}".lower(), idle(tls), [Row(f"idle-{tls}", f"memory an idle session, {word}, bytes", False)],
            fresh=True) for tls, word in KINDS],

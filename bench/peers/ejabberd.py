@@ -27,6 +27,12 @@ listen:
       shaper: none, max_stanza_size: infinity }}
 modules:
   mod_disco: {{}}
+  mod_muc:
+    host: "conference.@HOST@"
+    max_users: 20000
+    max_users_presence: 20000
+    min_message_interval: 0
+    min_presence_interval: 0
   mod_offline: {{}}
   mod_ping: {{}}
   mod_roster: {{}}

@@ -32,6 +32,7 @@ modules_enabled = {{ "roster", "saslauth", "tls", "disco", "ping" }}
 modules_disabled = {{ "s2s" }}
 ssl = {{ key = "{key}", certificate = "{cert}" }}
 VirtualHost "{domain}"
+Component "conference.{domain}" "muc"
 """
 ITERATIONS = 4096
 

@@ -34,11 +34,13 @@ def load(server, mode, *options, tls="none", password="secret", code=0):
     return json.loads(report)
 
 
-@pytest.mark.parametrize("mode", ["logins", "pairs", "presence", "ping"])
+@pytest.mark.parametrize("mode", ["logins", "pairs", "presence", "ping", "rooms"])
 def test_all_comes_back(server, mode):
-    report = load(server, mode, "--window", 2, *(["--subscribe"] if mode == "presence" else []))
+    own = {"presence": ["--subscribe"], "rooms": ["--room", 3]}
+    report = load(server, mode, "--window", 2, *own.get(mode, []))
     assert report["mode"] == mode and report["users"] == USERS
     assert report["received"] > 0 and report["lost"] == 0 and report["errors"] == 0
+    assert (report["settled_s"] > 0) == (mode == "rooms")
     assert 0 < report["latency_us"]["p50"] <= report["latency_us"]["p99"] <= report["latency_us"]["max"]
     assert report["rate_per_s"] == pytest.approx(report["received"] / report["seconds"], rel=0.01)
 

@@ -26,7 +26,8 @@ enum {
     TICKS_A_SECOND = 10,
     SETTLED_TICKS = 5,
     SETTLE_TICKS_MAX = 600,
-    DRAINED_TICKS = 20, /* without a word, before what has not come back is given up */
+    SETTLE_TICKS_LONG = 6000, /* of a mode that knows when it has settled */
+    DRAINED_TICKS = 20,       /* without a word, before what has not come back is given up */
     LEAVE_TICKS_MAX = 100,
     ARENA_BLOCK = 4096,
     FILES_SPARE = 32,
@@ -185,6 +186,7 @@ static void enter(struct load *load, enum phase phase)
         mode->end(load);
     switch (phase) {
     case PHASE_SETTLE:
+        load->settling = load_now();
         mode->prepare(load);
         break;
     case PHASE_WARM:
@@ -213,13 +215,22 @@ static bool counted_enough(const struct load *load)
     return load_now() - load->count_began >= load->options.seconds * (uint64_t)1000000000;
 }
 
+static void look_at_settling(struct load *load)
+{
+    const struct mode *mode = load->options.mode;
+    bool still = mode->is_settled && !mode->is_settled(load);
+    if (still && load->ticks >= SETTLE_TICKS_LONG)
+        load_fail(load, &load->users[0], ERR_TIMEOUT);
+    else if (!still && (load->quiet >= SETTLED_TICKS || load->ticks >= SETTLE_TICKS_MAX))
+        enter(load, PHASE_WARM);
+}
+
 static void look_at_phase(struct load *load)
 {
     bool all_back = load->tally.all_expected <= load->tally.all_received;
     switch (load->phase) {
     case PHASE_SETTLE:
-        if (load->quiet >= SETTLED_TICKS || load->ticks >= SETTLE_TICKS_MAX)
-            enter(load, PHASE_WARM);
+        look_at_settling(load);
         break;
     case PHASE_WARM:
         if (load->ticks >= TICKS_A_SECOND)
@@ -315,7 +326,7 @@ static void prepare_users(struct load *load)
         struct user *user = &load->users[i];
         user->load = load;
         user->index = i;
-        snprintf(user->name, sizeof user->name, "%s%u", load->options.user_prefix, i);
+        snprintf(user->name, sizeof user->name, "%s%u", load->options.user_prefix, load->options.first + i);
     }
 }
 

@@ -30,7 +30,7 @@ struct user {
     uint32_t text_len;
     uint32_t index;
     uint32_t waiting; /* presence: deliveries until the next change */
-    bool online;
+    bool online, is_in_room, room_is_open;
     char name[48];
 };
 
@@ -41,9 +41,11 @@ struct load {
     struct scram_client_cache last_cache; /* of the last login: helps where all accounts have one salt */
     struct user *users;
     unsigned started, ready, online;
+    unsigned entered; /* rooms: who is in */
     enum phase phase;
     struct tally tally;
     uint64_t count_began, count_ended; /* ns */
+    uint64_t settling, settled;        /* when the mode began to settle, and said that it has; ns */
     uint64_t heard, heard_before;      /* elements received: to see that all is quiet */
     unsigned quiet, ticks;             /* ticks without any; ticks of this phase */
     uint64_t progress_received;        /* when progress was last shown */

@@ -69,9 +69,10 @@ static struct user *find_user(struct load *load, str jid)
     str prefix = str_from(load->options.user_prefix);
     uint64_t index;
     if (!str_starts(jid, prefix) ||
-        !str_to_u64(str_sub(jid, prefix.len, str_find(jid, '@')), load->options.users - 1, &index))
+        !str_to_u64(str_sub(jid, prefix.len, str_find(jid, '@')), UINT32_MAX, &index) ||
+        index - load->options.first >= load->options.users) /* one below the first is far above the last */
         return NULL;
-    return &load->users[index];
+    return &load->users[index - load->options.first];
 }
 
 static void grant(struct user *user, const struct user *asker)

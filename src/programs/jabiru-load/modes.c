@@ -10,9 +10,8 @@ const struct mode mode_idle = {
     .with_presence = true,
 };
 
-const struct mode *const modes[] = {
-    &mode_idle, &mode_logins, &mode_pairs, &mode_presence, &mode_ping, NULL
-};
+const struct mode *const modes[] = { &mode_idle, &mode_logins, &mode_pairs, &mode_presence,
+                                     &mode_ping, &mode_rooms,  NULL };
 
 const struct mode *mode_named(const char *name)
 {

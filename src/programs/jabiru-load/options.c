@@ -19,15 +19,18 @@ enum { USER_PREFIX_MAX = 32, STANZA_BYTES = 512, IN_FLIGHT_MAX = 8 * 1024 * 1024
     X(MECHANISM, "mechanism", "NAME", "the one SASL mechanism to use (the strongest)")                       \
     X(USERS, "users", "N", "number of users (100)")                                                          \
     X(PAIRS, "pairs", "N", "number of pairs, instead of --users")                                            \
-    X(USER_PREFIX, "user-prefix", "NAME", "user n is NAMEn, from 0 on (user)")                               \
+    X(FIRST, "first", "N", "number of the first user (0)")                                                   \
+    X(USER_PREFIX, "user-prefix", "NAME", "user n is NAMEn (user)")                                          \
     X(PASSWORD, "password", "TEXT", "password of all users")                                                 \
-    X(WINDOW, "window", "W", "in flight for each user or pair (1); logins at a time (16)")                   \
+    X(WINDOW, "window", "W", "in flight for each user, pair or room (1); logins at a time (16)")             \
     X(RATE, "rate", "R", "pairs: send R messages a second in all, whatever comes back")                      \
     X(SECONDS, "seconds", "S", "how long to count, after a second of warming up (10)")                       \
     X(BODY, "body", "BYTES", "length of a message's body (100)")                                             \
     X(ROSTER, "roster", "N", "presence: contacts of each user, in blocks of N + 1 neighbours (20)")          \
+    X(ROOM, "room", "N", "rooms: occupants of each room (100)")                                              \
+    X(SERVICE, "service", "NAME", "rooms: their domain (conference. and the domain)")                        \
     X(SUBSCRIBE, "subscribe", NULL, "presence: make these rosters first")                                    \
-    X(PARALLEL, "parallel", "N", "users that log in at a time before the work (64)")                         \
+    X(PARALLEL, "parallel", "N", "users that log in, or enter, at a time before the work (64)")              \
     X(NO_PRESENCE, "no-presence", NULL, "idle, logins: send no initial presence")                            \
     X(RELAY, "relay", NULL, "pairs: the peer joins connections by a line 'PAIR n' and speaks no XMPP")       \
     X(JSON, "json", NULL, "print the result as one JSON object")                                             \
@@ -35,7 +38,7 @@ enum { USER_PREFIX_MAX = 32, STANZA_BYTES = 512, IN_FLIGHT_MAX = 8 * 1024 * 1024
     X(VERSION, "version", NULL, "print the version")
 
 enum {
-    OPTION_FIRST = 256,
+    OPTION_BASE = 255,
 #define X(id, name, argument, help) OPTION_##id,
     OPTIONS(X)
 #undef X
@@ -107,6 +110,9 @@ static void set_text(struct options *options, int option, const char *value)
     case OPTION_CA:
         options->ca = value;
         break;
+    case OPTION_SERVICE:
+        options->service = value;
+        break;
     case OPTION_USER_PREFIX:
         options->user_prefix = value;
         break;
@@ -145,6 +151,12 @@ static void set_number(struct options *options, int option, const char *value)
         break;
     case OPTION_BODY:
         options->body = number("body", value, 0, 60000);
+        break;
+    case OPTION_FIRST:
+        options->first = number("first", value, 0, 1000000);
+        break;
+    case OPTION_ROOM:
+        options->room = number("room", value, 1, 1000000);
         break;
     case OPTION_ROSTER:
         options->roster = number("roster", value, 1, 10000);
@@ -219,6 +231,7 @@ void options_read(int argc, char **argv, struct options *ret)
         .seconds = 10,
         .body = 100,
         .roster = 20,
+        .room = 100,
         .parallel = 64,
     };
     int option;

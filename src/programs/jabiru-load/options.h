@@ -11,13 +11,14 @@ enum exit_code { EXIT_OK, EXIT_USAGE, EXIT_NO_LOGIN, EXIT_LOSSES };
 
 struct options {
     const struct mode *mode;
-    const char *host, *domain, *user_prefix, *password, *ca;
+    const char *host, *domain, *service, *user_prefix, *password, *ca;
     uint16_t port;
     enum client_tls tls;
     unsigned mechanisms;    /* as in struct client_settings */
     unsigned users, window; /* window 0: the mode's own default */
     unsigned rate;          /* messages a second in all; 0: closed loop */
-    unsigned seconds, body, roster, parallel;
+    unsigned first;         /* number of the first user */
+    unsigned seconds, body, roster, room, parallel;
     bool relay, subscribe, no_presence, json;
 };
 

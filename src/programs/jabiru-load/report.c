@@ -36,6 +36,11 @@ static uint64_t lost(const struct load *load)
     return tally->all_expected > tally->all_received ? tally->all_expected - tally->all_received : 0;
 }
 
+static double settled_seconds(const struct load *load)
+{
+    return load->settled ? (double)(load->settled - load->settling) / 1e9 : 0;
+}
+
 static void print_json(const struct load *load, double seconds, double rate)
 {
     const struct tally *tally = &load->tally;
@@ -44,9 +49,9 @@ static void print_json(const struct load *load, double seconds, double rate)
            load->options.mode->name, load->options.users, seconds, tally->sent, tally->received, lost(load),
            rate);
     printf("\"latency_us\": {\"p50\": %.1f, \"p90\": %.1f, \"p99\": %.1f, \"max\": %.1f}, \"late\": %" PRIu64
-           ", \"errors\": %" PRIu64 "}\n",
+           ", \"errors\": %" PRIu64 ", \"settled_s\": %.3f}\n",
            micros(load, 500), micros(load, 900), micros(load, 990), (double)tally->latency.max / 1000,
-           tally->late, tally->errors);
+           tally->late, tally->errors, settled_seconds(load));
 }
 
 static void print_table(const struct load *load, double seconds, double rate)
@@ -54,6 +59,8 @@ static void print_table(const struct load *load, double seconds, double rate)
     const struct tally *tally = &load->tally;
     const struct mode *mode = load->options.mode;
     printf("%-10s %u users, %.1f s\n", mode->name, load->options.users, seconds);
+    if (load->settled)
+        printf("%-10s after %.2f s\n", "all in", settled_seconds(load));
     if (!mode->holds) {
         printf("%-10s %.0f %s/s (%" PRIu64 " sent, %" PRIu64 " received)\n", "rate", rate, mode->unit,
                tally->sent, tally->received);
