@@ -9,137 +9,55 @@
 #include "server/remote.h"
 
 #include "base/log.h"
-#include "server/receipt.h"
+#include "server/remote_queue.h"
 #include "server/remote_reach.h"
 #include "server/s2s.h"
+#include "server/s2s_sm.h"
 
 #include <stdlib.h>
 
 enum { IDLE_MS = 60 * 1000, VERIFIES_MAX = 100 };
-
-/* Something that waits. */
-struct waiting {
-    struct list link;
-    struct stanza *stanza;
-    struct jid to;
-    enum deliver how;
-    struct receipt *receipt;
-    uint64_t since_us;
-    uint32_t size;
-    char text[];
-};
 
 static const struct config_s2s *config_of(const struct remote *remote)
 {
     return &remote->shard->server->config->s2s;
 }
 
-/* ---- Errors to senders
- * ------------------------------------------------------------------------------------------- */
-
-static void bounce(struct shard *shard, const struct delivery *delivery, enum stanza_error error,
-                   const char *why)
-{
-    const struct stanza *stanza = delivery->stanza;
-    if (delivery->how == DELIVER_BROADCAST ||
-        (stanza->kind == STANZA_PRESENCE && stanza->type == TYPE_UNAVAILABLE))
-        return;
-    struct stanza *copy = ARENA_NEW(&shard->arena, struct stanza);
-    *copy = *stanza;
-    copy->to = delivery->to;
-    route_error(shard, copy, error, why);
-}
-
-/* Takes the oldest out of the queue; what it points to lives as long as the event. Its receipt is the
- * caller's. */
-static struct delivery take(struct pair *pair)
-{
-    struct waiting *waiting = LIST_ITEM(list_shift(&pair->queue), struct waiting, link);
-    struct delivery delivery = { waiting->stanza, waiting->to, waiting->how, waiting->receipt };
-    pair->queued--;
-    pair->queued_bytes -= waiting->size;
-    shard_free_later(pair->remote->shard, waiting->stanza);
-    shard_free_later(pair->remote->shard, waiting);
-    if (!pair->queued)
-        timer_stop(&pair->wait_timer);
-    return delivery;
-}
-
-static void bounce_first(struct pair *pair, enum stanza_error error, const char *why)
-{
-    struct shard *shard = pair->remote->shard;
-    struct delivery delivery = take(pair);
-    struct receipt *before = receipt_enter(shard, delivery.receipt);
-    bounce(shard, &delivery, error, why);
-    receipt_leave(shard, before);
-    receipt_release(shard, delivery.receipt);
-}
-
-/* It is sent, or nobody wants it any more. */
-static void drop_first(struct pair *pair)
-{
-    receipt_release(pair->remote->shard, take(pair).receipt);
-}
-
-void pair_bounce_all(struct pair *pair, enum stanza_error error, const char *why)
-{
-    while (pair->queued) {
-        bounce_first(pair, error, why);
-    }
-}
-
-/* ---- Waiting
- * ---------------------------------------------------------------------------------------------------- */
-
-static void waited(struct timer *timer)
-{
-    struct pair *pair = CONTAINER_OF(timer, struct pair, wait_timer);
-    struct shard *shard = pair->remote->shard;
-    uint64_t wait_us = config_of(pair->remote)->wait_ms * 1000, now_us = loop_now_us(shard->loop);
-    shard_enter(shard);
-    while (pair->queued) {
-        uint64_t end_us = LIST_ITEM(pair->queue.next, struct waiting, link)->since_us + wait_us;
-        if (end_us > now_us) {
-            timer_start(shard->loop, timer, (end_us - now_us) / 1000 + 1);
-            break;
-        }
-        bounce_first(pair, STANZA_ERROR_REMOTE_SERVER_TIMEOUT,
-                     "the other server could not be reached in time");
-    }
-    shard_leave(shard);
-}
+/* ---- Waiting, and leaving
+ * ----------------------------------------------------------------------------------------- */
 
 static bool wait(struct pair *pair, const struct delivery *delivery)
 {
     const struct config_s2s *config = config_of(pair->remote);
-    struct loop *loop = pair->remote->shard->loop;
-    size_t size = sizeof(struct waiting) + sizeof(struct stanza) + delivery->stanza->attrs.len +
-                  stanza_payload(delivery->stanza).len + 2 * delivery->to.full.len;
-    if (pair->queued >= config->queue_stanzas || pair->queued_bytes + size > config->queue_bytes)
+    if (pair->queued >= config->queue_stanzas ||
+        pair->queued_bytes + waiting_size(delivery) > config->queue_bytes)
         return false;
-    struct waiting *waiting = xmalloc(sizeof *waiting + delivery->to.full.len);
-    waiting->stanza = stanza_copy(delivery->stanza);
-    waiting->to = delivery->to;
-    memcpy(waiting->text, delivery->to.full.p, delivery->to.full.len);
-    waiting->to.full.p = waiting->text;
-    waiting->how = delivery->how;
-    waiting->receipt = receipt_hold(pair->remote->shard);
-    waiting->since_us = loop_now_us(loop);
-    waiting->size = (uint32_t)size;
-    list_append(&pair->queue, &waiting->link);
-    pair->queued_bytes += size;
-    if (!pair->queued++)
-        timer_start(loop, &pair->wait_timer, config->wait_ms);
+    queue_append(waiting_new(pair, delivery));
     return true;
+}
+
+/* False: its stream takes no more now. */
+static bool send_now(struct pair *pair, const struct delivery *delivery)
+{
+    struct s2s *s2s = pair->sending;
+    enum s2s_sent sent = s2s_send(s2s, delivery->stanza, &delivery->to);
+    if (sent == S2S_SENT && s2s->sm)
+        s2s_sm_keep(s2s->sm, waiting_new(pair, delivery));
+    return sent != S2S_FULL;
 }
 
 void pair_drained(struct pair *pair)
 {
     while (pair->queued && pair->sending) {
         const struct waiting *first = LIST_ITEM(pair->queue.next, struct waiting, link);
-        if (!s2s_send(pair->sending, first->stanza, &first->to))
+        enum s2s_sent sent = s2s_send(pair->sending, first->stanza, &first->to);
+        if (sent == S2S_FULL)
             return;
-        drop_first(pair);
+        struct waiting *waiting = queue_shift(pair);
+        if (sent == S2S_SENT && pair->sending->sm)
+            s2s_sm_keep(pair->sending->sm, waiting);
+        else
+            waiting_done(pair->remote->shard, waiting);
     }
 }
 
@@ -154,7 +72,7 @@ str remote_key(const struct map_node *node)
 static void pair_free(struct pair *pair)
 {
     while (pair->queued)
-        drop_first(pair);
+        waiting_done(pair->remote->shard, queue_shift(pair));
     timer_stop(&pair->wait_timer);
     dns_cancel(&pair->lookup);
     dial_cancel(&pair->dial);
@@ -172,6 +90,7 @@ static void pair_free(struct pair *pair)
 static void remote_free(struct remote *remote)
 {
     struct list *link;
+    s2s_sm_drop_all(remote);
     while ((link = remote->pairs.next) != &remote->pairs)
         pair_free(LIST_ITEM(link, struct pair, link));
     while ((link = list_shift(&remote->verifies)))
@@ -190,7 +109,8 @@ static bool is_idle(const struct remote *remote)
         if (pair->queued || pair->sending || pair->asking || pair->own || pair->state != PAIR_IDLE)
             return false;
     }
-    return list_empty(&remote->verifies) && remote->dead_until_us <= loop_now_us(remote->shard->loop);
+    return list_empty(&remote->verifies) && list_empty(&remote->past) &&
+           remote->dead_until_us <= loop_now_us(remote->shard->loop);
 }
 
 static void idle_fired(struct timer *timer)
@@ -224,6 +144,7 @@ static struct remote *remote_new(struct shard *shard, str domain)
     remote->ascii = str_dup(ascii);
     list_init(&remote->pairs);
     list_init(&remote->verifies);
+    list_init(&remote->past);
     remote->idle.fired = idle_fired;
     timer_start(shard->loop, &remote->idle, IDLE_MS);
     map_put(&shard->remotes, &remote->_node);
@@ -243,7 +164,7 @@ struct pair *remote_pair(struct shard *shard, str ours, str domain)
     struct pair *pair = NEW(struct pair);
     pair->remote = remote;
     pair->ours = str_dup(ours);
-    pair->wait_timer.fired = waited;
+    pair->wait_timer.fired = queue_waited;
     list_init(&pair->queue);
     list_init(&pair->_sending);
     list_init(&pair->_asking);
@@ -275,6 +196,7 @@ static void stop(struct remote *remote)
 {
     list_each (at, &remote->pairs)
         reach_stop(LIST_ITEM(at, struct pair, link));
+    s2s_sm_give_up(remote, NULL, STANZA_ERROR_REMOTE_SERVER_TIMEOUT, "this server is stopping");
     remote_answer_all(remote, NULL, STANZA_ERROR_REMOTE_SERVER_TIMEOUT);
 }
 
@@ -295,21 +217,23 @@ void remote_deliver(struct shard *shard, const struct delivery *delivery)
         return;
     }
     if (s2s_policy_for(shard->server->config, domain).refused) {
-        bounce(shard, delivery, STANZA_ERROR_NOT_ALLOWED, "nothing is exchanged with this domain");
+        delivery_bounce(shard, delivery, STANZA_ERROR_NOT_ALLOWED, "nothing is exchanged with this domain");
         return;
     }
     struct pair *pair = remote_pair(shard, ours, domain);
     if (!pair) {
-        bounce(shard, delivery, STANZA_ERROR_RESOURCE_CONSTRAINT, "too many other domains are in use");
+        delivery_bounce(shard, delivery, STANZA_ERROR_RESOURCE_CONSTRAINT,
+                        "too many other domains are in use");
         return;
     }
     struct remote *remote = pair->remote;
-    if (pair->sending && !pair->queued && s2s_send(pair->sending, delivery->stanza, &delivery->to))
+    if (pair->sending && !pair->queued && send_now(pair, delivery))
         return;
     if (!pair->sending && remote->dead_until_us > loop_now_us(shard->loop))
-        bounce(shard, delivery, remote->error, remote->why);
+        delivery_bounce(shard, delivery, remote->error, remote->why);
     else if (!wait(pair, delivery))
-        bounce(shard, delivery, STANZA_ERROR_RESOURCE_CONSTRAINT, "too much waits for the other server");
+        delivery_bounce(shard, delivery, STANZA_ERROR_RESOURCE_CONSTRAINT,
+                        "too much waits for the other server");
     else
         reach(pair);
 }

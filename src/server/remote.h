@@ -60,6 +60,7 @@ struct remote {
     char *ascii; /* in A-labels, for DNS and TLS */
     struct list pairs;
     struct list verifies;
+    struct list past; /* streams that broke and may be resumed (s2s_sm.h) */
     unsigned verify_count;
     unsigned failures;       /* in a row */
     uint64_t dead_until_us;  /* left alone until then */

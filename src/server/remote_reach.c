@@ -8,11 +8,19 @@
 #include "server/remote_reach.h"
 
 #include "base/log.h"
+#include "server/remote_queue.h"
 #include "server/s2s.h"
+#include "server/s2s_sm.h"
 
 static const struct config_s2s *config_of(const struct pair *pair)
 {
     return &pair->remote->shard->server->config->s2s;
+}
+
+/* Whether the pair needs a stream. */
+static bool wants(const struct pair *pair)
+{
+    return pair->queued || s2s_sm_is_ours_to_resume(pair);
 }
 
 /* ---- Failure and success
@@ -33,14 +41,15 @@ static void fail(struct pair *pair, enum stanza_error error, const char *why)
     log_info(s2s, "%s can't be reached from %s: %s; left alone for %llu ms", remote->domain, pair->ours, why,
              (unsigned long long)rest_ms);
     pair->no_passengers = pair->no_external = false;
-    pair_bounce_all(pair, error, why);
+    s2s_sm_give_up(remote, pair, error, why);
+    queue_bounce_all(pair, error, why);
     if (!pair->own)
         remote_answer_all(remote, NULL, error);
 }
 
 void pair_may_send(struct pair *pair, struct s2s *s2s)
 {
-    if (pair->sending || s2s->state == S2S_CLOSING)
+    if (pair->sending || s2s->state == S2S_CLOSING || (s2s->outgoing && s2s_sm_begin(s2s)))
         return;
     pair->sending = s2s;
     list_append(&s2s->senders, &pair->_sending);
@@ -144,7 +153,7 @@ void pair_own_ended(struct pair *pair, struct s2s *s2s, enum stanza_error error,
         fail(pair, error, why);
     } else {
         remote_answer_all(pair->remote, s2s, STANZA_ERROR_REMOTE_SERVER_TIMEOUT);
-        if (pair->queued && was_proven)
+        if (wants(pair) && was_proven)
             reach(pair);
         else if (pair->queued && !pair->sending)
             fail(pair, error, why);
@@ -175,7 +184,7 @@ static bool has_questions(const struct remote *remote)
 void pair_open(struct pair *pair)
 {
     remote_ask_all(pair->remote, pair->own);
-    if (pair->queued && !pair->sending && !pair->asking)
+    if (wants(pair) && !pair->sending && !pair->asking)
         s2s_ask(pair->own, pair);
 }
 
@@ -190,14 +199,14 @@ void reach(struct pair *pair)
     struct s2s *seat = passenger_seat(pair);
     if (seat && has_questions(remote))
         remote_ask_all(remote, seat);
-    if ((pair->sending || pair->asking || !pair->queued) && !has_questions(remote))
+    if ((pair->sending || pair->asking || !wants(pair) || s2s_sm_holds_back(pair)) && !has_questions(remote))
         return;
     if (pair->own || pair->state != PAIR_IDLE) {
         if (pair->own && pair->own->state == S2S_OPEN)
             pair_open(pair);
         return;
     }
-    if (seat && may_dialback && pair->queued && !pair->no_passengers) {
+    if (seat && may_dialback && pair->queued && !pair->no_passengers && !s2s_sm_is_ours_to_resume(pair)) {
         s2s_ask(seat, pair);
         return;
     }
@@ -211,5 +220,5 @@ void reach_stop(struct pair *pair)
     dial_cancel(&pair->dial);
     if (!pair->own)
         pair->state = PAIR_IDLE;
-    pair_bounce_all(pair, STANZA_ERROR_REMOTE_SERVER_TIMEOUT, "this server is stopping");
+    queue_bounce_all(pair, STANZA_ERROR_REMOTE_SERVER_TIMEOUT, "this server is stopping");
 }

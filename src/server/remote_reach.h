@@ -14,7 +14,6 @@ void reach(struct pair *pair);
 void reach_stop(struct pair *pair);
 
 /* remote.c */
-void pair_bounce_all(struct pair *pair, enum stanza_error error, const char *why);
 void remote_ask_all(struct remote *remote, struct s2s *s2s); /* sends the questions that were not sent yet */
 /* Answers questions that went over a stream (NULL: all) with an error. */
 void remote_answer_all(struct remote *remote, const struct s2s *over, enum stanza_error error);

@@ -16,7 +16,9 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "server/component.h"
+#include "server/receipt.h"
 #include "server/remote.h"
+#include "server/s2s_sm.h"
 #include "xml/write.h"
 #include "xmpp/ns.h"
 #include "xmpp/rescope.h"
@@ -106,13 +108,14 @@ static enum stanza_error error_of_end(const struct s2s *s2s)
 }
 
 /* Lets go of all that goes over the stream or waits for it; what comes back later finds nobody. */
-static void leave_pairs(struct s2s *s2s, const char *why)
+static void leave_pairs(struct s2s *s2s, enum s2s_end how, const char *why)
 {
     struct pair *own = s2s->pair;
     struct list *link;
     bool was_open = s2s->state == S2S_OPEN;
-    s2s->pair = NULL;
     s2s->state = S2S_CLOSING;
+    s2s_sm_leave(s2s, how);
+    s2s->pair = NULL;
     while ((link = list_shift(&s2s->senders)))
         pair_lost(LIST_ITEM(link, struct pair, _sending));
     while ((link = list_shift(&s2s->asking)))
@@ -126,7 +129,7 @@ static void leave_pairs(struct s2s *s2s, const char *why)
 static void s2s_free(struct s2s *s2s)
 {
     struct shard *shard = s2s->link.shard;
-    leave_pairs(s2s, "the connection was closed");
+    leave_pairs(s2s, S2S_BROKEN, "the connection was closed");
     atomic_fetch_sub(&shard->server->s2s_connections, 1);
     timer_stop(&s2s->timer);
     scanner_fini(&s2s->scanner);
@@ -157,9 +160,9 @@ void s2s_send_header(struct s2s *s2s)
     s2s->header_sent = true;
 }
 
-static void close_stream(struct s2s *s2s, const char *why)
+static void close_stream(struct s2s *s2s, enum s2s_end how, const char *why)
 {
-    leave_pairs(s2s, why);
+    leave_pairs(s2s, how, why);
     timer_stop(&s2s->timer);
     conn_finish(&s2s->conn, FINISH_MS);
 }
@@ -168,9 +171,10 @@ void s2s_end(struct s2s *s2s)
 {
     if (s2s->state == S2S_CLOSING)
         return;
+    s2s_sm_farewell(s2s);
     if (s2s->header_sent)
         conn_write(&s2s->conn, STR(STREAM_CLOSE_TAG));
-    close_stream(s2s, "the stream was closed");
+    close_stream(s2s, s2s->parted ? S2S_ENDED_BY_PEER : S2S_ENDED_BY_US, "the stream was closed");
 }
 
 void s2s_fail(struct s2s *s2s, enum stream_error error, const char *text)
@@ -186,7 +190,7 @@ void s2s_fail(struct s2s *s2s, enum stream_error error, const char *text)
         s2s_send_header(s2s);
     stream_error_write(conn_out(&s2s->conn), error, text);
     conn_wrote(&s2s->conn);
-    close_stream(s2s, text ? text : stream_error_name(error));
+    close_stream(s2s, S2S_BROKEN, text ? text : stream_error_name(error));
 }
 
 void s2s_restart(struct s2s *s2s)
@@ -256,7 +260,7 @@ static void time_passed(struct timer *timer)
     else if (since_ms(s2s, s2s->used_us) >= s2s_config(s2s)->s2s.idle_ms && !s2s->verifying)
         s2s_end(s2s);
     else {
-        if (since_ms(s2s, s2s->heard_us) >= s2s_config(s2s)->s2s.ping_ms)
+        if (since_ms(s2s, s2s->heard_us) >= s2s_config(s2s)->s2s.ping_ms && !s2s_sm_ask(s2s))
             conn_write(&s2s->conn, STR(" "));
         watch(s2s);
     }
@@ -307,20 +311,21 @@ void s2s_write_dialback(struct s2s *s2s, const struct dialback *dialback)
     conn_wrote(&s2s->conn);
 }
 
-bool s2s_send(struct s2s *s2s, const struct stanza *stanza, const struct jid *to)
+enum s2s_sent s2s_send(struct s2s *s2s, const struct stanza *stanza, const struct jid *to)
 {
     struct shard *shard = s2s->link.shard;
-    if (conn_pending(&s2s->conn) > s2s_config(s2s)->limits.output_bytes / 2)
-        return false;
+    if (conn_pending(&s2s->conn) > s2s_config(s2s)->limits.output_bytes / 2 ||
+        (s2s->sm && !s2s_sm_has_room(s2s->sm)))
+        return S2S_FULL;
     s2s->used_us = loop_now_us(shard->loop);
     if (!rescope_write(conn_out(&s2s->conn), stanza, to, STR(NS_SERVER), &shard->arena)) {
         route_error(shard, stanza, STANZA_ERROR_NOT_ACCEPTABLE,
                     "its namespaces can't be sent to another server");
-        return true;
+        return S2S_NEVER;
     }
     conn_wrote(&s2s->conn);
     shard->counters.s2s_out++;
-    return true;
+    return S2S_SENT;
 }
 
 /* What is wrong with the addresses of a stanza; STREAM_ERROR_NONE if nothing. */
@@ -365,10 +370,13 @@ static void stanza_in(struct s2s *s2s, const struct xml_node *node)
     }
     s2s->used_us = loop_now_us(shard->loop);
     shard->counters.s2s_in++;
+    struct receipt *receipt = s2s_sm_receive(s2s), *before = receipt_enter(shard, receipt);
     if (fault == STANZA_OK)
         route(shard, stanza);
     else
         route_error(shard, stanza, STANZA_ERROR_BAD_REQUEST, NULL);
+    receipt_leave(shard, before);
+    receipt_release(shard, receipt);
 }
 
 /* ---- Elements
@@ -397,11 +405,13 @@ static void element(struct s2s *s2s, const struct xml_node *node)
         s2s->told = stream_error_read(node);
         log_info(s2s, "%s ended its stream with %s", s2s->domain ? s2s->domain : "a server",
                  stream_error_name(s2s->told));
+        s2s->parted = true;
         s2s_end(s2s);
         return;
     }
-    if (s2s->state == S2S_OPEN && s2s_dialback(s2s, node))
+    if (s2s->state == S2S_OPEN && (s2s_dialback(s2s, node) || s2s_sm_element(s2s, node)))
         return;
+    s2s_in_begun(s2s);
     if (s2s->state == S2S_OPEN && str_is(node->ns, NS_SERVER))
         stanza_in(s2s, node);
     else if (s2s->outgoing)
@@ -431,9 +441,10 @@ static size_t consume(struct s2s *s2s, str input)
             opened(s2s, &node);
         else if (event == SCAN_ELEMENT)
             element(s2s, &node);
-        else if (event == SCAN_CLOSE)
+        else if (event == SCAN_CLOSE) {
+            s2s->parted = true;
             s2s_end(s2s);
-        else if (event == SCAN_ERROR)
+        } else if (event == SCAN_ERROR)
             s2s_fail(s2s, stream_error_of_scan(scanner_error(&s2s->scanner)), NULL);
         else
             return done;

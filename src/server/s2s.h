@@ -32,6 +32,7 @@ enum s2s_state {
 };
 
 struct pair;
+struct s2s_sm;
 
 /* The peer may speak for this domain. */
 struct proof {
@@ -59,6 +60,9 @@ struct s2s {
     uint8_t state, patience;
     bool outgoing, direct_tls, header_sent, authenticated, bidi, certified;
     bool vouched;           /* we were asked about a key */
+    bool bidi_due;          /* to be used in the other direction when the peer has begun (s2s_in_bidi) */
+    bool parted;            /* the peer has ended it in order */
+    struct s2s_sm *sm;      /* stream management, or NULL */
     enum stream_error told; /* the error with which the peer ended it */
     /* of an outgoing one */
     struct pair *pair; /* that opened it; NULL: it has gone */
@@ -97,9 +101,10 @@ void s2s_certify(struct s2s *s2s);     /* looks whether the peer's certificate i
 void s2s_prove(struct s2s *s2s, str theirs, str ours);
 bool s2s_is_proven(const struct s2s *s2s, str theirs, str ours);
 
-/* Queues a stanza on the connection. False: the connection has enough to send, come again when it is drained.
- * One that can't be written is answered with an error. */
-bool s2s_send(struct s2s *s2s, const struct stanza *stanza, const struct jid *to);
+/* Queues a stanza on the connection. S2S_FULL: it has enough to send, or to be acknowledged; come again when
+ * it is drained. S2S_NEVER: it can't be written, and was answered with an error. */
+enum s2s_sent { S2S_SENT, S2S_FULL, S2S_NEVER };
+enum s2s_sent s2s_send(struct s2s *s2s, const struct stanza *stanza, const struct jid *to);
 void s2s_write_dialback(struct s2s *s2s, const struct dialback *dialback);
 
 /* Whether a domain is served here: a virtual host, a service, or a component's. */
@@ -116,8 +121,10 @@ void s2s_in_opened(struct s2s *s2s, const struct stream_header *header);
 void s2s_in_element(struct s2s *s2s, const struct xml_node *node);
 void s2s_in_leave(struct s2s *s2s);
 
-/* Lets the peer be served in the other direction over this stream too, if it asked for that. */
+/* Lets the peer be served in the other direction over this stream too, if it asked for that: as soon as it
+ * has said whether it wants stream management. Moves the stream to the home of the peer's domain. */
 void s2s_in_bidi(struct s2s *s2s, str theirs, str ours);
+void s2s_in_begun(struct s2s *s2s); /* it has */
 
 /* ---- s2s_out.c: the initiating end */
 

@@ -10,6 +10,8 @@
 #include "base/base64.h"
 #include "base/log.h"
 #include "server/remote.h"
+#include "server/s2s_sm.h"
+#include "server/sm.h"
 #include "xmpp/ns.h"
 
 #include <stdlib.h>
@@ -60,6 +62,8 @@ static void write_features(struct s2s *s2s, const struct s2s_policy *policy)
         buf_lit(out, "<dialback xmlns='" NS_DIALBACK_FEATURE "'><errors/></dialback>");
     if ((secure || !policy->require_tls) && config->s2s.bidi && !s2s->authenticated)
         buf_lit(out, "<bidi xmlns='" NS_BIDI_FEATURE "'/>");
+    if ((secure || !policy->require_tls) && config->s2s.sm)
+        buf_lit(out, "<sm xmlns='" NS_SM "'/>");
     buf_addf(out, "<limits xmlns='" NS_STREAM_LIMITS "'><max-bytes>%u</max-bytes></limits></stream:features>",
              config->limits.stanza_after); /* XEP-0478 */
     conn_wrote(&s2s->conn);
@@ -183,19 +187,33 @@ void s2s_in_element(struct s2s *s2s, const struct xml_node *node)
 static void use(struct s2s *s2s, str theirs, str ours)
 {
     struct pair *pair = remote_pair(s2s->link.shard, ours, theirs);
-    if (pair && !pair->sending)
+    if (pair && !pair->sending && !s2s_sm_holds_back(pair))
         pair_may_send(pair, s2s);
+}
+
+void s2s_in_begun(struct s2s *s2s)
+{
+    if (!s2s->bidi_due || s2s->state == S2S_CLOSING)
+        return;
+    s2s->bidi_due = false;
+    use(s2s, str_from(s2s->domain), str_from(s2s->ours));
 }
 
 void s2s_in_bidi(struct s2s *s2s, str theirs, str ours)
 {
     struct shard *home = server_home(s2s->link.shard->server, theirs);
-    if (!s2s->bidi || s2s->state == S2S_CLOSING || s2s_policy_for(s2s_config(s2s), theirs).refused)
+    bool has_sm = s2s_config(s2s)->s2s.sm;
+    if (s2s->state == S2S_CLOSING || s2s_policy_for(s2s_config(s2s), theirs).refused)
         return;
-    if (home == s2s->link.shard)
+    if (home != s2s->link.shard) {
+        if ((s2s->bidi || has_sm) && s2s->proof_count == 1 && !s2s->verifying && !s2s->sm &&
+            list_empty(&s2s->senders))
+            s2s->moving = home;
+    } else if (s2s->bidi && has_sm && s2s->proof_count == 1 && !s2s->sm) {
+        s2s->bidi_due = true;
+    } else if (s2s->bidi) {
         use(s2s, theirs, ours);
-    else if (s2s->proof_count == 1 && !s2s->verifying && list_empty(&s2s->senders))
-        s2s->moving = home;
+    }
 }
 
 static void arrived(struct mail *mail)
@@ -212,7 +230,7 @@ static void arrived(struct mail *mail)
     if (*s2s->id)
         map_put(&shard->s2s_ids, &s2s->_by_id);
     s2s_established(s2s);
-    use(s2s, str_from(proof->theirs), str_from(proof->ours ? proof->ours : s2s->ours));
+    s2s_in_bidi(s2s, str_from(proof->theirs), str_from(proof->ours ? proof->ours : s2s->ours));
     if (shard->stopping)
         s2s_end(s2s);
     s2s_go_on(s2s);

@@ -34,6 +34,8 @@
     X(mails_out, "mails sent to other shards")                                                               \
     X(s2s_in, "stanzas received from other servers")                                                         \
     X(s2s_out, "stanzas sent to other servers")                                                              \
+    X(s2s_resumed, "streams with other servers that were resumed")                                           \
+    X(s2s_resent, "stanzas sent again to another server that had not got them")                              \
     X(s2s_refused, "other servers that could not prove who they are")                                        \
     X(refused, "connections refused by a limit")
 

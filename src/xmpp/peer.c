@@ -28,6 +28,8 @@ struct peer_features peer_features_read(const struct xml_node *node, struct aren
             features.external = offers_external(&child, arena);
         else if (xml_is(&child, STR("bidi"), STR(NS_BIDI_FEATURE)))
             features.bidi = true;
+        else if (xml_is(&child, STR("sm"), STR("urn:xmpp:sm:3")))
+            features.sm = true;
         else if (xml_is(&child, STR("dialback"), STR(NS_DIALBACK_FEATURE))) {
             features.dialback = true;
             features.dialback_errors = xml_child(&child, STR("errors"), str_none, &errors);

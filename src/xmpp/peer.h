@@ -13,6 +13,7 @@ struct peer_features {
     bool dialback;        /* as a feature; it may be there without being announced */
     bool dialback_errors; /* and reports errors without ending the stream (XEP-0220 §2.4.2) */
     bool bidi;            /* XEP-0288 */
+    bool sm;              /* stream management (XEP-0198) */
 };
 
 /* Reads <stream:features/>. */

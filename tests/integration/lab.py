@@ -93,7 +93,7 @@ class Prosody(Process):
         super().__init__(folder)
         self.domain, self.s2s_port = domain, s2s_port
         self.port, self.tls_port = free_ports(2)
-        modules = ["roster", "saslauth", "tls", "dialback", "disco", "ping", "pep", "s2s", "s2s_auth_certs"] + ["s2s_bidi"] * bidi
+        modules = ["roster", "saslauth", "tls", "dialback", "disco", "ping", "pep", "s2s", "s2s_auth_certs", "smacks"] + ["s2s_bidi"] * bidi
         certificate, key = (shutil.copy(path, folder / path.name) for path in pair)
         (folder / "prosody.cfg.lua").write_text(f"""
 run_as_root = true

@@ -22,7 +22,7 @@ class SelfSigned:
         folder.mkdir(parents=True, exist_ok=True)
         self.certificate, self.key = folder / f"{domain}.pem", folder / f"{domain}.key"
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-                        "-subj", f"/CN={domain}", "-addext", f"subjectAltName=DNS:{domain},DNS:rooms.{domain}", "-keyout", self.key,
+                        "-subj", f"/CN={domain}", "-addext", f"subjectAltName=DNS:{domain},DNS:*.{domain}", "-keyout", self.key,
                         "-out", self.certificate], check=True, capture_output=True, timeout=PATIENCE_S)
         self.pair = self.certificate, self.key
 
@@ -34,9 +34,10 @@ class World:
         ours, theirs = "ours.example", "theirs.example"
         ports = free_ports(2)
         self.mode, external = mode, mode == "external"
-        self.names = Names(folder / "names", {ours: ports[0], theirs: ports[1], f"rooms.{theirs}": ports[1]}).start()
+        self.names = Names(folder / "names", {ours: ports[0], f"conference.{ours}": ports[0], theirs: ports[1],
+                                               f"rooms.{theirs}": ports[1]}).start()
         if external:
-            pairs = [ca.issue(f"{kind}-{name}", f"DNS:{name},DNS:rooms.{name}", "serverAuth,clientAuth") for name in (ours, theirs)]
+            pairs = [ca.issue(f"{kind}-{name}", f"DNS:{name},DNS:*.{name}", "serverAuth,clientAuth") for name in (ours, theirs)]
             self.our_ca = self.their_ca = ca
             lines = f'ca = "{ca.certificate}"\nrequire-certificate = true'
         else:
@@ -183,6 +184,44 @@ def test_their_room(world):
         assert (await alice.body("welcome"))["from"] == f"{room}/Romeo"
         alice.send_presence(pto=f"{room}/Alice", ptype="unavailable")
         await romeo.wait("presence", lambda p: p["from"] == f"{room}/Alice" and p["type"] == "unavailable")
+        await alice.leave()
+        await romeo.leave()
+    run(story)
+
+
+def test_our_room(world):
+    async def story():
+        room = "court@conference.ours.example"
+        alice, romeo = await couple(world)
+        await join(alice, room, "Alice")
+        await open_room(alice, room)
+        await join(romeo, room, "Romeo")
+        await alice.wait("presence", lambda p: p["from"] == f"{room}/Romeo")
+        await romeo.wait("presence", lambda p: p["from"] == f"{room}/Alice")
+        alice.send_message(room, "come in", mtype="groupchat")
+        assert (await romeo.body("come in"))["from"] == f"{room}/Alice"
+        romeo.send_message(room, "what a house", mtype="groupchat")
+        got = await alice.body("what a house")
+        assert got["from"] == f"{room}/Romeo" and got.xml.find("{urn:xmpp:sid:0}stanza-id").get("by") == room
+        romeo.send_presence(pto=f"{room}/Romeo", ptype="unavailable")
+        await alice.wait("presence", lambda p: p["from"] == f"{room}/Romeo" and p["type"] == "unavailable")
+        await alice.leave()
+        await romeo.leave()
+    run(story)
+
+
+def test_our_personal_events(world):
+    """PEP (XEP-0163) the other way: alice tells her mood to romeo, who is subscribed to her and interested."""
+    async def story():
+        alice, romeo = await couple(world)
+        told = asyncio.get_running_loop().create_future()
+        romeo.add_event_handler("user_mood_publish", lambda message: told.done() or told.set_result(message))
+        romeo["xep_0163"].add_interest("http://jabber.org/protocol/mood")
+        await romeo["xep_0115"].update_caps()
+        await alice.wait("presence", lambda p: p["from"] == romeo.boundjid and p["type"] == "available")
+        await alice["xep_0107"].publish_mood("happy", timeout=PATIENCE_S)
+        message = await asyncio.wait_for(told, PATIENCE_S)
+        assert message["from"].bare == alice.boundjid.bare
         await alice.leave()
         await romeo.leave()
     run(story)

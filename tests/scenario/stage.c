@@ -399,8 +399,8 @@ void player_cut(struct player *player)
 {
     if (player->socket)
         sim_cut(player->socket);
+    player_leave(player); /* before it may be called again */
     stage_settle(player->stage);
-    player_leave(player);
 }
 
 struct tree *player_take(struct player *player)
