@@ -2,7 +2,8 @@
 /* SASL for both ends (RFC 4422), pure: it reads no store, draws no random bytes and does not hash passwords
  * by itself: it says what it needs. Mechanisms: SCRAM-SHA-1, -256, -512 with their -PLUS forms (RFC 5802,
  * 7677, RFC 9266 and 5929 bindings; XEP-0474 downgrade protection), PLAIN (RFC 4616), EXTERNAL (RFC 4422
- * appendix A), ANONYMOUS (RFC 4505). */
+ * appendix A), ANONYMOUS (RFC 4505), and hashed tokens (draft-schmaus-kitten-sasl-ht-09), whose "password" is
+ * a token that the server gave (XEP-0484). */
 #ifndef XMPP_SASL_H
 #define XMPP_SASL_H
 
@@ -19,7 +20,11 @@
     X(SASL_SCRAM_SHA_1, "SCRAM-SHA-1")                                                                       \
     X(SASL_EXTERNAL, "EXTERNAL")                                                                             \
     X(SASL_PLAIN, "PLAIN")                                                                                   \
-    X(SASL_ANONYMOUS, "ANONYMOUS")
+    X(SASL_ANONYMOUS, "ANONYMOUS")                                                                           \
+    X(SASL_HT_SHA_256_EXPR, "HT-SHA-256-EXPR")                                                               \
+    X(SASL_HT_SHA_256_ENDP, "HT-SHA-256-ENDP")                                                               \
+    X(SASL_HT_SHA_256_UNIQ, "HT-SHA-256-UNIQ")                                                               \
+    X(SASL_HT_SHA_256_NONE, "HT-SHA-256-NONE")
 
 enum sasl_mechanism {
 #define X(id, name) id,
@@ -53,6 +58,15 @@ enum sasl_failure {
 };
 
 const char *sasl_failure_name(enum sasl_failure failure);
+
+/* Whether the mechanism proves a token and no password. */
+static inline bool sasl_is_token(enum sasl_mechanism mechanism)
+{
+    return mechanism >= SASL_HT_SHA_256_EXPR;
+}
+
+/* The type of channel binding of a token's mechanism; "" for HT-SHA-256-NONE. */
+str sasl_ht_binding(enum sasl_mechanism mechanism);
 
 /* What is kept of a password for one hash (RFC 5802 §3): no password, nothing from which it can be had
  * cheaply. */
@@ -95,11 +109,12 @@ enum { SASL_MESSAGE_MAX = 8192 };
 str sasl_offer(const str *names, size_t count, struct arena *arena);
 
 enum sasl_status {
-    SASL_CHALLENGE, /* send `out` as a challenge and wait for the response */
-    SASL_WANT_KEYS, /* look for the account of `authcid`, then call sasl_server_keys() */
-    SASL_WANT_WORK, /* run sasl_server_work() off the loop, then call sasl_server_worked() */
-    SASL_DONE,      /* authenticated as `authzid`-checked `authcid`; send success with `out` if has_out */
-    SASL_FAILED,    /* send `failure` */
+    SASL_CHALLENGE,   /* send `out` as a challenge and wait for the response */
+    SASL_WANT_KEYS,   /* look for the account of `authcid`, then call sasl_server_keys() */
+    SASL_WANT_TOKENS, /* look for tokens of the account of `authcid`, then call sasl_server_tokens() */
+    SASL_WANT_WORK,   /* run sasl_server_work() off the loop, then call sasl_server_worked() */
+    SASL_DONE,        /* authenticated as `authzid`-checked `authcid`; send success with `out` if has_out */
+    SASL_FAILED,      /* send `failure` */
 };
 
 struct sasl_server {
@@ -140,6 +155,11 @@ enum sasl_status sasl_server_response(struct sasl_server *server, str response);
  * wrong password's. */
 enum sasl_status sasl_server_keys(struct sasl_server *server, const struct scram_keys *keys, bool known);
 
+/* Answers SASL_WANT_TOKENS: `*ret_index` is which one was proved. For each token the same work is done, so an
+ * owner that always has the same number of them (made-up ones where there are none) tells nothing by time. */
+enum sasl_status sasl_server_tokens(struct sasl_server *server, const str *tokens, size_t count,
+                                    size_t *ret_index);
+
 /* Answers SASL_WANT_WORK in two steps: the slow part (any thread, touches only the server), and what comes
  * after it. */
 void sasl_server_work(struct sasl_server *server);
@@ -150,9 +170,9 @@ enum sasl_status sasl_server_worked(struct sasl_server *server);
 
 struct sasl_client {
     enum sasl_mechanism mechanism;
-    str user, password; /* prepared */
+    str user, password; /* prepared; the password may be a token */
     str nonce;
-    str binding_type, binding; /* for -PLUS; else empty. */
+    str binding_type, binding; /* for -PLUS, and tokens that are bound; else empty. */
     bool can_bind;             /* for the plain forms: whether we could bind to the channel at all. With
                                   server_has_plus false that is said as y,, (RFC 5802 §6) */
     bool server_has_plus;      /* the server offered a -PLUS form */

@@ -11,11 +11,12 @@
 
 #include "base/base64.h"
 #include "base/mem.h"
+#include "xmpp/sasl_mechanisms.h"
 #include "xmpp/scram.h"
 
 enum { ITERATIONS_MIN = 4096, ITERATIONS_MAX = 5 * 1000 * 1000 };
 
-enum { FIRST_SENT, FINAL_SENT, VERIFIED, NOTHING_MORE, BROKEN };
+enum { FIRST_SENT, FINAL_SENT, VERIFIED, NOTHING_MORE, TOKEN_SENT, BROKEN };
 
 static enum sasl_status fail(struct sasl_client *client)
 {
@@ -67,6 +68,12 @@ enum sasl_status sasl_client_start(struct sasl_client *client)
         return SASL_CHALLENGE;
     case SASL_PLAIN:
         return plain_start(client);
+    case SASL_HT_SHA_256_EXPR:
+    case SASL_HT_SHA_256_ENDP:
+    case SASL_HT_SHA_256_UNIQ:
+    case SASL_HT_SHA_256_NONE:
+        client->_state = TOKEN_SENT;
+        return sasl_ht_client_start(client) ? SASL_CHALLENGE : fail(client);
     default:
         return scram_start(client);
     }
@@ -190,6 +197,7 @@ enum sasl_status sasl_client_success(struct sasl_client *client, bool has_data, 
 {
     uint8_t state = client->_state;
     bool proved = state == NOTHING_MORE || (state == VERIFIED && !has_data) ||
+                  (state == TOKEN_SENT && has_data && sasl_ht_client_proved(client, data)) ||
                   (state == FINAL_SENT && has_data && signature_ok(client, data));
     if (!proved)
         return fail(client);

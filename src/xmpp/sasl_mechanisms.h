@@ -27,6 +27,12 @@ enum sasl_status sasl_scram_final(struct sasl_server *server, str message);
 enum sasl_status sasl_plain_first(struct sasl_server *server, str message);
 enum sasl_status sasl_plain_keys(struct sasl_server *server);
 
+enum sasl_status sasl_ht_first(struct sasl_server *server, str message);
+enum sasl_status sasl_ht_tokens(struct sasl_server *server, const str *tokens, size_t count,
+                                size_t *ret_index);
+bool sasl_ht_client_start(struct sasl_client *client);
+bool sasl_ht_client_proved(const struct sasl_client *client, str data);
+
 enum sasl_status sasl_external_first(struct sasl_server *server, str authzid);
 enum sasl_status sasl_anonymous_first(struct sasl_server *server, str trace);
 

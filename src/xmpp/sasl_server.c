@@ -52,6 +52,11 @@ static enum sasl_status first(struct sasl_server *server, str message)
         return sasl_external_first(server, message);
     case SASL_ANONYMOUS:
         return sasl_anonymous_first(server, message);
+    case SASL_HT_SHA_256_EXPR:
+    case SASL_HT_SHA_256_ENDP:
+    case SASL_HT_SHA_256_UNIQ:
+    case SASL_HT_SHA_256_NONE:
+        return sasl_ht_first(server, message);
     default:
         return sasl_scram_first(server, message);
     }
@@ -86,11 +91,19 @@ enum sasl_status sasl_server_response(struct sasl_server *server, str response)
 
 enum sasl_status sasl_server_keys(struct sasl_server *server, const struct scram_keys *keys, bool known)
 {
-    if (server->_state != SASL_STATE_KEYS)
+    if (server->_state != SASL_STATE_KEYS || sasl_is_token(server->mechanism))
         return finish(server, sasl_server_fail(server, SASL_MALFORMED_REQUEST));
     server->_keys = *keys;
     server->_keys_known = known;
     return finish(server, is_scram(server) ? sasl_scram_keys(server) : sasl_plain_keys(server));
+}
+
+enum sasl_status sasl_server_tokens(struct sasl_server *server, const str *tokens, size_t count,
+                                    size_t *ret_index)
+{
+    if (server->_state != SASL_STATE_KEYS || !sasl_is_token(server->mechanism))
+        return finish(server, sasl_server_fail(server, SASL_MALFORMED_REQUEST));
+    return finish(server, sasl_ht_tokens(server, tokens, count, ret_index));
 }
 
 enum sasl_status sasl_server_worked(struct sasl_server *server)

@@ -30,6 +30,9 @@ static void serve(enum sasl_mechanism mechanism, bool plus, str input, struct ar
         if (status == SASL_WANT_KEYS) {
             scram_keys_fake(STR("secret"), server.authcid, 1, &keys);
             status = sasl_server_keys(&server, &keys, true);
+        } else if (status == SASL_WANT_TOKENS) {
+            size_t which;
+            status = sasl_server_tokens(&server, &(str)STR_INIT("a token that nobody has"), 1, &which);
         } else if (status == SASL_WANT_WORK) {
             sasl_server_work(&server);
             status = sasl_server_worked(&server);
