@@ -59,6 +59,11 @@ static void enable(struct iq_event *event)
     set_enabled(event, true);
 }
 
+static void enable_inline(struct bind2_event *event)
+{
+    of(event->session)->enabled = true;
+}
+
 static void disable(struct iq_event *event)
 {
     set_enabled(event, false);
@@ -269,6 +274,7 @@ const struct ext ext_carbons = {
     .more = (const struct ext_xep[]){ { 297, "1.0" }, { 0 } },
     .features = (const char *const[]){ NS_CARBONS, "urn:xmpp:carbons:rules:0", NULL },
     .iqs = iqs,
+    .bind2 = (const struct ext_bind2[]){ { NS_CARBONS, "enable", NS_CARBONS, enable_inline }, { 0 } },
     .hooks = hooks,
     .user_size = sizeof(struct carbons_user),
     .session_size = sizeof(struct carbons_session),

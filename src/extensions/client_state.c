@@ -307,6 +307,16 @@ static enum hook_ret resumed(struct host *host, struct session_event *event)
     return HOOK_NEXT;
 }
 
+static void begin_inactive(struct bind2_event *event)
+{
+    inactive(event->session, event->element);
+}
+
+static void begin_active(struct bind2_event *event)
+{
+    (void)event;
+}
+
 static enum hook_ret closed(struct host *host, struct session_event *event)
 {
     (void)host;
@@ -375,6 +385,9 @@ const struct ext ext_client_state = {
     .title = "Client State Indication",
     .xep = { 352, "1.0.0" },
     .nonzas = nonzas,
+    .bind2 = (const struct ext_bind2[]){ { NS_CSI, "inactive", NS_CSI, begin_inactive },
+                                         { NULL, "active", NS_CSI, begin_active },
+                                         { 0 } },
     .hooks = hooks,
     .config = &config,
     .session_size = sizeof(struct client_state),

@@ -66,17 +66,42 @@ static unsigned resume_time(const struct sm_settings *settings, const struct xml
     return settings->resume_ms;
 }
 
+static void failed(struct session *session, enum stanza_error error)
+{
+    struct buf out;
+    buf_init(&out, 1024);
+    sm_write_failed(&out, error);
+    session->link->ops->write(session->link, buf_str(&out));
+    buf_fini(&out);
+}
+
+static void begin(struct session *session, const struct xml_node *element, struct buf *out)
+{
+    const struct sm_settings *settings = ext_settings(session->user->actor.host, &slot);
+    unsigned resume_ms = resume_time(settings, element, &session->user->actor.shard->arena);
+    sm_begin(session, resume_ms, &settings->limits, out);
+}
+
 static void enable(struct session *session, const struct xml_node *element)
 {
-    struct host *host = session->user->actor.host;
-    const struct sm_settings *settings = ext_settings(host, &slot);
+    struct buf out;
     if (session->sm) {
-        struct link *link = session->link;
-        sm_failed(link, STANZA_ERROR_UNEXPECTED_REQUEST);
-        link->ops->close(link, STREAM_ERROR_POLICY_VIOLATION, "stream management is enabled already");
+        failed(session, STANZA_ERROR_UNEXPECTED_REQUEST);
+        session->link->ops->close(session->link, STREAM_ERROR_POLICY_VIOLATION,
+                                  "stream management is enabled already");
         return;
     }
-    sm_begin(session, resume_time(settings, element, &session->user->actor.shard->arena), &settings->limits);
+    buf_init(&out, 1024);
+    begin(session, element, &out);
+    session->link->ops->write(session->link, buf_str(&out));
+    buf_fini(&out);
+}
+
+/* §8.1: as a part of binding. */
+static void enable_inline(struct bind2_event *event)
+{
+    if (event->element && !event->session->sm)
+        begin(event->session, event->element, event->bound);
 }
 
 static void request(struct session *session, const struct xml_node *element)
@@ -85,7 +110,7 @@ static void request(struct session *session, const struct xml_node *element)
     if (session->sm)
         sm_asked(session->sm);
     else
-        sm_failed(session->link, STANZA_ERROR_UNEXPECTED_REQUEST);
+        failed(session, STANZA_ERROR_UNEXPECTED_REQUEST);
 }
 
 static void answer(struct session *session, const struct xml_node *element)
@@ -93,7 +118,7 @@ static void answer(struct session *session, const struct xml_node *element)
     struct arena *arena = &session->user->actor.shard->arena;
     uint64_t h;
     if (!session->sm)
-        sm_failed(session->link, STANZA_ERROR_UNEXPECTED_REQUEST);
+        failed(session, STANZA_ERROR_UNEXPECTED_REQUEST);
     else if (!str_to_u64(xml_attr(element, STR("h"), arena), UINT32_MAX, &h))
         session->link->ops->close(session->link, STREAM_ERROR_BAD_FORMAT, "h must be a number");
     else
@@ -104,7 +129,7 @@ static void answer(struct session *session, const struct xml_node *element)
 static void resume(struct session *session, const struct xml_node *element)
 {
     (void)element;
-    sm_failed(session->link, STANZA_ERROR_UNEXPECTED_REQUEST);
+    failed(session, STANZA_ERROR_UNEXPECTED_REQUEST);
 }
 
 /* A session that was there before a restart. */
@@ -135,6 +160,7 @@ const struct ext ext_sm = {
     .title = "Stream Management",
     .xep = { 198, "1.6.3" },
     .nonzas = nonzas,
+    .bind2 = (const struct ext_bind2[]){ { NS_SM, "enable", NS_SM, enable_inline }, { 0 } },
     .config = &config,
     .user_rows = "sm",
     .load_row = load_row,

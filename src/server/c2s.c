@@ -10,7 +10,7 @@
  * States and what is allowed in them stand in element(). Features: c2s_features.c; SASL: c2s_auth.c; the move
  * to the user's home shard: c2s_home.c; there, resource binding: c2s_bind.c, or resumption: c2s_resume.c;
  * what a bound client says: session.c. */
-#include "server/c2s.h"
+#include "server/c2s_auth.h"
 
 #include "base/log.h"
 #include "base/rand.h"
@@ -74,6 +74,8 @@ static void leave_session(struct c2s *c2s, bool unfinished)
         *c2s->bind_wait = NULL;
     c2s->bind_wait = NULL;
     c2s_auth_free(c2s);
+    c2s_sasl2_free(c2s->sasl2);
+    c2s->sasl2 = NULL;
     c2s_newcomer_free(c2s);
 }
 
@@ -90,6 +92,7 @@ static void c2s_free(struct c2s *c2s)
     list_remove(&c2s->link._in_shard);
     free(c2s->lang);
     free(c2s->local);
+    free(c2s->wished);
     slab_free(&shard->c2s_slab, c2s);
 }
 
@@ -97,6 +100,7 @@ static void c2s_free(struct c2s *c2s)
 static void leave_home(struct c2s *c2s)
 {
     struct shard *shard = c2s->link.shard;
+    free(c2s->wished);
     c2s_depart(c2s);
     timer_stop(&c2s->timer);
     list_remove(&c2s->link._in_shard);
@@ -256,6 +260,8 @@ static void opened(struct c2s *c2s, const struct xml_node *node)
         error = choose_host(c2s, &header);
     if (error == STREAM_ERROR_NONE)
         error = check_from(c2s, &header);
+    free(c2s->wished);
+    c2s->wished = jid_is_none(&header.from) ? NULL : str_dup(jid_bare(&header.from));
     /* §4.7.2: `to` answers a `from`, which before TLS a client should not have shown */
     send_header(c2s, error == STREAM_ERROR_NONE ? &header : NULL);
     if (error != STREAM_ERROR_NONE) {
@@ -298,6 +304,8 @@ static void before_authentication(struct c2s *c2s, const struct xml_node *node)
 {
     if (c2s->state == C2S_NEGOTIATING && xml_is(node, STR("starttls"), STR(NS_TLS)))
         start_tls(c2s);
+    else if (c2s->sasl2 && !xml_is(node, node->name, STR(NS_SASL2))) /* XEP-0388 §2.5 */
+        c2s_fail(c2s, STREAM_ERROR_POLICY_VIOLATION, "a login is under way");
     else if (c2s_sm_element(c2s, node))
         return;
     else if (must_use_tls(c2s))
@@ -502,6 +510,10 @@ static void data(struct conn *conn, str bytes)
 
 void c2s_go_on(struct c2s *c2s)
 {
+    if (c2s->passport) {
+        leave_home(c2s);
+        return;
+    }
     c2s->busy = false;
     if (c2s->in.len && may_read(c2s))
         work_off(c2s);
@@ -593,6 +605,15 @@ static void link_write(struct link *link, str bytes)
     c2s_write(C2S_OF(link), bytes);
 }
 
+static void link_resumed(struct link *link, str element)
+{
+    struct c2s *c2s = C2S_OF(link);
+    if (c2s->sasl2)
+        c2s_sasl2_succeed(c2s, element);
+    else
+        c2s_write(c2s, element);
+}
+
 static void link_resume(struct link *link)
 {
     c2s_go_on(C2S_OF(link));
@@ -613,6 +634,7 @@ const struct link_ops c2s_ops = {
     .close = link_close,
     .part = link_part,
     .write = link_write,
+    .resumed = link_resumed,
     .resume = link_resume,
     .describe = link_describe,
 };

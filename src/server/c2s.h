@@ -28,6 +28,10 @@ enum c2s_state {
 };
 
 struct c2s_login;
+struct sasl2;
+
+/* Which profile of SASL the stream has used (RFC 6120, XEP-0388). */
+enum c2s_profile { C2S_PROFILE_NONE, C2S_PROFILE_SASL, C2S_PROFILE_SASL2 };
 
 /* A client on its way to its home, and what it wants there. */
 struct passport {
@@ -45,8 +49,9 @@ struct passport {
     struct scanner _scanner;
     struct buf _in;
     char *_lang, *_local;
-    uint8_t _tries;
-    bool _anonymous, _direct_tls;
+    struct sasl2 *_sasl2;
+    uint8_t _tries, _profile;
+    bool _anonymous, _direct_tls, _stays;
 };
 
 struct c2s {
@@ -57,12 +62,15 @@ struct c2s {
     struct host *host;         /* after the first stream header */
     char *lang;                /* the stream's xml:lang, raw, or NULL */
     char *local;               /* after authentication: the localpart */
+    char *wished;              /* before it: the bare JID that the stream's header came from, or NULL */
     struct session *session;   /* when bound */
     struct newcomer *newcomer; /* once it has asked for something before a login, else NULL */
     struct c2s_login *login;   /* during and after failed SASL exchanges, until authenticated */
+    struct sasl2 *sasl2;       /* during a login by SASL2, until its success (c2s_auth.h) */
     struct timer timer;        /* for negotiation; when bound, for silence */
     uint64_t heard_us;         /* when the last bytes came */
     uint8_t state;
+    uint8_t profile;           /* enum c2s_profile */
     struct passport *passport; /* about to move to its user's home shard */
     struct c2s **bind_wait;    /* what to clear when it ends while it waits for its user */
     uint8_t tries;             /* failed authentications or bindings */
@@ -101,12 +109,19 @@ void c2s_newcomer_free(struct c2s *c2s);
 /* c2s_home.c */
 struct passport *passport_new(void (*arrived)(struct user *user, struct passport *passport));
 void c2s_go_home(struct c2s *c2s, struct passport *passport);
+/* Called when it has arrived: what is to be done takes longer; passport_return() has it done again. */
+void passport_stay(struct passport *passport);
+void passport_return(struct user *user, struct passport *passport);
 void c2s_depart(struct c2s *c2s); /* sends everything but the shell away */
 
 /* c2s_bind.c */
 void c2s_bind(struct c2s *c2s, const struct stanza *iq);
+/* Frees the resource and a place for it; `own`: whoever has it is the same client. False: there is none. */
+bool c2s_make_room(struct user *user, const struct c2s *c2s, str resource, bool own);
 
 /* c2s_resume.c: what XEP-0198 says before there is a session; false: not one of its elements */
 bool c2s_sm_element(struct c2s *c2s, const struct xml_node *node);
+/* Resumes what <resume/> asks for, or ends the stream; false, with <failed/>, if there is no such session. */
+bool c2s_resume(struct user *user, struct c2s *c2s, const struct xml_node *node, struct buf *ret_failed);
 
 #endif

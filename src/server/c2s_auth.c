@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* SASL on a client's stream (RFC 6120 §6): elements to and from the exchange in xmpp/sasl.h, which asks for
  * what it needs: the account's keys (from the store) and slow hashing (on the pool). While either is under
- * way the client is not read.
+ * way the client is not read. The same exchanges serve the profile of XEP-0388, whose elements c2s_sasl2.c
+ * reads; a stream has one profile, the one that it began with.
  *
  * A client has a number of tries; then the stream ends (§6.4.5). What fails before any key was looked up (a
  * channel binding that cannot be had, a mechanism that is not offered) guesses no password: clients that go
  * down a list of mechanisms have more of those. Unknown users get keys that nobody has the password of, so
  * all that they see is what a wrong password gives. */
-#include "server/c2s.h"
+#include "server/c2s_auth.h"
 
 #include "base/base64.h"
 #include "base/log.h"
@@ -19,21 +20,7 @@
 
 enum { SLIPS_MAX = 20 };
 
-struct c2s_login {
-    struct c2s *c2s; /* NULL: the link went away while the store or the pool had the login */
-    struct shard *shard;
-    struct arena arena; /* of the exchange; wiped at its end */
-    struct sasl_server sasl;
-    struct store_read read;
-    struct work work;
-    bool guessed; /* keys were looked up: a failure is one of the password's */
-    bool away;    /* the store or the pool has it */
-    char nonce[33];
-};
-
-static void advance(struct c2s *c2s, enum sasl_status status);
-
-static void login_free(struct c2s_login *login)
+void c2s_login_free(struct c2s_login *login)
 {
     mem_wipe(&login->sasl, sizeof login->sasl);
     arena_fini(&login->arena);
@@ -48,7 +35,7 @@ void c2s_auth_free(struct c2s *c2s)
         return;
     login->c2s = NULL;
     if (!login->away)
-        login_free(login);
+        c2s_login_free(login);
 }
 
 static str binding(struct sasl_server *sasl, str type)
@@ -69,7 +56,9 @@ static str binding(struct sasl_server *sasl, str type)
 static void send_data(struct c2s *c2s, const char *name, bool has_data, str bytes)
 {
     struct buf *out = conn_out(&c2s->conn);
-    if (!has_data) {
+    if (c2s->sasl2) {
+        c2s_sasl2_write_data(out, name, bytes);
+    } else if (!has_data) {
         buf_addf(out, "<%s xmlns='" NS_SASL "'/>", name);
     } else {
         buf_addf(out, "<%s xmlns='" NS_SASL "'>", name);
@@ -82,27 +71,51 @@ static void send_data(struct c2s *c2s, const char *name, bool has_data, str byte
     conn_wrote(&c2s->conn);
 }
 
-static void failed(struct c2s *c2s, enum sasl_failure failure)
+static void send_failure(struct c2s *c2s, enum sasl_failure failure)
 {
     struct buf *out = conn_out(&c2s->conn);
+    const char *name = sasl_failure_name(failure);
+    if (c2s->profile == C2S_PROFILE_SASL2)
+        buf_addf(out, "<failure xmlns='" NS_SASL2 "'><%s xmlns='" NS_SASL "'/></failure>", name);
+    else
+        buf_addf(out, "<failure xmlns='" NS_SASL "'><%s/></failure>", name);
+    conn_wrote(&c2s->conn);
+}
+
+void c2s_auth_failed(struct c2s *c2s, enum sasl_failure failure)
+{
     char address[SOCKET_ADDRESS_MAX];
     bool guess = c2s->login && c2s->login->guessed;
     c2s_auth_free(c2s);
+    c2s_sasl2_free(c2s->sasl2);
+    c2s->sasl2 = NULL;
+    free(c2s->local);
+    c2s->local = NULL;
     c2s->link.shard->counters.login_failures++;
     conn_peer(&c2s->conn, address);
     log_info(auth, "login from %s failed: %s", address, sasl_failure_name(failure));
-    buf_addf(out, "<failure xmlns='" NS_SASL "'><%s/></failure>", sasl_failure_name(failure));
-    conn_wrote(&c2s->conn);
+    send_failure(c2s, failure);
     c2s->state = C2S_NEGOTIATING;
     c2s->tries += guess;
     if (c2s->tries >= c2s_config(c2s)->c2s.login_tries || ++c2s->slips >= SLIPS_MAX)
         c2s_fail(c2s, STREAM_ERROR_POLICY_VIOLATION, "too many failed logins");
 }
 
-static void succeeded(struct c2s *c2s)
+void c2s_authenticated(struct c2s *c2s)
 {
-    struct c2s_login *login = c2s->login;
-    struct server *server = c2s->link.shard->server;
+    c2s_newcomer_free(c2s);
+    if (c2s->counted)
+        atomic_fetch_sub(&c2s->link.shard->server->unauthenticated, 1);
+    c2s->counted = false;
+    c2s->link.shard->counters.logins++;
+    c2s->authenticated = true;
+    c2s->tries = 0;
+    c2s->scanner.limits = &c2s_config(c2s)->limits_after;
+}
+
+static void choose_name(struct c2s *c2s)
+{
+    const struct c2s_login *login = c2s->login;
     char token[25];
     c2s->anonymous = login->sasl.mechanism == SASL_ANONYMOUS;
     if (c2s->anonymous) {
@@ -110,20 +123,23 @@ static void succeeded(struct c2s *c2s)
         for (char *at = token; *at; at++)
             *at = *at >= 'A' && *at <= 'Z' ? (char)(*at + 32) : *at;
     }
-    c2s->local = c2s->anonymous ? str_dup(str_from(token)) : str_dup(login->sasl.authcid);
-    send_data(c2s, "success", login->sasl.has_out, login->sasl.out);
+    c2s->local = str_dup(c2s->anonymous ? str_from(token) : login->sasl.authcid);
+}
+
+static void succeeded(struct c2s *c2s)
+{
+    struct c2s_login *login = c2s->login;
+    choose_name(c2s);
     log_info(auth, "%s@%s logged in by %s", c2s->local, c2s->host->name,
              sasl_mechanism_name(login->sasl.mechanism));
+    if (c2s->sasl2) {
+        c2s_sasl2_proved(c2s);
+        return;
+    }
+    send_data(c2s, "success", login->sasl.has_out, login->sasl.out);
     c2s_auth_free(c2s);
-    c2s_newcomer_free(c2s);
-    c2s->link.shard->counters.logins++;
-    c2s->authenticated = true;
-    c2s->tries = 0;
-    if (c2s->counted)
-        atomic_fetch_sub(&server->unauthenticated, 1);
-    c2s->counted = false;
     c2s_restart(c2s);
-    c2s->scanner.limits = &c2s_config(c2s)->limits_after;
+    c2s_authenticated(c2s);
 }
 
 /* ---- What the exchange asks for
@@ -144,20 +160,22 @@ static void keys_read(struct store_read *read)
     login->away = false;
     if (!c2s) {
         store_read_fini(read);
-        login_free(login);
+        c2s_login_free(login);
         return;
     }
     struct shard *shard = c2s->link.shard;
     bool broken = read->err != OK;
     bool known = !broken && read->count == 1 && scram_keys_read(read->rows[0].value, &keys);
+    if (known && c2s->sasl2)
+        c2s_note_account(c2s->sasl2, read->rows[0].value);
     if (!known)
         scram_keys_fake(fake_secret(c2s), login->sasl.authcid, c2s_config(c2s)->c2s.scram_iterations, &keys);
     store_read_fini(read);
     shard_enter(shard);
     if (broken)
-        failed(c2s, SASL_TEMPORARY_AUTH_FAILURE);
+        c2s_auth_failed(c2s, SASL_TEMPORARY_AUTH_FAILURE);
     else
-        advance(c2s, sasl_server_keys(&login->sasl, &keys, known));
+        c2s_auth_advance(c2s, sasl_server_keys(&login->sasl, &keys, known));
     mem_wipe(&keys, sizeof keys);
     if (!c2s->login || !c2s->login->away)
         c2s_go_on(c2s);
@@ -188,12 +206,12 @@ static void work_done(struct work *work)
     shard_commit_ended(login->shard);
     login->away = false;
     if (!c2s) {
-        login_free(login);
+        c2s_login_free(login);
         return;
     }
     struct shard *shard = c2s->link.shard;
     shard_enter(shard);
-    advance(c2s, sasl_server_worked(&login->sasl));
+    c2s_auth_advance(c2s, sasl_server_worked(&login->sasl));
     c2s_go_on(c2s);
     shard_leave(shard);
 }
@@ -207,7 +225,7 @@ static void want_work(struct c2s *c2s)
     loop_work(c2s->link.shard->loop, &login->work);
 }
 
-static void advance(struct c2s *c2s, enum sasl_status status)
+void c2s_auth_advance(struct c2s *c2s, enum sasl_status status)
 {
     switch (status) {
     case SASL_CHALLENGE:
@@ -216,6 +234,9 @@ static void advance(struct c2s *c2s, enum sasl_status status)
     case SASL_WANT_KEYS:
         want_keys(c2s);
         return;
+    case SASL_WANT_TOKENS:
+        c2s_want_tokens(c2s);
+        return;
     case SASL_WANT_WORK:
         want_work(c2s);
         return;
@@ -223,7 +244,7 @@ static void advance(struct c2s *c2s, enum sasl_status status)
         succeeded(c2s);
         return;
     case SASL_FAILED:
-        failed(c2s, c2s->login->sasl.failure);
+        c2s_auth_failed(c2s, c2s->login->sasl.failure);
         return;
     }
 }
@@ -282,51 +303,86 @@ static void prepare(struct c2s *c2s, enum sasl_mechanism mechanism, const char *
     c2s->state = C2S_AUTHENTICATING;
 }
 
+/* Tokens are for SASL2 alone, and are offered apart (XEP-0484 §3.1). */
+static bool is_offered(struct c2s *c2s, str name, const char **names, size_t *ret_count)
+{
+    struct arena *arena = &c2s->link.shard->arena;
+    const char *tokens[SASL_MECHANISM_COUNT];
+    c2s_offer(c2s, arena, names, ret_count);
+    return is_among(names, *ret_count, name) ||
+           (c2s->sasl2 && is_among(tokens, c2s_fast_offer(c2s, arena, tokens), name));
+}
+
+void c2s_auth_begin(struct c2s *c2s, str mechanism, bool has_initial, str initial)
+{
+    const char *names[SASL_MECHANISM_COUNT];
+    size_t count;
+    if (!is_offered(c2s, mechanism, names, &count)) {
+        bool plain = str_is(mechanism, "PLAIN") && !conn_is_secure(&c2s->conn);
+        c2s_auth_failed(c2s, plain ? SASL_ENCRYPTION_REQUIRED : SASL_INVALID_MECHANISM);
+        return;
+    }
+    prepare(c2s, (enum sasl_mechanism)sasl_mechanism_named(mechanism), names, count);
+    c2s_auth_advance(
+        c2s, sasl_server_start(&c2s->login->sasl, has_initial, arena_str(&c2s->login->arena, initial)));
+}
+
+void c2s_auth_respond(struct c2s *c2s, bool has, str bytes)
+{
+    if (!c2s->login)
+        c2s_auth_failed(c2s, SASL_MALFORMED_REQUEST);
+    else if (!has)
+        c2s_auth_failed(c2s, SASL_INCORRECT_ENCODING);
+    else
+        c2s_auth_advance(c2s, sasl_server_response(&c2s->login->sasl, arena_str(&c2s->login->arena, bytes)));
+}
+
 static void auth(struct c2s *c2s, const struct xml_node *node)
 {
     struct arena *arena = &c2s->link.shard->arena;
-    const char *names[SASL_MECHANISM_COUNT];
-    size_t count;
     bool has;
-    str bytes, name = xml_attr(node, STR("mechanism"), arena);
+    str bytes;
     c2s_auth_free(c2s); /* §6.4.2: a second <auth/> starts anew */
-    c2s_offer(c2s, arena, names, &count);
-    if (!is_among(names, count, name)) {
-        bool plain = str_is(name, "PLAIN") && !conn_is_secure(&c2s->conn);
-        failed(c2s, plain ? SASL_ENCRYPTION_REQUIRED : SASL_INVALID_MECHANISM);
-        return;
-    }
-    if (!read_data(node, arena, &has, &bytes)) {
-        failed(c2s, SASL_INCORRECT_ENCODING);
-        return;
-    }
-    prepare(c2s, (enum sasl_mechanism)sasl_mechanism_named(name), names, count);
-    advance(c2s, sasl_server_start(&c2s->login->sasl, has, arena_str(&c2s->login->arena, bytes)));
+    if (read_data(node, arena, &has, &bytes))
+        c2s_auth_begin(c2s, xml_attr(node, STR("mechanism"), arena), has, bytes);
+    else
+        c2s_auth_failed(c2s, SASL_INCORRECT_ENCODING);
 }
 
 static void response(struct c2s *c2s, const struct xml_node *node)
 {
     bool has;
     str bytes;
-    if (!c2s->login)
-        failed(c2s, SASL_MALFORMED_REQUEST);
-    else if (!read_data(node, &c2s->link.shard->arena, &has, &bytes))
-        failed(c2s, SASL_INCORRECT_ENCODING);
-    else
-        advance(c2s, sasl_server_response(&c2s->login->sasl, arena_str(&c2s->login->arena, bytes)));
+    bool ok = read_data(node, &c2s->link.shard->arena, &has, &bytes);
+    c2s_auth_respond(c2s, ok, bytes);
 }
 
-bool c2s_auth_element(struct c2s *c2s, const struct xml_node *node)
+static bool sasl_element(struct c2s *c2s, const struct xml_node *node)
 {
-    if (!str_is(node->ns, NS_SASL))
-        return false;
     if (str_is(node->name, "auth"))
         auth(c2s, node);
     else if (str_is(node->name, "response"))
         response(c2s, node);
     else if (str_is(node->name, "abort"))
-        failed(c2s, SASL_ABORTED);
+        c2s_auth_failed(c2s, SASL_ABORTED);
     else
         return false;
+    return true;
+}
+
+bool c2s_auth_element(struct c2s *c2s, const struct xml_node *node)
+{
+    bool sasl2 = xml_is(node, node->name, STR(NS_SASL2));
+    if (!sasl2 && !str_is(node->ns, NS_SASL))
+        return false;
+    enum c2s_profile profile = sasl2 ? C2S_PROFILE_SASL2 : C2S_PROFILE_SASL;
+    if (c2s->profile && c2s->profile != profile) {
+        c2s_fail(c2s, STREAM_ERROR_POLICY_VIOLATION, "a stream has one profile of SASL");
+        return true;
+    }
+    c2s->profile = profile;
+    if (!sasl2)
+        return sasl_element(c2s, node);
+    c2s_sasl2_element(c2s, node);
     return true;
 }

@@ -51,13 +51,13 @@ static size_t session_count(const struct user *user)
 }
 
 /* Frees the resource for the newcomer, by the policy of the configuration; false if it stays taken. */
-static bool make_room(struct user *user, const struct c2s *c2s, str resource)
+static bool take_over(struct user *user, const struct c2s *c2s, str resource, bool own)
 {
     struct session *old = session_find(user, resource);
     if (!old)
         return true;
     struct link *link = old->link;
-    if (link && c2s_config(c2s)->c2s.conflict == CONFLICT_REFUSE)
+    if (link && !own && c2s_config(c2s)->c2s.conflict == CONFLICT_REFUSE)
         return false;
     if (link)
         link->ops->close(link, STREAM_ERROR_CONFLICT, "the resource is used by a newer session");
@@ -79,15 +79,25 @@ static bool drop_detached(struct user *user)
     return false;
 }
 
+static bool has_place(struct user *user, const struct c2s *c2s, str resource)
+{
+    return session_count(user) < c2s_config(c2s)->c2s.max_resources || session_find(user, resource) ||
+           drop_detached(user);
+}
+
+bool c2s_make_room(struct user *user, const struct c2s *c2s, str resource, bool own)
+{
+    return has_place(user, c2s, resource) && take_over(user, c2s, resource, own);
+}
+
 static void bind_now(struct user *user, struct passport *passport)
 {
     struct c2s *c2s = passport->c2s;
     str resource = str_from(passport->resource);
-    if (session_count(user) >= c2s_config(c2s)->c2s.max_resources && !session_find(user, resource) &&
-        !drop_detached(user)) {
+    if (!has_place(user, c2s, resource)) {
         refuse(c2s, str_from(passport->id), STANZA_ERROR_RESOURCE_CONSTRAINT,
                "too many resources are connected");
-    } else if (!make_room(user, c2s, resource)) {
+    } else if (!take_over(user, c2s, resource, false)) {
         refuse(c2s, str_from(passport->id), STANZA_ERROR_CONFLICT, NULL);
     } else {
         c2s->session = session_open(user, resource, &c2s->link);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Stream features (RFC 6120 §4.3.2) in the order of XEP-0170: TLS, then SASL, then binding and what the
  * extensions add. */
-#include "server/c2s.h"
+#include "server/c2s_auth.h"
 #include "server/ext.h"
 #include "xmpp/ns.h"
 
@@ -28,6 +28,8 @@ static bool is_offered(struct c2s *c2s, enum sasl_mechanism mechanism, bool can_
         return false;
     if (is_bound_mechanism(mechanism))
         return can_bind;
+    if (sasl_is_token(mechanism)) /* XEP-0484 §3.1: offered apart */
+        return false;
     switch (mechanism) {
     case SASL_PLAIN:
         return config->c2s.allow_plain && (secure || config->c2s.insecure_login);
@@ -68,6 +70,52 @@ void c2s_offer(struct c2s *c2s, struct arena *arena, const char **names, size_t 
     *ret_count = count;
 }
 
+static void write_mechanisms(const char **names, size_t count, struct buf *out)
+{
+    for (size_t i = 0; i < count; i++)
+        buf_addf(out, "<mechanism>%s</mechanism>", names[i]);
+}
+
+/* What can be had with a binding; resumption is there if stream management is (XEP-0198 §8). */
+static void write_bind2(struct c2s *c2s, struct buf *out)
+{
+    const struct ext *const *all = c2s->link.shard->server->extensions;
+    bool resumes = false;
+    buf_lit(out, "<bind xmlns='" NS_BIND2 "'><inline>");
+    for (; *all; all++) {
+        for (const struct ext_bind2 *row = (*all)->bind2; row && row->handle; row++) {
+            if (!row->feature || !ext_is_on(c2s->host, *all))
+                continue;
+            buf_addf(out, "<feature var='%s'/>", row->feature);
+            resumes |= !strcmp(row->feature, NS_SM);
+        }
+    }
+    buf_lit(out, "</inline></bind>");
+    if (resumes)
+        buf_lit(out, "<sm xmlns='" NS_SM "'/>");
+}
+
+/* XEP-0388 §2.1: the same for everybody. */
+static void write_sasl2(struct c2s *c2s, const char **names, size_t count, struct buf *out)
+{
+    const char *tokens[SASL_MECHANISM_COUNT];
+    buf_lit(out, "<authentication xmlns='" NS_SASL2 "'>");
+    write_mechanisms(names, count, out);
+    buf_lit(out, "<inline>");
+    write_bind2(c2s, out);
+    size_t token_count = c2s_fast_offer(c2s, &c2s->link.shard->arena, tokens);
+    if (token_count) {
+        buf_lit(out, "<fast xmlns='" NS_FAST "'>");
+        write_mechanisms(tokens, token_count, out);
+        buf_lit(out, "</fast>");
+    }
+    buf_lit(out, "</inline>");
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(names[i], "SCRAM-SHA-256") || !strcmp(names[i], "SCRAM-SHA-512"))
+            buf_addf(out, "<upgrade xmlns='" NS_UPGRADE "'>UPGR-%s</upgrade>", names[i]);
+    buf_lit(out, "</authentication>");
+}
+
 static void write_sasl(struct c2s *c2s, struct buf *out)
 {
     struct arena *arena = &c2s->link.shard->arena;
@@ -77,9 +125,9 @@ static void write_sasl(struct c2s *c2s, struct buf *out)
     if (!count)
         return;
     buf_lit(out, "<mechanisms xmlns='" NS_SASL "'>");
-    for (size_t i = 0; i < count; i++)
-        buf_addf(out, "<mechanism>%s</mechanism>", names[i]);
+    write_mechanisms(names, count, out);
     buf_lit(out, "</mechanisms>");
+    write_sasl2(c2s, names, count, out);
     count = c2s_binding_types(c2s, arena, types); /* XEP-0440 */
     if (!count)
         return;
@@ -108,8 +156,9 @@ static void write_negotiation(struct c2s *c2s, struct buf *out)
 static void write_bound(struct c2s *c2s, struct buf *out)
 {
     const struct ext *const *all = c2s->link.shard->server->extensions;
-    buf_lit(out, "<bind xmlns='" NS_BIND "'/><session xmlns='" NS_SESSION "'><optional/></session>"
-                 "<ver xmlns='" NS_ROSTER_VERSION "'/><sub xmlns='" NS_PRE_APPROVAL "'/>");
+    if (!c2s->session)
+        buf_lit(out, "<bind xmlns='" NS_BIND "'/><session xmlns='" NS_SESSION "'><optional/></session>");
+    buf_lit(out, "<ver xmlns='" NS_ROSTER_VERSION "'/><sub xmlns='" NS_PRE_APPROVAL "'/>");
     for (size_t i = 0; all[i]; i++)
         if (all[i]->stream_features && ext_is_on(c2s->host, all[i]))
             all[i]->stream_features(c2s->host, out);

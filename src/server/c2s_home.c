@@ -32,13 +32,31 @@ static void user_ready(struct actor *actor, struct parked *parked)
     struct c2s *c2s = passport->c2s;
     if (c2s) /* else the client left while its user was loading */
         c2s->bind_wait = NULL;
-    if (c2s && USER_OF(actor)->disabled) /* since the login began, or by one that looked at no keys */
+    if (c2s && USER_OF(actor)->disabled) { /* since the login began, or by one that looked at no keys */
         c2s_fail(c2s, STREAM_ERROR_NOT_AUTHORIZED, "the account is disabled");
-    else if (c2s)
+    } else if (c2s) {
+        passport->_stays = false;
         passport->_arrived(USER_OF(actor), passport);
+        if (passport->_stays)
+            return;
+    }
     passport_free(passport);
     if (c2s)
         c2s_go_on(c2s);
+}
+
+void passport_stay(struct passport *passport)
+{
+    passport->_stays = true;
+    passport->c2s->bind_wait = &passport->c2s;
+}
+
+void passport_return(struct user *user, struct passport *passport)
+{
+    if (passport->c2s)
+        actor_when_ready(&user->actor, &passport->_parked);
+    else
+        passport_free(passport);
 }
 
 /* The account was removed after the login, or can't be loaded now. */
@@ -81,6 +99,8 @@ static void unpack(struct c2s *c2s, const struct passport *passport)
     c2s->in = passport->_in;
     c2s->lang = passport->_lang;
     c2s->local = passport->_local;
+    c2s->sasl2 = passport->_sasl2;
+    c2s->profile = passport->_profile;
     c2s->host = passport->_host;
     c2s->tries = passport->_tries;
     c2s->anonymous = passport->_anonymous;
@@ -117,6 +137,8 @@ void c2s_depart(struct c2s *c2s)
     passport->_in = c2s->in;
     passport->_lang = c2s->lang;
     passport->_local = c2s->local;
+    passport->_sasl2 = c2s->sasl2;
+    passport->_profile = c2s->profile;
     passport->_tries = c2s->tries;
     passport->_anonymous = c2s->anonymous;
     passport->_direct_tls = c2s->direct_tls;

@@ -60,6 +60,9 @@ struct config_c2s {
     bool require_tls, allow_plain, insecure_login;
     struct config_list mechanisms; /* empty: all */
     uint32_t scram_iterations;
+    uint64_t token_lifetime_ms, token_renewal_ms; /* lifetime 0: no tokens */
+    uint32_t token_clients;                       /* of one account, that may have tokens */
+    const char *token_key;                        /* a file */
     enum config_conflict conflict;
     uint32_t max_resources;                    /* of one user */
     uint32_t login_tries;                      /* on one stream */

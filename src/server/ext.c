@@ -100,3 +100,20 @@ void ext_user_reset(struct user *user)
             memset(ext_user(user, (*ext)->slot), 0, (*ext)->user_size);
     }
 }
+
+void ext_bind2(struct session *session, const struct xml_node *bind, struct buf *bound)
+{
+    struct host *host = session->user->actor.host;
+    for (const struct ext *const *ext = host->server->extensions; *ext; ext++) {
+        for (const struct ext_bind2 *row = (*ext)->bind2; row && row->handle; row++) {
+            struct xml_node child;
+            struct bind2_event event = { .session = session, .bound = bound };
+            if (!ext_is_on(host, *ext))
+                continue;
+            if (row->name && xml_child(bind, str_from(row->name), str_from(row->ns), &child))
+                event.element = &child;
+            if (event.element || !row->name)
+                row->handle(&event);
+        }
+    }
+}

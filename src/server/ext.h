@@ -44,6 +44,21 @@ struct ext_nonza {
     void (*handle)(struct session *session, const struct xml_node *element);
 };
 
+/* A session is being bound by XEP-0386, and nothing was sent to it yet. */
+struct bind2_event {
+    struct session *session;
+    const struct xml_node *element; /* what the client asks for; NULL: it does not */
+    struct buf *bound;              /* inside of <bound/>: what there is to answer */
+};
+
+/* What can be had together with a binding (XEP-0386 §3.2). */
+struct ext_bind2 {
+    const char *feature;   /* advertised; NULL with a NULL handler ends the list */
+    const char *name, *ns; /* of the child of <bind/>; NULL: none is looked for, the handler is called for
+                              every binding of this kind */
+    void (*handle)(struct bind2_event *event);
+};
+
 struct ext_identity {
     enum ext_target target;
     const char *category, *type, *name; /* name may be NULL; a NULL category ends the list */
@@ -87,6 +102,7 @@ struct ext {
     const struct ext_identity *identities;
     const struct ext_iq *iqs;
     const struct ext_nonza *nonzas;
+    const struct ext_bind2 *bind2;
     const struct ext_hook *hooks;
     const struct ext_service *service;
     const struct adhoc_command *adhoc;      /* commands for users and administrators (extensions/adhoc.h) */
@@ -164,6 +180,9 @@ void ext_dispatch(struct iq_event *event, enum ext_target target);
 
 /* Runs the handler for this element; false if there is none. */
 bool ext_nonza(struct session *session, const struct xml_node *element);
+/* Runs what there is for the children of <bind/> of XEP-0386, in the order of the extensions. */
+void ext_bind2(struct session *session, const struct xml_node *bind, struct buf *bound);
+
 /* Whether there is one at this host. */
 bool ext_takes(const struct host *host, const struct xml_node *element);
 

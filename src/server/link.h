@@ -20,6 +20,8 @@ struct link_ops {
     void (*part)(struct link *link, enum stream_error error, const char *text);
     /* Writes bytes that are no stanza, or one that was written before. */
     void (*write)(struct link *link, str bytes);
+    /* The session was resumed, which this element says to the client; before anything else is sent. */
+    void (*resumed)(struct link *link, str element);
     /* The user was busy and is ready: go on with the client's stanzas. Called as a part of an event. */
     void (*resume)(struct link *link);
     /* A line about it for people: address, security. In the arena. */

@@ -250,6 +250,7 @@ struct server *server_new(const struct config *config, const struct ext *const *
     server->store = store;
     server->started_us = loop_now_us(loops[0]);
     rand_bytes(server->secret, sizeof server->secret);
+    rand_bytes(server->token_key, sizeof server->token_key);
     map_init(&server->hosts, host_key);
     ext_set_up(server);
     enum err err = OK;
@@ -294,6 +295,7 @@ void server_free(struct server *server)
     free(server->host_list);
     free(server->shards);
     mem_wipe(server->secret, sizeof server->secret);
+    mem_wipe(server->token_key, sizeof server->token_key);
     if (server->dialback_secret)
         mem_wipe(server->dialback_secret, strlen(server->dialback_secret));
     free(server->dialback_secret);

@@ -43,8 +43,9 @@ struct server {
     size_t host_count;
     struct shard **shards;
     unsigned shard_count;
-    unsigned char secret[32]; /* of this run: for the fake salts of unknown users */
-    atomic_uint connections;  /* links of clients, all shards */
+    unsigned char secret[32];    /* of this run: for the fake salts of unknown users */
+    unsigned char token_key[32]; /* of tokens; of this run until server_read_key() */
+    atomic_uint connections;     /* links of clients, all shards */
     atomic_uint unauthenticated;
     struct component_domain *_Atomic components; /* component.h */
     atomic_uint strange_components;              /* connections that have not proved who they are */
@@ -63,6 +64,10 @@ struct server {
 struct server *server_new(const struct config *config, const struct ext *const *extensions,
                           struct store *store, struct loop **loops, unsigned loop_count, char *why,
                           size_t why_room);
+
+/* Reads the key of tokens from its file, which is made if it is not there; before server_listen(). ERR_* with
+ * a sentence in `why`. */
+enum err server_read_key(struct server *server, char *why, size_t why_room);
 
 /* Opens the listeners of every shard; to be called before the loops run. ERR_* with a sentence in `why`. */
 enum err server_listen(struct server *server, char *why, size_t why_room);

@@ -31,6 +31,7 @@ struct session {
     char **directed;           /* who got directed presence (§4.6), or NULL */
     uint16_t directed_count;
     uint64_t bound_us;
+    uint64_t client;     /* stands for the client's own id (XEP-0388); 0: none is known */
     uint64_t got_serial; /* see session_got() */
     bool tapped;         /* an extension wants to see what is sent to it (the hook stanza_to_session) */
     /* what extensions keep for it follows (ext_session()) */

@@ -244,27 +244,23 @@ struct sm *sm_new(struct session *session, unsigned resume_ms, const struct sm_l
     return sm;
 }
 
-void sm_begin(struct session *session, unsigned resume_ms, const struct sm_limits *limits)
+void sm_begin(struct session *session, unsigned resume_ms, const struct sm_limits *limits, struct buf *out)
 {
     struct sm *sm = sm_new(session, resume_ms, limits);
-    char text[160] = "<enabled xmlns='" NS_SM "'/>";
-    if (resume_ms) {
-        rand_token(sm->id, sizeof sm->id);
-        snprintf(text, sizeof text, "<enabled xmlns='" NS_SM "' id='%s' resume='true' max='%u'/>", sm->id,
-                 (resume_ms + 999) / 1000);
-        sm_store_row(sm);
+    if (!resume_ms) {
+        buf_lit(out, "<enabled xmlns='" NS_SM "'/>");
+        return;
     }
-    session->link->ops->write(session->link, str_from(text));
+    rand_token(sm->id, sizeof sm->id);
+    buf_addf(out, "<enabled xmlns='" NS_SM "' id='%s' resume='true' max='%u'/>", sm->id,
+             (resume_ms + 999) / 1000);
+    sm_store_row(sm);
 }
 
-void sm_failed(struct link *link, enum stanza_error error)
+void sm_write_failed(struct buf *out, enum stanza_error error)
 {
-    char text[160];
-    int length =
-        snprintf(text, sizeof text,
-                 "<failed xmlns='" NS_SM "'><%s xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>",
-                 stanza_error_name(error));
-    link->ops->write(link, str_of(text, (size_t)length));
+    buf_addf(out, "<failed xmlns='" NS_SM "'><%s xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>",
+             stanza_error_name(error));
 }
 
 bool sm_is_resumable(const struct sm *sm)
@@ -326,7 +322,7 @@ static void resume_now(struct sm *sm)
     sm->seen = sm->firm;
     int length = snprintf(text, sizeof text, "<resumed xmlns='" NS_SM "' previd='%s' h='%u'/>", sm->id,
                           (uint32_t)sm->firm);
-    link->ops->write(link, str_of(text, (size_t)length));
+    link->ops->resumed(link, str_of(text, (size_t)length));
     if (restored)
         sm_out_renumber(sm, sm->got);
     else

@@ -4,6 +4,7 @@
 #ifndef SERVER_SM_H
 #define SERVER_SM_H
 
+#include "base/buf.h"
 #include "server/link.h"
 #include "xmpp/error.h"
 
@@ -22,12 +23,12 @@ struct sm_limits {
     unsigned stanzas, bytes;
 };
 
-/* Begins it for a bound session that has none; writes <enabled/>. `resume_ms`: how long it may outlive its
- * link; 0: not at all. `limits` must outlive the session. */
-void sm_begin(struct session *session, unsigned resume_ms, const struct sm_limits *limits);
+/* Begins it for a bound session that has none; adds <enabled/>, which has to be sent before anything else.
+ * `resume_ms`: how long it may outlive its link; 0: not at all. `limits` must outlive the session. */
+void sm_begin(struct session *session, unsigned resume_ms, const struct sm_limits *limits, struct buf *out);
 
-/* Writes <failed/> on a stream that belongs to no session yet, or has one. */
-void sm_failed(struct link *link, enum stanza_error error);
+/* Adds <failed/>. */
+void sm_write_failed(struct buf *out, enum stanza_error error);
 
 /* ---- What the client says
  * ---------------------------------------------------------------------------------------------- */

@@ -313,3 +313,24 @@ bool xml_parse(str bytes, str ns, struct xml_node *ret)
     };
     return scan_alone(bytes, &header, ret);
 }
+
+/* The same slice of a copy of the bytes, if it is one of the bytes. */
+static str moved(str slice, str from, const char *to)
+{
+    bool inside = slice.p >= from.p && slice.p + slice.len <= from.p + from.len;
+    return slice.p && inside ? str_of(to + (slice.p - from.p), slice.len) : slice;
+}
+
+void xml_keep(const struct xml_node *node, struct arena *arena, struct xml_node *ret)
+{
+    str bytes = arena_str(arena, node->bytes), inherited = arena_str(arena, node->inherited);
+    *ret = (struct xml_node){
+        .bytes = bytes,
+        .prefix = moved(node->prefix, node->bytes, bytes.p),
+        .name = moved(node->name, node->bytes, bytes.p),
+        .ns = moved(moved(node->ns, node->bytes, bytes.p), node->inherited, inherited.p),
+        .attrs = moved(node->attrs, node->bytes, bytes.p),
+        .content = moved(node->content, node->bytes, bytes.p),
+        .inherited = inherited,
+    };
+}

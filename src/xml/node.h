@@ -45,6 +45,9 @@ struct xml_attr {
  * 0. */
 bool xml_attr_next(const struct xml_node *node, size_t *at, struct xml_attr *ret);
 
+/* Copies a first-level element, its bytes and all, into the arena. */
+void xml_keep(const struct xml_node *node, struct arena *arena, struct xml_node *ret);
+
 /* The value of the attribute without a prefix, decoded (in the arena if it has references, else a slice of
  * the bytes); str_none if it is not there. */
 str xml_attr(const struct xml_node *node, str name, struct arena *arena);

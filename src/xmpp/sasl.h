@@ -101,6 +101,12 @@ bool scram_keys_read(str text, struct scram_keys *ret);
  * unknown user looks like a wrong password). */
 void scram_keys_fake(str secret, str name, uint32_t iterations, struct scram_keys *ret);
 
+/* Adds a key for one more hash in two steps (XEP-0480): the salt, that of the account's other keys, and the
+ * rounds that the client is to hash its password with; then what came out of it. The key counts when it is
+ * complete. `*keys` has to have one key at least. False: that is no result of this hash. */
+const struct scram_key *scram_keys_prepare(struct scram_keys *keys, enum digest digest, uint32_t iterations);
+bool scram_keys_complete(struct scram_keys *keys, enum digest digest, str salted_password);
+
 /* The longest decoded message of a peer that is looked at; a longer one is malformed. */
 enum { SASL_MESSAGE_MAX = 8192 };
 

@@ -46,7 +46,7 @@ static void both_ends_agree_in_every_mechanism(void **state)
 {
     (void)state;
     const str address = STR("alice@example.com");
-    for (enum sasl_mechanism mechanism = 0; mechanism < SASL_MECHANISM_COUNT; mechanism++) {
+    for (enum sasl_mechanism mechanism = 0; !sasl_is_token(mechanism); mechanism++) {
         struct sasl_client client = client_for(mechanism);
         struct sasl_server server = peer_server(mechanism);
         server.plus_offered = true;

@@ -291,3 +291,26 @@ bool scram_keys_read(str text, struct scram_keys *ret)
     mem_wipe(&keys, sizeof keys);
     return ok;
 }
+
+const struct scram_key *scram_keys_prepare(struct scram_keys *keys, enum digest digest, uint32_t iterations)
+{
+    struct scram_key *key = &keys->key[digest];
+    for (size_t i = 0; i < COUNT_OF(keys->key); i++) {
+        const struct scram_key *other = &keys->key[i];
+        if (other == key || !other->iterations)
+            continue;
+        *key = (struct scram_key){ .iterations = iterations, .salt_len = other->salt_len };
+        memcpy(key->salt, other->salt, other->salt_len);
+        break;
+    }
+    return key;
+}
+
+bool scram_keys_complete(struct scram_keys *keys, enum digest digest, str salted_password)
+{
+    struct scram_key *key = &keys->key[digest];
+    if (!key->iterations || salted_password.len != digest_size(digest))
+        return false;
+    scram_derive(digest, (const unsigned char *)salted_password.p, key->stored_key, key->server_key);
+    return true;
+}

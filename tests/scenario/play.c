@@ -3,6 +3,7 @@
  * with its function. Clients that a line names need no declaration unless they log in. After each thing that
  * is sent the simulation is driven until it is quiet, so "gets" never waits. */
 #include "play.h"
+#include "fill.h"
 #include "neighbour.h"
 
 #include "base/mem.h"
@@ -53,27 +54,6 @@ static void free_all(struct tree *trees)
 
 /* ---- What a client does
  * ------------------------------------------------------------------------------------------------ */
-
-/* {id} is the id of the last element that the player was to get; "{sm x}" the id that x's session has by
- * XEP-0198. */
-static void fill_in(struct play *play, const struct player *player, struct buf *out, str text)
-{
-    size_t at = 0;
-    while (at < text.len) {
-        str rest = str_sub(text, at, text.len);
-        size_t end = str_find(rest, '}');
-        if (str_starts(rest, STR("{id}"))) {
-            buf_add(out, str_from(player->last_id ? player->last_id : ""));
-            at += end + 1;
-        } else if (str_starts(rest, STR("{sm "))) {
-            const struct player *other = player_of(&play->stage, str_trim(str_sub(rest, 4, end)));
-            buf_add(out, str_from(other->sm_id ? other->sm_id : "none"));
-            at += end + 1;
-        } else {
-            buf_add_char(out, text.p[at++]);
-        }
-    }
-}
 
 static bool does_send(struct play *play, struct player *player, str what)
 {

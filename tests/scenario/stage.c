@@ -107,7 +107,10 @@ bool stage_raise(struct stage *stage)
         stage->loops[i] = sim_loop_new(stage->sim);
     stage->server = server_new(stage->config, extension_list, stage->store, stage->loops, stage->shards,
                                stage->why, sizeof stage->why);
-    return stage->server && server_listen(stage->server, stage->why, sizeof stage->why) == OK;
+    if (!stage->server)
+        return false;
+    memset(stage->server->token_key, 7, sizeof stage->server->token_key); /* outlives a restart */
+    return server_listen(stage->server, stage->why, sizeof stage->why) == OK;
 }
 
 static unsigned long sessions_left(const struct shard *shard)
@@ -188,7 +191,7 @@ bool stage_close(struct stage *stage)
         buf_fini(&player->incoming);
         tree_free(player->header);
         free(player->name);
-        free(player->sm_id);
+        noted_fini(&player->noted);
         free(player->jid);
         free(player->last_id);
         free(player);
@@ -267,10 +270,7 @@ static void element_came(struct tree_reader *reader, struct tree *tree)
 {
     struct player *player = player_at(reader);
     watch_came(&player->watch, tree);
-    if (tree_is(tree, "urn:xmpp:sm:3", "enabled") && tree_attr(tree, "id")) {
-        free(player->sm_id);
-        player->sm_id = str_dup(str_from(tree_attr(tree, "id")));
-    }
+    fill_note(&player->noted, tree);
     if (player->last)
         player->last = player->last->next = tree;
     else

@@ -5,6 +5,7 @@
 #define SCENARIO_STAGE_H
 
 #include "base/list.h"
+#include "fill.h"
 #include "loop/loop_sim.h"
 #include "server/server.h"
 #include "store/fail.h"
@@ -60,8 +61,8 @@ struct player {
     struct tree *header;       /* the server's last stream header, without children, or NULL */
     bool stream_ended;         /* its end tag has come */
     bool bound;                /* its resource; set by login.c */
-    char *sm_id;               /* of the last <enabled/> (XEP-0198), or NULL */
-    char wrong[128];           /* what was not XML */
+    struct noted noted;
+    char wrong[128]; /* what was not XML */
     struct watch watch;
 };
 

@@ -219,7 +219,8 @@ static int serve(const struct config *config, struct store *store, const sigset_
         loops[i] = loop_new();
     struct server *server = server_new(config, extension_list, store, loops, count, why, sizeof why);
     state.server = server;
-    if (!server || server_listen(server, why, sizeof why) != OK) {
+    if (!server || server_read_key(server, why, sizeof why) != OK ||
+        server_listen(server, why, sizeof why) != OK) {
         log_error(main, "%s", why);
         goto out;
     }
