@@ -89,6 +89,15 @@ struct roster_event {
     str item; /* as it is pushed */
 };
 
+/* An item of one of the account's nodes (XEP-0163) is new, or gone. */
+struct node_event {
+    struct user *user;
+    str node, id;
+    str payload;                /* stands alone; of what is gone: none */
+    bool makes_room;            /* it is gone because another one follows at once */
+    const struct stanza *cause; /* what the sender asked for, or NULL */
+};
+
 /* An external component of this host has connected; on the home shard of its domain. */
 struct component_event {
     struct shard *shard;
@@ -124,6 +133,8 @@ struct newcomer_event; /* newcomer.h */
     X(roster_changed, struct roster_event)                                                                   \
     X(request, struct iq_event)            /* the server is about to answer it, for a host or an account */  \
     X(answer_to_host, struct stanza_event) /* an iq result or error; user NULL */                            \
+    X(item_published, struct node_event)   /* a part of the same write; only of nodes that keep items */     \
+    X(item_retracted, struct node_event)   /* the same */                                                    \
     X(component_connected, struct component_event)                                                           \
     X(may_reach, struct reach_event)           /* see there */                                               \
     X(kept_stanza, struct kept_event)          /* see there */                                               \

@@ -177,7 +177,7 @@ void user_from_session(struct user *user, struct session *session, const struct 
         } else if (subscription) {
             route_error(shard, sent, STANZA_ERROR_BAD_REQUEST, "a subscription needs an address");
         } else {
-            presence_from_session(user, session, sent);
+            presence_from_session(user, session, event.stanza);
         }
         return;
     }

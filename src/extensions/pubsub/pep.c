@@ -61,6 +61,11 @@ struct pubsub pep_of(struct user *user)
     };
 }
 
+bool pep_is_on(const struct host *host)
+{
+    return ext_is_on(host, &ext_pep);
+}
+
 struct interest_cache *interest_cache_of(struct shard *shard)
 {
     return ext_shard(shard, &slot);
@@ -338,17 +343,6 @@ static enum hook_ret decision(struct host *host, struct stanza_event *event)
 
 /* ---- As an extension
  * ------------------------------------------------------------------------------------------------ */
-
-void pep_published(struct pubsub *of, struct node *node, const struct item *item, str payload,
-                   const struct stanza *cause)
-{
-    (void)of, (void)node, (void)item, (void)payload, (void)cause;
-}
-
-void pep_retracted(struct pubsub *of, struct node *node, str id, const struct stanza *cause)
-{
-    (void)of, (void)node, (void)id, (void)cause;
-}
 
 static void load_row(struct user *user, const struct store_row *row)
 {

@@ -180,8 +180,8 @@ static void tell_retracted(struct pubsub *of, const struct node *node, str id)
     buf_fini(&xml);
 }
 
-void publish_remove(struct pubsub *of, struct node *node, uint32_t index, bool tell,
-                    const struct stanza *cause)
+static void take_away(struct pubsub *of, struct node *node, uint32_t index, bool tell, bool makes_room,
+                      const struct stanza *cause)
 {
     struct arena *arena = &of->shard->arena;
     str id = arena_str(arena, item_id(node_item(node, index)));
@@ -189,7 +189,17 @@ void publish_remove(struct pubsub *of, struct node *node, uint32_t index, bool t
     node_remove_item(node, index);
     if (tell)
         tell_retracted(of, node, id);
-    pep_retracted(of, node, id, cause);
+    struct node_event event = {
+        .user = of->user, .node = node_name(node), .id = id, .makes_room = makes_room, .cause = cause
+    };
+    if (of->user)
+        fire_item_retracted(of->host, &event);
+}
+
+void publish_remove(struct pubsub *of, struct node *node, uint32_t index, bool tell,
+                    const struct stanza *cause)
+{
+    take_away(of, node, index, tell, false, cause);
 }
 
 /* Old items go, and where there is no room for one more (§7.1.2.5) the oldest. */
@@ -199,11 +209,11 @@ static void make_room(struct pubsub *of, struct node *node, str id, const struct
     uint32_t most = settings->max_items < of->limits->items ? settings->max_items : of->limits->items;
     bool tell = settings->notify_retract && settings->when_full == FULL_RETRACT_OLDEST;
     while (node->items.count && !item_is_live(of, node, node_item(node, 0)))
-        publish_remove(of, node, 0, false, cause);
+        take_away(of, node, 0, false, true, cause);
     if (node_find_item(node, id) < node->items.count)
         return;
     while (node->items.count && node->items.count >= most)
-        publish_remove(of, node, 0, tell, cause);
+        take_away(of, node, 0, tell, true, cause);
 }
 
 static str publisher_of(const struct pubsub *of, const struct jid *publisher)
@@ -225,8 +235,11 @@ void publish_put(struct pubsub *of, struct node *node, str id, const struct jid 
     }
     bool has_item = item || node->settings.payloads;
     tell_items(of, node, has_item ? write_item(of, node, id, by, payload) : str_none);
-    if (item)
-        pep_published(of, node, item, payload, cause);
+    struct node_event event = {
+        .user = of->user, .node = node_name(node), .id = id, .payload = payload, .cause = cause
+    };
+    if (item && of->user)
+        fire_item_published(of->host, &event);
 }
 
 /* ---- Publishing

@@ -164,10 +164,23 @@ void notify_send(struct pubsub *of, const struct jid *to, enum stanza_type type,
 /* Whether a contact of the account is who gets events by its presence. */
 bool pep_is_audience(const struct pubsub *of, const struct node *node, const struct jid *contact);
 struct pubsub pep_of(struct user *user);
-/* Something changed at one of the account's nodes, by whomever: what is kept in step with it follows. */
-void pep_published(struct pubsub *of, struct node *node, const struct item *item, str payload,
-                   const struct stanza *cause);
-void pep_retracted(struct pubsub *of, struct node *node, str id, const struct stanza *cause);
+/* Whether accounts of the host have nodes. */
+bool pep_is_on(const struct host *host);
+
+/* ---- own.c: what the server itself publishes in an account's name ---- */
+
+enum own_kind {
+    OWN_OPEN,    /* one item, for everybody */
+    OWN_CURRENT, /* one item, for the account alone (XEP-0223) */
+    OWN_LIST,    /* as many as there may be, for the account alone; nobody is sent the last one */
+};
+/* Whether own_publish() would find room for a payload of this size. */
+bool own_has_room(const struct pubsub *of, str name, size_t size);
+/* Publishes an item; a node that is not there is made. False: there is no room, and nothing was done. */
+bool own_publish(struct pubsub *of, str name, enum own_kind kind, str id, str payload,
+                 const struct stanza *cause);
+/* Lets nobody but the account to a node, whatever its owner had configured. */
+void own_make_private(struct pubsub *of, struct node *node, const struct stanza *cause);
 
 /* ---- service.c ---- */
 
