@@ -179,8 +179,9 @@ bool own_has_room(const struct pubsub *of, str name, size_t size);
 /* Publishes an item; a node that is not there is made. False: there is no room, and nothing was done. */
 bool own_publish(struct pubsub *of, str name, enum own_kind kind, str id, str payload,
                  const struct stanza *cause);
-/* Lets nobody but the account to a node, whatever its owner had configured. */
-void own_make_private(struct pubsub *of, struct node *node, const struct stanza *cause);
+/* Configures a node, if it is there, so that it keeps what such data needs and lets nobody in but the
+ * account, whatever its owner had configured. Not for OWN_OPEN. */
+void own_make_fit(struct pubsub *of, str name, enum own_kind kind, const struct stanza *cause);
 
 /* ---- service.c ---- */
 
