@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* XEP-0030 2.5.0: service discovery of hosts and accounts; XEP-0115 1.6.0: the host's capabilities in its
- * stream features; XEP-0157 1.1.1: contact addresses as an extension of the host's information (XEP-0128).
+/* XEP-0030 2.5.0: service discovery of hosts and accounts; XEP-0115 1.6.0 and XEP-0390 0.3.2: the host's
+ * capabilities in its stream features; XEP-0157 1.1.1: contact addresses as an extension of the host's
+ * information (XEP-0128).
  *
  * What is told comes from the extensions' descriptors. An account's information is for who may see its
  * presence; a stranger gets service-unavailable, as from an account that does not exist (XEP-0030 §8). Nodes
@@ -116,12 +117,20 @@ static str verification(const struct host *host, struct arena *arena)
     return caps_ver(&info, DIGEST_SHA1, arena);
 }
 
+static str capability_hash(const struct host *host, struct arena *arena)
+{
+    struct caps_info info = info_of(host, false, arena);
+    return caps_hash(&info, DIGEST_SHA256, arena);
+}
+
 static void stream_features(struct host *host, struct buf *out)
 {
     struct arena arena;
     arena_init(&arena, 1024);
-    str ver = verification(host, &arena);
+    str ver = verification(host, &arena), hash = capability_hash(host, &arena);
     buf_addf(out, "<c xmlns='" NS_CAPS "' hash='sha-1' node='" NODE "' ver='%.*s'/>", STR_ARGS(ver));
+    buf_addf(out, "<c xmlns='" NS_CAPS2 "'><hash xmlns='" NS_HASHES "' algo='sha-256'>%.*s</hash></c>",
+             STR_ARGS(hash));
     arena_fini(&arena);
 }
 
@@ -160,11 +169,17 @@ static void answer(struct iq_event *event, const char *ns, str node, bool self, 
     buf_fini(&xml);
 }
 
+/* XEP-0115 §6.3, XEP-0390 §4.5 */
 static bool is_own_caps_node(struct iq_event *event, str node)
 {
-    str prefix = STR(NODE "#");
-    return !event->user && str_starts(node, prefix) &&
-           str_eq(str_sub(node, prefix.len, node.len), verification(event->host, &event->shard->arena));
+    struct arena *arena = &event->shard->arena;
+    str old = STR(NODE "#"), new = STR(CAPS2_NODE "sha-256.");
+    if (event->user)
+        return false;
+    if (str_starts(node, old))
+        return str_eq(str_sub(node, old.len, node.len), verification(event->host, arena));
+    return str_starts(node, new) &&
+           str_eq(str_sub(node, new.len, node.len), capability_hash(event->host, arena));
 }
 
 static void info(struct iq_event *event)
@@ -223,8 +238,10 @@ const struct ext ext_disco = {
     .name = "disco",
     .title = "Service Discovery",
     .xep = { 30, "2.5.0" },
-    .more = (const struct ext_xep[]){ { 115, "1.6.0" }, { 128, "1.0.1" }, { 157, "1.1.1" }, { 0 } },
-    .features = (const char *const[]){ NS_DISCO_INFO, NS_DISCO_ITEMS, "msgoffline", NULL },
+    .more =
+        (const struct ext_xep[]){
+            { 115, "1.6.0" }, { 128, "1.0.1" }, { 157, "1.1.1" }, { 390, "0.3.2" }, { 0 } },
+    .features = (const char *const[]){ NS_DISCO_INFO, NS_DISCO_ITEMS, NS_CAPS, NS_CAPS2, "msgoffline", NULL },
     .account_features = (const char *const[]){ NS_DISCO_INFO, NS_DISCO_ITEMS, NULL },
     .identities = own_identities,
     .iqs = iqs,
