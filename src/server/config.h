@@ -80,8 +80,8 @@ struct config_s2s {
     const char *secret;                                             /* of dialback; "": made at the start */
     const char *dns_server;
     struct config_list addresses; /* "DOMAIN=ADDRESS:PORT" */
-    uint64_t dns_ms, connect_ms, negotiation_ms, wait_ms, retry_ms, retry_max_ms, idle_ms, ping_ms,
-        resume_ms, ack_ms;
+    uint64_t dns_ms, connect_ms, negotiation_ms, wait_ms, retry_ms, retry_max_ms, idle_ms, ping_ms, resume_ms,
+        ack_ms;
     uint32_t queue_stanzas, queue_bytes; /* that wait for one domain */
     uint32_t max_connections, max_domains, max_pairs;
 };
