@@ -89,6 +89,14 @@ struct roster_event {
     str item; /* as it is pushed */
 };
 
+/* A probe of another user's extension (DELIVER_INSIDE) for a user who sleeps. HOOK_DONE: no need to wake. */
+struct sleeper_event {
+    struct shard *shard;
+    struct host *host;
+    struct jid to;
+    const struct stanza *probe;
+};
+
 /* An item of one of the account's nodes (XEP-0163) is new, or gone. */
 struct node_event {
     struct user *user;
@@ -128,6 +136,7 @@ struct newcomer_event; /* newcomer.h */
     X(session_restore, struct session_state_event) /* instead of session_bound */                            \
     X(stanza_to_session, struct sending_event)     /* only for sessions that are `tapped` */                 \
     X(stanza_inside, struct stanza_event)          /* what other users' extensions say (DELIVER_INSIDE) */   \
+    X(probe_of_sleeper, struct sleeper_event)      /* see there */                                           \
     X(contact_presence, struct stanza_event)       /* a contact's presence has come */                       \
     X(contact_changed, struct contact_event)       /* subscriptions, at the moment of the change */          \
     X(roster_changed, struct roster_event)                                                                   \

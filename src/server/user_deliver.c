@@ -21,6 +21,15 @@ static bool matters_to_sleeper(const struct delivery *delivery)
     return stanza->type != TYPE_HEADLINE;
 }
 
+/* Whether the extension that is asked knows that there is nothing to wake for. */
+static bool is_spared(struct shard *shard, struct host *host, const struct delivery *delivery)
+{
+    struct sleeper_event event = {
+        .shard = shard, .host = host, .to = delivery->to, .probe = delivery->stanza
+    };
+    return delivery->how == DELIVER_INSIDE && fire_probe_of_sleeper(host, &event) == HOOK_DONE;
+}
+
 void user_receive(struct actor *actor, const struct delivery *delivery)
 {
     struct user *user = USER_OF(actor);
@@ -103,7 +112,7 @@ void user_deliver(struct shard *shard, struct host *host, const struct delivery 
             hand_over(user, delivery);
         return;
     }
-    if (!user && !matters_to_sleeper(delivery))
+    if (!user && (!matters_to_sleeper(delivery) || is_spared(shard, host, delivery)))
         return;
     actor_deliver(user ? &user->actor : &user_wake(shard, host, &delivery->to)->actor, delivery);
 }

@@ -5,11 +5,13 @@
  *
  * A session that becomes available says by its capabilities what it wants (interest.c). It gets the last
  * items of its own account, and its account asks those of its contacts that live on this server, with a probe
- * inside the server that wakes them: a contact's avatar or device list is news to who was away, whether or
- * not the contact is online. Contacts of other servers ask by their presence (audience.c).
+ * inside the server that wakes them if they have such a node (sleepers.c): a contact's avatar or device list
+ * is news to who was away, whether or not the contact is online. Contacts of other servers ask by their
+ * presence (audience.c).
  *
  * What is kept: the account's nodes and, for each session, its set of interests. */
 #include "extensions/pubsub/audience.h"
+#include "extensions/pubsub/sleepers.h"
 #include "xml/write.h"
 
 #define NS_INSIDE "https://jabiru.im/protocol/interest"
@@ -22,6 +24,11 @@ static struct ext_slot slot;
 struct pep_user {
     struct nodes nodes;
     struct audience audience;
+};
+
+struct pep_shard {
+    struct interest_cache interests;
+    struct sleepers sleepers;
 };
 
 struct pep_session {
@@ -68,7 +75,14 @@ bool pep_is_on(const struct host *host)
 
 struct interest_cache *interest_cache_of(struct shard *shard)
 {
-    return ext_shard(shard, &slot);
+    struct pep_shard *pep = ext_shard(shard, &slot);
+    return &pep->interests;
+}
+
+struct sleepers *sleepers_of(struct shard *shard)
+{
+    struct pep_shard *pep = ext_shard(shard, &slot);
+    return &pep->sleepers;
 }
 
 struct interest **interest_of(struct session *session)
@@ -261,6 +275,16 @@ static void answer_interest(struct user *user, const struct stanza *probe)
     } while (xml_next(&name));
 }
 
+static enum hook_ret sleeper_probed(struct host *host, struct sleeper_event *event)
+{
+    struct xml_node list;
+    (void)host;
+    return xml_child(&event->probe->node, STR("interest"), STR(NS_INSIDE), &list) &&
+                   sleepers_spare(event->shard, &event->to, event->probe, &list)
+               ? HOOK_DONE
+               : HOOK_NEXT;
+}
+
 static enum hook_ret from_inside(struct host *host, struct stanza_event *event)
 {
     (void)host;
@@ -360,6 +384,7 @@ static void reset(struct user *user)
 static void shard_fini(struct shard *shard)
 {
     interest_cache_fini(interest_cache_of(shard));
+    sleepers_fini(sleepers_of(shard));
 }
 
 static const struct ext_hook hooks[] = {
@@ -369,6 +394,7 @@ static const struct ext_hook hooks[] = {
     HOOK(session_presence, PHASE_OBSERVE, session_presence_changed),
     HOOK(session_closed, PHASE_OBSERVE, session_gone),
     HOOK(stanza_inside, PHASE_DELIVER, from_inside),
+    HOOK(probe_of_sleeper, PHASE_DELIVER, sleeper_probed),
     HOOK(contact_presence, PHASE_OBSERVE, contact_says),
     HOOK(contact_changed, PHASE_OBSERVE, contact_changed),
     HOOK(roster_changed, PHASE_OBSERVE, roster_changed),
@@ -455,7 +481,7 @@ const struct ext ext_pep = {
     .config = &config,
     .user_size = sizeof(struct pep_user),
     .session_size = sizeof(struct pep_session),
-    .shard_size = sizeof(struct interest_cache),
+    .shard_size = sizeof(struct pep_shard),
     .shard_fini = shard_fini,
     .user_rows = PUBSUB_ROWS,
     .load_row = load_row,

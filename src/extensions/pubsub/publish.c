@@ -7,6 +7,7 @@
 #include "extensions/pubsub/pubsub.h"
 
 #include "base/rand.h"
+#include "extensions/pubsub/sleepers.h"
 #include "xml/write.h"
 
 #include <inttypes.h>
@@ -115,6 +116,8 @@ struct node *publish_make_node(struct pubsub *of, str name, const struct options
     struct arena *arena = &of->shard->arena;
     struct node *node = nodes_add(of->nodes, name);
     str bare = jid_bare(creator), owner = actor_bare(of->actor);
+    if (of->user)
+        sleepers_forget(of->shard, owner);
     options_keep(options, &node->settings);
     node->created_ms = pubsub_now_ms(of);
     if (!of->user) {
