@@ -188,9 +188,11 @@ void s2s_fail(struct s2s *s2s, enum stream_error error, const char *text)
              peer, stream_error_name(error), text ? ": " : "", text ? text : "");
     if (!s2s->header_sent)
         s2s_send_header(s2s);
+    s2s_sm_farewell(s2s);
     stream_error_write(conn_out(&s2s->conn), error, text);
     conn_wrote(&s2s->conn);
-    close_stream(s2s, S2S_BROKEN, text ? text : stream_error_name(error));
+    close_stream(s2s, s2s->link.shard->stopping ? S2S_ENDED_BY_US : S2S_BROKEN,
+                 text ? text : stream_error_name(error));
 }
 
 void s2s_restart(struct s2s *s2s)
