@@ -88,6 +88,8 @@ static const struct control_command commands[] = {
       "components list       list the external components: domain, address, age" },
     { "components close", true, control_components_close,
       "components close JID  end the stream of a component" },
+    { "s2s list", false, control_s2s_list,
+      "s2s list              list the streams with other servers, both ways, and how secure they are" },
     { "status", false, control_status, "status                what the server does, in numbers" },
     { "reload", false, do_reload, "reload                read the configuration and the certificates again" },
     { "stop", false, do_stop, "stop                  end all streams, write everything, stop" },

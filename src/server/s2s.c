@@ -25,7 +25,7 @@
 
 #include <stdlib.h>
 
-enum { FINISH_MS = 5000, IN_MAX = 17 << 20, PATIENCE_MAX = 3 };
+enum { FINISH_MS = 5000, IN_MAX = 17 << 20, PATIENCE_MAX = 3, RATE_BURST = 10 };
 
 static const struct link_ops link_ops;
 
@@ -58,6 +58,7 @@ struct host *s2s_tls_host(const struct server *server, str domain)
  * -------------------------------------------------------------------------------------------- */
 
 static void time_passed(struct timer *timer);
+static void rate_passed(struct timer *timer);
 
 struct s2s *s2s_new(struct shard *shard, struct socket *socket, bool outgoing, bool direct_tls)
 {
@@ -77,6 +78,8 @@ struct s2s *s2s_new(struct shard *shard, struct socket *socket, bool outgoing, b
     s2s->direct_tls = direct_tls;
     s2s->heard_us = s2s->used_us = loop_now_us(shard->loop);
     s2s->timer.fired = time_passed;
+    s2s->rate_timer.fired = rate_passed;
+    s2s->since_us = s2s->heard_us;
     timer_start(shard->loop, &s2s->timer, config->s2s.negotiation_ms);
     return s2s;
 }
@@ -132,6 +135,7 @@ static void s2s_free(struct s2s *s2s)
     leave_pairs(s2s, S2S_BROKEN, "the connection was closed");
     atomic_fetch_sub(&shard->server->s2s_connections, 1);
     timer_stop(&s2s->timer);
+    timer_stop(&s2s->rate_timer);
     scanner_fini(&s2s->scanner);
     buf_fini(&s2s->in);
     conn_fini(&s2s->conn);
@@ -164,6 +168,8 @@ static void close_stream(struct s2s *s2s, enum s2s_end how, const char *why)
 {
     leave_pairs(s2s, how, why);
     timer_stop(&s2s->timer);
+    timer_stop(&s2s->rate_timer);
+    conn_pause(&s2s->conn, false);
     conn_finish(&s2s->conn, FINISH_MS);
 }
 
@@ -327,6 +333,7 @@ enum s2s_sent s2s_send(struct s2s *s2s, const struct stanza *stanza, const struc
     }
     conn_wrote(&s2s->conn);
     shard->counters.s2s_out++;
+    s2s->stanzas_out++;
     return S2S_SENT;
 }
 
@@ -372,6 +379,7 @@ static void stanza_in(struct s2s *s2s, const struct xml_node *node)
     }
     s2s->used_us = loop_now_us(shard->loop);
     shard->counters.s2s_in++;
+    s2s->stanzas_in++;
     struct receipt *receipt = s2s_sm_receive(s2s), *before = receipt_enter(shard, receipt);
     if (fault == STANZA_OK)
         route(shard, stanza);
@@ -484,10 +492,38 @@ void s2s_go_on(struct s2s *s2s)
         work_off(s2s);
 }
 
+/* A peer that sends too much is not read for a while: TCP makes it wait, and nothing is lost. */
+static void hold_to_rate(struct s2s *s2s, size_t bytes, uint64_t stanzas)
+{
+    const struct config_s2s *config = &s2s_config(s2s)->s2s;
+    struct loop *loop = s2s->link.shard->loop;
+    uint64_t now_us = loop_now_us(loop);
+    uint64_t wait_ms = bucket_take(&s2s->byte_rate, (uint32_t)bytes, config->rate_bytes,
+                                   RATE_BURST * (uint64_t)config->rate_bytes, now_us);
+    uint64_t other_ms = bucket_take(&s2s->stanza_rate, (uint32_t)stanzas, config->rate_stanzas,
+                                    RATE_BURST * (uint64_t)config->rate_stanzas, now_us);
+    wait_ms = wait_ms > other_ms ? wait_ms : other_ms;
+    if (!wait_ms || s2s->state == S2S_CLOSING || s2s->state == S2S_SECURING ||
+        timer_running(&s2s->rate_timer))
+        return;
+    s2s->link.shard->counters.s2s_slowed++;
+    conn_pause(&s2s->conn, true);
+    timer_start(loop, &s2s->rate_timer, wait_ms);
+}
+
+static void rate_passed(struct timer *timer)
+{
+    struct s2s *s2s = CONTAINER_OF(timer, struct s2s, rate_timer);
+    shard_enter(s2s->link.shard);
+    conn_pause(&s2s->conn, false);
+    shard_leave(s2s->link.shard);
+}
+
 static void data(struct conn *conn, str bytes)
 {
     struct s2s *s2s = CONTAINER_OF(conn, struct s2s, conn);
     struct shard *shard = s2s->link.shard;
+    uint64_t before = s2s->stanzas_in;
     s2s->heard_us = loop_now_us(shard->loop);
     shard_enter(shard);
     if (!s2s->in.len) {
@@ -502,6 +538,8 @@ static void data(struct conn *conn, str bytes)
     }
     if (s2s->moving)
         s2s_in_leave(s2s);
+    else
+        hold_to_rate(s2s, bytes.len, s2s->stanzas_in - before);
     shard_leave(shard);
 }
 
@@ -565,14 +603,45 @@ static void link_resume(struct link *link)
     (void)link;
 }
 
+static str proofs_of(const struct s2s *s2s, struct arena *arena)
+{
+    str text = STR("");
+    list_each (at, &s2s->proofs) {
+        const struct proof *proof = LIST_ITEM(at, const struct proof, link);
+        if (text.len < 200)
+            text = arena_printf(arena, "%.*s%s%s", STR_ARGS(text), text.len ? "," : "", proof->theirs);
+    }
+    return text.len ? text : STR("-");
+}
+
+str s2s_describe(const struct s2s *s2s, struct arena *arena)
+{
+    static const char *const states[] = {
+#define X(id, text) text,
+        S2S_STATES(X)
+#undef X
+    };
+    char address[SOCKET_ADDRESS_MAX];
+    bool secure = conn_is_secure(&s2s->conn);
+    bool dialback = s2s->proof_count || !list_empty(&s2s->senders);
+    conn_peer(&s2s->conn, address);
+    return arena_printf(arena, "%s %s %s %s %llus %s %s proved=%.*s by=%s%s%s in=%llu out=%llu%s%s",
+                        s2s->outgoing ? "out" : "in", s2s->ours ? s2s->ours : "-",
+                        s2s->domain ? s2s->domain : "-", address,
+                        (unsigned long long)(since_ms(s2s, s2s->since_us) / 1000),
+                        secure ? conn_tls_version(&s2s->conn) : "plain",
+                        secure ? conn_tls_cipher(&s2s->conn) : "-", STR_ARGS(proofs_of(s2s, arena)),
+                        s2s->certified || s2s->authenticated ? "certificate"
+                        : dialback                           ? "dialback"
+                                                             : "-",
+                        s2s->bidi ? " bidi" : "", s2s->sm ? " sm" : "", (unsigned long long)s2s->stanzas_in,
+                        (unsigned long long)s2s->stanzas_out, s2s->state == S2S_OPEN ? "" : " ",
+                        s2s->state == S2S_OPEN ? "" : states[s2s->state]);
+}
+
 static str link_describe(struct link *link, struct arena *arena)
 {
-    struct s2s *s2s = S2S_OF(link);
-    char address[SOCKET_ADDRESS_MAX];
-    conn_peer(&s2s->conn, address);
-    return arena_printf(arena, "%s %s %s", address,
-                        conn_is_secure(&s2s->conn) ? conn_tls_version(&s2s->conn) : "plain",
-                        conn_is_secure(&s2s->conn) ? conn_tls_cipher(&s2s->conn) : "");
+    return s2s_describe(S2S_OF(link), arena);
 }
 
 static const struct link_ops link_ops = {

@@ -8,6 +8,7 @@
 #ifndef SERVER_S2S_H
 #define SERVER_S2S_H
 
+#include "base/bucket.h"
 #include "net/conn.h"
 #include "server/link.h"
 #include "server/shard.h"
@@ -59,7 +60,10 @@ struct s2s {
     unsigned proof_count, verifying;
     uint8_t state, patience;
     bool outgoing, direct_tls, header_sent, authenticated, bidi, certified;
-    bool vouched;           /* we were asked about a key */
+    bool vouched;                         /* we were asked about a key */
+    struct bucket stanza_rate, byte_rate; /* of what comes in */
+    struct timer rate_timer;              /* running: nothing is read until then */
+    uint64_t since_us, stanzas_in, stanzas_out;
     bool bidi_due;          /* to be used in the other direction when the peer has begun (s2s_in_bidi) */
     bool parted;            /* the peer has ended it in order */
     struct s2s_sm *sm;      /* stream management, or NULL */
@@ -106,6 +110,9 @@ bool s2s_is_proven(const struct s2s *s2s, str theirs, str ours);
 enum s2s_sent { S2S_SENT, S2S_FULL, S2S_NEVER };
 enum s2s_sent s2s_send(struct s2s *s2s, const struct stanza *stanza, const struct jid *to);
 void s2s_write_dialback(struct s2s *s2s, const struct dialback *dialback);
+
+/* A line about it for people: direction, domains, address, TLS, what was proved and how, and what is used. */
+str s2s_describe(const struct s2s *s2s, struct arena *arena);
 
 /* Whether a domain is served here: a virtual host, a service, or a component's. */
 bool s2s_is_ours(const struct server *server, str domain);

@@ -36,6 +36,7 @@ static void ask_domain(struct s2s *s2s, const struct dialback *request)
     verify->id = str_dup(str_from(s2s->id));
     verify->key = str_dup(request->key);
     s2s->verifying++;
+    atomic_fetch_add(&s2s->link.shard->server->s2s_verifications, 1);
     remote_verify(verify);
 }
 
@@ -53,7 +54,8 @@ static enum stanza_error objection(struct s2s *s2s, const struct dialback *reque
         return STANZA_ERROR_FORBIDDEN; /* nobody else speaks for us */
     if (policy.require_tls && !conn_is_secure(&s2s->conn))
         return STANZA_ERROR_POLICY_VIOLATION;
-    if (s2s->proof_count + s2s->verifying >= config->max_pairs || s2s->verifying >= VERIFYING_MAX)
+    if (s2s->proof_count + s2s->verifying >= config->max_pairs || s2s->verifying >= VERIFYING_MAX ||
+        atomic_load(&server->s2s_verifications) >= config->max_verifications)
         return STANZA_ERROR_RESOURCE_CONSTRAINT;
     return STANZA_ERROR_NONE;
 }
@@ -96,6 +98,7 @@ static void refuse(struct s2s *s2s, const struct dialback *request)
 void s2s_verified(struct shard *shard, struct verify *verify)
 {
     struct map_node *node = map_get(&shard->s2s_ids, str_from(verify->id));
+    atomic_fetch_sub(&shard->server->s2s_verifications, 1);
     struct s2s *s2s = MAP_ITEM(node, struct s2s, _by_id);
     const struct dialback request = { .kind = DIALBACK_RESULT,
                                       .from = str_from(verify->theirs),

@@ -245,6 +245,7 @@ void s2s_in_leave(struct s2s *s2s)
     }
     struct shard *shard = s2s->link.shard;
     timer_stop(&s2s->timer);
+    timer_stop(&s2s->rate_timer);
     list_remove(&s2s->link._in_shard);
     if (*s2s->id)
         map_remove(&shard->s2s_ids, &s2s->_by_id);

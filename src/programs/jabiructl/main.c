@@ -29,6 +29,7 @@ static const char usage[] =
     "  components close JID  end the stream of a component\n"
     "  invite [NAME@]HOST    make an invitation for a new account, of this name or any\n"
     "  help                  list the commands of this server, those of extensions among them\n"
+    "  s2s list              list the streams with other servers, both ways, and how secure they are\n"
     "  status                what the server does, in numbers\n"
     "  reload                read the configuration and the certificates again\n"
     "  stop                  end all streams, write everything, stop\n\n"
