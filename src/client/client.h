@@ -56,12 +56,23 @@ struct client_events {
 
 struct client_login;
 
+/* For logins in one step (SASL2, Bind 2, tokens: XEP-0388, XEP-0386, XEP-0484), where the server has them.
+ * What is to be kept from one login to the next, as secret as a password. */
+struct client_instant {
+    char id[37];                   /* of this client, a UUID */
+    const char *inside;            /* elements to put into <bind/>; NULL for none */
+    char token[256];               /* set when the server gave one, "" when it was refused */
+    enum sasl_mechanism mechanism; /* of the token */
+};
+
 struct client {
     /* Set by the owner before client_start(); the slices must live until `ready` or `closed`. */
     str user, password;               /* prepared: jid_prepare_local(), jid_prepare_password() */
     str resource;                     /* str_none: the server chooses */
     struct scram_client_cache *cache; /* saves hashing at the next login of this account, or of one that has
                                          the same password and salt; NULL: none */
+    struct client_instant
+        *instant; /* NULL: the way of RFC 6120. The resource is a part of it then (the tag) */
     /* Private: */
     struct conn _conn;
     struct scanner _scanner;

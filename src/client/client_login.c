@@ -7,7 +7,7 @@
  * PLAIN needs TLS unless the settings say otherwise. What was offered goes into SCRAM's check of it
  * (XEP-0474), so that nobody on the way can take the better mechanisms out of the list.
  *
- * What a login needs stands in one heap block that is wiped and freed when it is over.
+ * Logins by SASL2 take another way in the middle: client_instant.c.
  *
  * Sections: headers and features, mechanisms, SASL, binding. */
 #include "client/client_login.h"
@@ -19,15 +19,7 @@
 
 #include <stdlib.h>
 
-enum { NONCE_SIZE = 25, ARENA_BLOCK = 4096, MECHANISMS_MAX = 32, BINDINGS_MAX = 8 };
-
-struct client_login {
-    struct arena arena;
-    struct sasl_client sasl;
-    char nonce[NONCE_SIZE];
-    bool authenticated;
-    bool wants_session;
-};
+enum { ARENA_BLOCK = 4096, MECHANISMS_MAX = 32, BINDINGS_MAX = 8 };
 
 static struct client_login *login_of(struct client *client)
 {
@@ -56,9 +48,17 @@ void client_login_open(struct client *client)
     buf_lit(out, "<?xml version='1.0'?><stream:stream xmlns='" NS_CLIENT "' xmlns:stream='" NS_STREAMS
                  "' version='1.0'");
     xml_write_attr(out, "to", str_from(client->_settings->domain));
+    bool secure = conn_is_secure(&client->_conn) || client->_settings->tls == CLIENT_TLS_NONE;
+    if (client->instant && secure) {
+        str from = arena_printf(&login_of(client)->arena, "%.*s@%s", STR_ARGS(client->user),
+                                client->_settings->domain);
+        xml_write_attr(out, "from", from); /* XEP-0484 §4.1 */
+    }
     buf_add_char(out, '>');
     conn_wrote(&client->_conn);
     client->_state = CLIENT_HEADER;
+    if (client->instant && secure)
+        client->_login->early = client_instant_early(client);
 }
 
 /* ---- Mechanisms */
@@ -169,14 +169,12 @@ static void send_sasl(struct client *client, const char *name, const char *mecha
     client->_state = CLIENT_SASL;
 }
 
-static void authenticate(struct client *client, const struct xml_node *features)
+bool client_login_choose(struct client *client, const struct xml_node *list, const struct xml_node *features)
 {
     struct client_login *login = client->_login;
     struct sasl_client *sasl = &login->sasl;
-    struct xml_node list;
     struct offer offer = { 0 };
-    if (xml_child(features, STR("mechanisms"), STR(NS_SASL), &list))
-        read_mechanisms(client, &list, &offer);
+    read_mechanisms(client, list, &offer);
     read_bindings(client, features, &offer);
     rand_token(login->nonce, sizeof login->nonce);
     *sasl = (struct sasl_client){
@@ -193,16 +191,25 @@ static void authenticate(struct client *client, const struct xml_node *features)
     int mechanism = strongest(sasl->can_bind ? offer.mask : offer.mask & ~(unsigned)PLUS_MASK);
     if (mechanism < 0) {
         client_end(client, ERR_UNSUPPORTED, STR("no-mechanism"));
-        return;
+        return false;
     }
     sasl->mechanism = (enum sasl_mechanism)mechanism;
     /* The owner allowed the plain forms alone: then we cannot bind, as far as the server is concerned. */
     if (!(1u << mechanism & PLUS_MASK) && offer.plus)
         sasl->can_bind = false;
-    if (sasl_client_start(sasl) == SASL_FAILED)
-        client_end(client, ERR_INVALID, STR("bad-credentials"));
-    else
-        send_sasl(client, "auth", sasl_mechanism_name(sasl->mechanism));
+    if (sasl_client_start(sasl) != SASL_FAILED)
+        return true;
+    client_end(client, ERR_INVALID, STR("bad-credentials"));
+    return false;
+}
+
+static void authenticate(struct client *client, const struct xml_node *features)
+{
+    struct xml_node list;
+    if (!xml_child(features, STR("mechanisms"), STR(NS_SASL), &list))
+        client_end(client, ERR_UNSUPPORTED, STR("no-mechanism"));
+    else if (client_login_choose(client, &list, features))
+        send_sasl(client, "auth", sasl_mechanism_name(client->_login->sasl.mechanism));
 }
 
 /* The data of a challenge or of success. False if it is no base64. "=" is data of no bytes (RFC 6120 §6.4.2).
@@ -306,6 +313,18 @@ static void bind_element(struct client *client, const struct xml_node *iq)
 
 /* ---- The steps */
 
+/* What is offered is kept: for the password, when a token is refused. */
+static void log_in_instantly(struct client *client, const struct xml_node *features)
+{
+    struct client_login *login = client->_login;
+    xml_keep(features, &login->arena, &login->features);
+    xml_child(&login->features, STR("authentication"), str_none, &login->authentication);
+    if (login->early)
+        client->_state = CLIENT_SASL2;
+    else
+        client_instant_authenticate(client, &login->features);
+}
+
 static void features_element(struct client *client, const struct xml_node *features)
 {
     struct xml_node starttls;
@@ -318,8 +337,12 @@ static void features_element(struct client *client, const struct xml_node *featu
         }
         conn_write(&client->_conn, STR("<starttls xmlns='" NS_TLS "'/>"));
         client->_state = CLIENT_STARTTLS;
+    } else if (client->_login->authenticated && client->_jid) {
+        client_enter(client);
     } else if (client->_login->authenticated) {
         bind_resource(client, features);
+    } else if (client_instant_offered(client, features)) {
+        log_in_instantly(client, features);
     } else {
         authenticate(client, features);
     }
@@ -340,6 +363,9 @@ void client_login_element(struct client *client, const struct xml_node *node)
         return;
     case CLIENT_SASL:
         sasl_element(client, node);
+        return;
+    case CLIENT_SASL2:
+        client_instant_element(client, node);
         return;
     case CLIENT_BIND:
     case CLIENT_SESSION:

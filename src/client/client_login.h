@@ -13,12 +13,34 @@ enum client_state {
     CLIENT_FEATURES,  /* waits for stream features */
     CLIENT_STARTTLS,  /* waits for proceed */
     CLIENT_SASL,      /* waits for a challenge or the outcome */
+    CLIENT_SASL2,     /* the same, of XEP-0388 */
     CLIENT_BIND,      /* waits for the JID */
     CLIENT_SESSION,   /* waits for the session that an old server wants (RFC 3921 section 3) */
     CLIENT_HANDSHAKE, /* of a component: waits for the answer to the handshake */
     CLIENT_READY,
     CLIENT_CLOSING,
 };
+
+/* What a login needs: one heap block that is wiped and freed when it is over. */
+struct client_login {
+    struct arena arena;
+    struct sasl_client sasl;
+    char nonce[25];
+    bool authenticated;
+    bool early; /* a request was sent with the stream header */
+    bool wants_session;
+    struct xml_node features, authentication; /* with `instant`: what the server offers */
+};
+
+/* Chooses the strongest mechanism of a list that stands in these features, and begins it: login->sasl.out is
+ * the initial response. False: the client has ended. */
+bool client_login_choose(struct client *client, const struct xml_node *list, const struct xml_node *features);
+
+/* client_instant.c: with a token, a request right behind the stream header; false: nothing was sent. */
+bool client_instant_early(struct client *client);
+bool client_instant_offered(struct client *client, const struct xml_node *features);
+void client_instant_authenticate(struct client *client, const struct xml_node *features);
+void client_instant_element(struct client *client, const struct xml_node *node);
 
 /* The connection stands, or was secured: opens a stream. */
 void client_login_open(struct client *client);

@@ -71,6 +71,14 @@ def test_each_mechanism(server, mechanism):
     assert load(server, "logins", "--mechanism", mechanism, tls="direct")["received"] > 0
 
 
+@pytest.mark.parametrize("tls", ["none", "starttls", "direct"])
+def test_logins_in_one_step(server, tls):
+    report = load(server, "logins", "--instant", tls=tls)
+    assert report["received"] > 2 * USERS and report["errors"] == 0
+    kind = "NONE" if tls == "none" else "EXPR"
+    assert f"logged in by HT-SHA-256-{kind}" in server.text()
+
+
 def test_a_certificate_of_a_stranger_is_refused(server, other_ca):
     assert "TLS" in load(server, "ping", "--ca", other_ca.certificate, tls="direct", code=2)
 

@@ -128,6 +128,7 @@ void load_start_user(struct load *load, struct user *user)
     user->client.password = load->password;
     user->client.resource = STR("load");
     user->client.cache = &user->cache;
+    user->client.instant = user->instant;
     client_start(&user->client, &load->settings, &user_events);
 }
 
@@ -327,6 +328,10 @@ static void prepare_users(struct load *load)
         user->load = load;
         user->index = i;
         snprintf(user->name, sizeof user->name, "%s%u", load->options.user_prefix, load->options.first + i);
+        if (!load->options.instant)
+            continue;
+        user->instant = NEW(struct client_instant);
+        snprintf(user->instant->id, sizeof user->instant->id, "00000000-0000-4000-8000-%012x", i);
     }
 }
 
@@ -336,6 +341,7 @@ static void clean_up(struct load *load)
     for (unsigned i = 0; i < load->options.users; i++) {
         client_fini(&load->users[i].client);
         free(load->users[i].text);
+        free(load->users[i].instant);
     }
     free(load->users);
     tls_context_unref(load->settings.tls_context);

@@ -25,8 +25,9 @@ struct user {
     struct client client;
     struct scram_client_cache cache;
     struct load *load;
-    uint64_t stamp; /* logins: when it began */
-    char *text;     /* the stanza that it sends again and again; its own */
+    uint64_t stamp;                 /* logins: when it began */
+    struct client_instant *instant; /* with --instant */
+    char *text;                     /* the stanza that it sends again and again; its own */
     uint32_t text_len;
     uint32_t index;
     uint32_t waiting; /* presence: deliveries until the next change */

@@ -32,6 +32,7 @@ enum { USER_PREFIX_MAX = 32, STANZA_BYTES = 512, IN_FLIGHT_MAX = 8 * 1024 * 1024
     X(SUBSCRIBE, "subscribe", NULL, "presence: make these rosters first")                                    \
     X(PARALLEL, "parallel", "N", "users that log in, or enter, at a time before the work (64)")              \
     X(NO_PRESENCE, "no-presence", NULL, "idle, logins: send no initial presence")                            \
+    X(INSTANT, "instant", NULL, "log in by SASL2, Bind 2 and, from the second time on, tokens")              \
     X(RELAY, "relay", NULL, "pairs: the peer joins connections by a line 'PAIR n' and speaks no XMPP")       \
     X(JSON, "json", NULL, "print the result as one JSON object")                                             \
     X(HELP, "help", NULL, "print this text")                                                                 \
@@ -172,6 +173,9 @@ static void set_flag(struct options *options, int option)
     switch (option) {
     case OPTION_SUBSCRIBE:
         options->subscribe = true;
+        break;
+    case OPTION_INSTANT:
+        options->instant = true;
         break;
     case OPTION_NO_PRESENCE:
         options->no_presence = true;
