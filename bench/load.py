@@ -64,7 +64,8 @@ def command(program, cpu, peer, mode, tls, options):
     if not peer.speaks_xmpp:
         line.append("--relay")
     for name, value in options.items():
-        line += [f"--{name.replace('_', '-')}", value]
+        word = f"--{name.replace('_', '-')}"
+        line += [word] if value is True else [word, value]
     return [str(word) for word in line]
 
 

@@ -72,6 +72,12 @@ def logins(bench, peer):
     return {"logins": result.cpu_micros_each()}
 
 
+def instant(bench, peer):
+    """The same in one step, where the peer can: SASL2, Bind 2 and tokens."""
+    result = bench.load(peer, "logins", "direct", may_lose="logins", users=LOGIN_USERS, seconds=bench.seconds, instant=True)
+    return {"instant": result.cpu_micros_each()}
+
+
 def ping(window):
     def do(bench, peer):
         result = bench.load(peer, "ping", "none", users=PING_USERS, window=window, seconds=bench.seconds)
@@ -124,6 +130,7 @@ WORKS = [
             Row(f"room-join-{size}", f"room of {size:,}, until all have entered, s", False, 2)], fresh=True)
       for size in ROOM_SIZES],
     Work("logins", logins, [Row("logins", "login, TLS + SCRAM, server CPU each, µs", False)]),
+    Work("instant", instant, [Row("instant", "login by token where there are tokens, TLS, server CPU each, µs", False)]),
     *[Work(f"idle-{word}".lower(), idle(tls), [Row(f"idle-{tls}", f"memory an idle session, {word}, bytes", False)],
            fresh=True) for tls, word in KINDS],
 ]
