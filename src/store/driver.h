@@ -110,6 +110,9 @@ struct store_driver {
 
     /* Answers from one state of the database: what was committed when it began. */
     enum err (*read)(struct store_conn *conn, const struct store_request *request, struct store_read *read);
+
+    /* See store_newest_ms(). NULL: 0. */
+    int64_t (*newest_ms)(struct store_conn *conn);
 };
 
 extern const struct store_driver store_sqlite, store_memory, store_fail;

@@ -167,6 +167,12 @@ static void fail_close(struct store_db *db)
     free(fail);
 }
 
+static int64_t fail_newest_ms(struct store_conn *conn)
+{
+    struct store_conn *inner = ((struct fail_conn *)conn)->inner;
+    return inner->db->driver->newest_ms ? inner->db->driver->newest_ms(inner) : 0;
+}
+
 const struct store_driver store_fail = {
     .scheme = "fail:",
     .open = fail_open,
@@ -178,6 +184,7 @@ const struct store_driver store_fail = {
     .commit = fail_commit,
     .rollback = fail_rollback,
     .read = fail_read,
+    .newest_ms = fail_newest_ms,
 };
 
 /* ---- Control ---- */

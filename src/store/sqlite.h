@@ -4,7 +4,7 @@
 #ifndef STORE_SQLITE_H
 #define STORE_SQLITE_H
 
-enum { SCHEMA_VERSION = 2 }; /* what this program writes */
+enum { SCHEMA_VERSION = 3 }; /* what this program writes */
 
 extern const char *const sqlite_schema[SCHEMA_VERSION];
 extern const char *const sqlite_statements[]; /* ended by NULL */

@@ -162,10 +162,10 @@ static void an_older_schema_is_brought_forward_after_a_backup(void **state)
     name_backup(backup, path_of(kit));
     assert_int_equal(migrate_to(path_of(kit), AFTER, fill_column, why), OK);
     expect_text(path_of(kit), "SELECT made_up FROM map", "VALUE");
-    expect_text(path_of(kit), "PRAGMA user_version", "4");
-    expect_mode(path_of(kit), ".v2.backup");
+    expect_text(path_of(kit), "PRAGMA user_version", "5");
+    expect_mode(path_of(kit), ".v3.backup");
     expect_text(backup, "SELECT value FROM map", "value");
-    expect_text(backup, "PRAGMA user_version", "2");
+    expect_text(backup, "PRAGMA user_version", "3");
     expect_text(backup, "SELECT count(*) FROM pragma_table_info('map') WHERE name = 'made_up'", "0");
     expect_refused(kit, ERR_UNSUPPORTED, "newer version");
     /* the backup does what it is for */
@@ -182,7 +182,7 @@ static void a_step_that_fails_changes_nothing(void **state)
     close_store(kit);
     assert_int_equal(migrate_to(path_of(kit), AFTER, "SELECT * FROM nowhere", why), ERR_IO);
     assert_non_null(strstr(why, "no such table"));
-    expect_text(path_of(kit), "PRAGMA user_version", "2");
+    expect_text(path_of(kit), "PRAGMA user_version", "3");
     assert_int_equal(migrate_to(path_of(kit), AFTER, fill_column, why),
                      OK); /* a backup that is there is no harm */
     expect_text(path_of(kit), "SELECT made_up FROM map", "VALUE");
@@ -193,12 +193,12 @@ static void without_a_backup_nothing_is_migrated(void **state)
     struct kit *kit = *state;
     char why[300] = "", in_the_way[170];
     close_store(kit);
-    snprintf(in_the_way, sizeof in_the_way, "%s.v2.backup.part", path_of(kit));
+    snprintf(in_the_way, sizeof in_the_way, "%s.v3.backup.part", path_of(kit));
     assert_int_equal(mkdir(in_the_way, 0700), 0);
     assert_int_equal(migrate_to(path_of(kit), NEXT, NULL, why), ERR_IO);
     assert_non_null(strstr(why, "backup"));
     assert_int_equal(rmdir(in_the_way), 0);
-    expect_text(path_of(kit), "PRAGMA user_version", "2");
+    expect_text(path_of(kit), "PRAGMA user_version", "3");
 }
 
 /* What a user of the first schema has: it is all there, and can be searched from now on. */
@@ -222,7 +222,36 @@ static void the_first_schema_is_brought_forward(void **state)
     assert_int_equal(kit_commit(kit, batch), OK);
     close_store(kit);
     expect_text(path_of(kit), "SELECT count(*) FROM search WHERE search MATCH 'hello'", "1");
-    expect_text(path_of(kit), "PRAGMA user_version", "2");
+    expect_text(path_of(kit), "PRAGMA user_version", "3");
+}
+
+/* Logs of the second schema: entries keep what they are, and are found by what they were found by. */
+static void the_logs_of_the_second_schema_are_brought_forward(void **state)
+{
+    struct kit *kit = *state;
+    char sql[4096];
+    close_store(kit);
+    assert_int_equal(unlink(path_of(kit)), 0);
+    int fd = open(path_of(kit), O_RDWR | O_CREAT, 0600);
+    close(fd);
+    snprintf(sql, sizeof sql,
+             "%s;%s; INSERT INTO log VALUES ('a@x', 'offline', 5, 1005, 'b@y', 'one'),"
+             " ('a@x', 'archive', 7, 1007, 'c@y', 'two'), ('a@x', 'archive', 9, 1002, '', 'three');"
+             "INSERT INTO search_entry VALUES (3, 'a@x', 'archive', 9);"
+             "INSERT INTO search (rowid, place, text) VALUES (3, 'p0', 'needle'); PRAGMA user_version = 2",
+             sqlite_schema[0], sqlite_schema[1]);
+    shell(path_of(kit), sql);
+    kit_reopen(kit);
+    assert_int_equal(store_newest_ms(kit->store), 1007);
+    close_store(kit);
+    expect_text(path_of(kit),
+                "SELECT group_concat(owner || kind || id || '-' || time || peer || value, ' ') FROM"
+                " (SELECT * FROM log ORDER BY id)",
+                "a@xoffline5-1005b@yone a@xarchive7-1007c@ytwo a@xarchive9-1002three");
+    expect_text(path_of(kit),
+                "SELECT value FROM log WHERE seq = (SELECT rowid FROM search"
+                " WHERE search MATCH 'needle')",
+                "three");
 }
 
 /* Nothing stays in the index of what is gone from the logs. */
@@ -247,7 +276,7 @@ static void what_is_removed_cannot_be_found(void **state)
     store_log_expire(batch, STR("d@x"), STR("archive"), 36);
     assert_int_equal(kit_commit(kit, batch), OK);
     expect_text(path_of(kit), "SELECT count(*) FROM search WHERE search MATCH 'secret'", "10");
-    expect_text(path_of(kit), "SELECT count(*) FROM search_entry", "10");
+    expect_text(path_of(kit), "SELECT count(*) FROM search_content", "10");
     expect_text(path_of(kit), "SELECT count(*) FROM log", "10");
     expect_text(path_of(kit), "SELECT count(*) FROM search", "10");
 }
@@ -398,10 +427,11 @@ static void no_statement_scans_a_table(void **state)
         assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
         while (sqlite3_step(stmt) == SQLITE_ROW) {
             const char *detail = (const char *)sqlite3_column_text(stmt, 3);
-            if (strstr(detail, "SCAN map") || strstr(detail, "SCAN log"))
+            bool newest = strstr(sqlite_statements[i], "ORDER BY seq DESC LIMIT 1000");
+            if (strstr(detail, "SCAN map") || strstr(detail, "SCAN logs") || strstr(detail, "SCAN peers") ||
+                (strstr(detail, "SCAN entries") && !newest))
                 fail_msg("%s: %s", sqlite_statements[i], detail);
-            bool by_time = strstr(sqlite_statements[i], "INDEXED BY log_time");
-            if (strstr(detail, "TEMP B-TREE") && !by_time)
+            if (strstr(detail, "TEMP B-TREE"))
                 fail_msg("%s: %s", sqlite_statements[i], detail);
         }
         sqlite3_finalize(stmt);
@@ -418,6 +448,7 @@ int main(void)
         CASE(the_log_beside_the_file_stays_small),
         CASE(an_older_schema_is_brought_forward_after_a_backup),
         CASE(the_first_schema_is_brought_forward),
+        CASE(the_logs_of_the_second_schema_are_brought_forward),
         CASE(what_is_removed_cannot_be_found),
         CASE(a_step_that_fails_changes_nothing),
         CASE(without_a_backup_nothing_is_migrated),

@@ -37,6 +37,7 @@ enum {
 struct store {
     struct store_db *db;
     struct store_conn *writer;
+    int64_t newest_ms;
 
     struct loop *inline_loop;
     struct store_conn *inline_reader;
@@ -398,6 +399,11 @@ void store_ask(struct store *store, struct loop *loop, struct store_request *req
         schedule_inline(store);
 }
 
+int64_t store_newest_ms(const struct store *store)
+{
+    return store->newest_ms;
+}
+
 void store_stats(struct store *store, struct store_stats *ret)
 {
     pthread_mutex_lock(&store->lock);
@@ -438,6 +444,8 @@ enum err store_open(const char *url, struct loop *inline_loop, char *why, size_t
     pthread_cond_init(&store->batch_came, NULL);
     pthread_cond_init(&store->read_came, NULL);
     err = db->driver->connect(db, true, &store->writer);
+    if (!err && db->driver->newest_ms)
+        store->newest_ms = db->driver->newest_ms(store->writer);
     if (!err && !inline_loop)
         err = start_threads(store);
     if (err) {

@@ -33,6 +33,9 @@ enum err store_open(const char *url, struct loop *inline_loop, char *why, size_t
  * allowed. */
 void store_close(struct store *store);
 
+/* The time of the newest log entry that was there when the store was opened; 0 for none. Any thread. */
+int64_t store_newest_ms(const struct store *store);
+
 /* For the metrics, and for whoever must stop asking when too much waits. */
 struct store_stats {
     uint64_t batches;  /* completed, with whatever result */
