@@ -20,7 +20,7 @@ struct stanza_event {
     const struct stanza *stanza; /* a handler may put another one here, in the shard's arena; what comes to an
                                     crowd has no `to` of its own: see below */
     struct jid to;    /* the address at which it arrived, or to which it goes (none: by a client to nobody) */
-    bool is_archived; /* it is in the user's archive, or on its way there */
+    str archive_id; /* that the user's archive has given it; str_none: it is not there */
 };
 
 /* A session that changes; `presence`: what did it, or NULL. */

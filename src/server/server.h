@@ -38,6 +38,7 @@ struct server {
     char *user_rows;                            /* kinds of the rows that a user loads when it wakes */
     size_t user_size, session_size, shard_size; /* with what extensions keep there */
     struct store *store;
+    atomic_size_t append_bytes; /* appends.h: on their way to the disk, all shards */
     struct map hosts;
     struct host **host_list;
     size_t host_count;

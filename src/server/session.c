@@ -111,7 +111,9 @@ void session_resumed(struct session *session, bool restarted)
 /* Whether its client's elements can be taken; else they come again. */
 static bool is_ready(struct session *session)
 {
-    bool ready = session->user->actor.state == ACTOR_READY && !(session->sm && sm_is_resuming(session->sm));
+    const struct actor *actor = &session->user->actor;
+    bool ready = actor->state == ACTOR_READY && !(session->sm && sm_is_resuming(session->sm)) &&
+                 !appends_hold_back(actor->shard);
     session->link->waiting |= !ready;
     return ready;
 }

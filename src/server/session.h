@@ -82,8 +82,8 @@ bool session_element(struct session *session, const struct xml_node *element, bo
 void session_keep_presence(struct session *session, const struct stanza *presence);
 const struct stanza *session_presence(const struct session *session, struct arena *arena);
 
-/* What the c2s link calls with each stanza of its client. False: the user is busy; come again when
- * link_ops.resume is called. */
+/* What the c2s link calls with each stanza of its client. False: the user or the store is busy; come
+ * again when link_ops.resume is called. */
 bool session_stanza(struct session *session, const struct stanza *stanza);
 
 /* Who leads from a link in the user's list to its session. */

@@ -63,6 +63,7 @@ struct shard *shard_new(struct server *server, struct loop *loop, unsigned index
     map_init(&shard->s2s_ids, s2s_key);
     list_init(&shard->links);
     list_init(&shard->s2s_links);
+    appends_init(shard);
     slab_init(&shard->user_slab, server->user_size);
     slab_init(&shard->session_slab, server->session_size);
     slab_init(&shard->c2s_slab, c2s_size());
@@ -72,6 +73,7 @@ struct shard *shard_new(struct server *server, struct loop *loop, unsigned index
 void shard_free(struct shard *shard)
 {
     shard_enter(shard);
+    appends_fini(shard);
     actors_drop_all(shard);
     remotes_drop_all(shard);
     shard_leave(shard);

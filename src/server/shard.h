@@ -10,7 +10,11 @@
 
 #include "base/arena.h"
 #include "base/slab.h"
+<<<<<<< HEAD
 #include "server/crowd.h"
+=======
+#include "server/appends.h"
+>>>>>>> 839ced2 (server: entries of logs are gathered for one batch of the shard, get rising ids, and hold clients back when the disk is behind)
 #include "server/server.h"
 #include "xmpp/error.h"
 #include "xmpp/stanza.h"
@@ -38,6 +42,8 @@
     X(s2s_resent, "stanzas sent again to another server that had not got them")                              \
     X(s2s_slowed, "times that another server sent too fast and was read more slowly")                        \
     X(s2s_refused, "other servers that could not prove who they are")                                        \
+    X(archived, "messages put into archives")                                                                \
+    X(held_back, "times that clients were not read because the store had fallen behind")                     \
     X(refused, "connections refused by a limit")
 
 struct shard_counters {
@@ -82,6 +88,7 @@ struct shard {
     struct shard_mail **_outgoing; /* one for each other shard: the mail that this event fills */
     struct hold *_hold;            /* where deliveries wait for a commit, while a handler that writes runs */
     struct receipt *_receipt;      /* of the stanza at hand, or NULL */
+    struct appends appends;
     struct later *_later;          /* heap memory to free at the end of the event */
     struct map actors;             /* who is awake, by bare JID (actor.h) */
     struct map remotes;            /* other domains at home here (remote.h) */
