@@ -16,6 +16,7 @@
 #include "xmpp/forward.h"
 #include "xmpp/hint.h"
 #include "xmpp/payload.h"
+#include "xmpp/sid.h"
 
 #include <stdlib.h>
 
@@ -172,6 +173,25 @@ static const struct stanza *wrap(struct user *user, const char *direction, const
     return copy;
 }
 
+/* XEP-0313 §5.1.3: the user's own devices are told the id in the user's archive, which the receiver is not.
+ */
+static const struct stanza *with_archive_id(const struct stanza_event *event)
+{
+    struct arena *arena = &event->shard->arena;
+    struct jid own = user_jid(event->user);
+    struct buf xml;
+    if (!event->archive_id.p)
+        return event->stanza;
+    struct stanza *told = arena_alloc(arena, sizeof *told);
+    *told = *event->stanza;
+    buf_init(&xml, stanza_payload(event->stanza).len + WRAPPING_MAX);
+    buf_add(&xml, stanza_payload(event->stanza));
+    sid_write(&xml, &own, event->archive_id);
+    told->node.content = arena_str(arena, buf_str(&xml));
+    buf_fini(&xml);
+    return told;
+}
+
 /* The copy is made when the first one is wanted. */
 struct copying {
     struct user *user;
@@ -205,6 +225,7 @@ static enum hook_ret sent(struct host *host, struct stanza_event *event)
         !is_eligible(user, event->stanza, &event->to))
         return HOOK_NEXT;
     bool in_room = is_private_in_room(event->stanza, &event->to);
+    copying.message = with_archive_id(event);
     list_each_safe (at, &user->sessions) {
         struct session *session = SESSION_OF(at);
         if (session == event->session || !of(session)->enabled ||

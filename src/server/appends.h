@@ -24,11 +24,11 @@ enum { APPEND_RANDOM = 32 };
 struct appends {
     struct append_batch *_gathering; /* or NULL */
     struct task _task;
-    struct timer _timer;         /* looks whether clients may be read again */
-    unsigned _under_way;         /* batches */
-    uint64_t _serial, _done;     /* of the batch that gathers, and of the last that came back */
-    int64_t _newest_ms;          /* of all ids so far */
-    unsigned _random_left;       /* of the numbers below */
+    struct timer _timer;     /* looks whether clients may be read again */
+    unsigned _under_way;     /* batches */
+    uint64_t _serial, _done; /* of the batch that gathers, and of the last that came back */
+    int64_t _newest_ms;      /* of all ids so far */
+    unsigned _random_left;   /* of the numbers below */
     uint32_t _random[APPEND_RANDOM];
 };
 

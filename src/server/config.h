@@ -90,8 +90,8 @@ struct config_s2s {
 struct config_limits {
     uint32_t stanza_before, stanza_after; /* before and after login */
     uint16_t depth, attributes, name_bytes;
-    uint32_t output_bytes;                                          /* queued for one connection */
-    uint32_t store_queue; /* bytes of log entries on their way to the disk, in all */
+    uint32_t output_bytes; /* queued for one connection */
+    uint32_t store_queue;  /* bytes of log entries on their way to the disk, in all */
     uint32_t roster_items, offline_messages, subscription_requests; /* of one user */
 };
 

@@ -19,7 +19,7 @@ struct stanza_event {
     struct session *session;     /* who sent it; NULL for what arrives */
     const struct stanza *stanza; /* a handler may put another one here, in the shard's arena; what comes to an
                                     crowd has no `to` of its own: see below */
-    struct jid to;    /* the address at which it arrived, or to which it goes (none: by a client to nobody) */
+    struct jid to;  /* the address at which it arrived, or to which it goes (none: by a client to nobody) */
     str archive_id; /* that the user's archive has given it; str_none: it is not there */
 };
 

@@ -10,11 +10,8 @@
 
 #include "base/arena.h"
 #include "base/slab.h"
-<<<<<<< HEAD
-#include "server/crowd.h"
-=======
 #include "server/appends.h"
->>>>>>> 839ced2 (server: entries of logs are gathered for one batch of the shard, get rising ids, and hold clients back when the disk is behind)
+#include "server/crowd.h"
 #include "server/server.h"
 #include "xmpp/error.h"
 #include "xmpp/stanza.h"
@@ -89,14 +86,14 @@ struct shard {
     struct hold *_hold;            /* where deliveries wait for a commit, while a handler that writes runs */
     struct receipt *_receipt;      /* of the stanza at hand, or NULL */
     struct appends appends;
-    struct later *_later;          /* heap memory to free at the end of the event */
-    struct map actors;             /* who is awake, by bare JID (actor.h) */
-    struct map remotes;            /* other domains at home here (remote.h) */
-    struct map s2s_ids;            /* streams of other servers by their id (s2s.h) */
-    struct dns *dns;               /* NULL: no federation */
-    struct list s2s_links;         /* streams with other servers */
-    struct sm_batch *_sm_batch;    /* of the turn at hand (sm_store.c), or NULL */
-    struct list links;             /* all links of clients and components */
+    struct later *_later;       /* heap memory to free at the end of the event */
+    struct map actors;          /* who is awake, by bare JID (actor.h) */
+    struct map remotes;         /* other domains at home here (remote.h) */
+    struct map s2s_ids;         /* streams of other servers by their id (s2s.h) */
+    struct dns *dns;            /* NULL: no federation */
+    struct list s2s_links;      /* streams with other servers */
+    struct sm_batch *_sm_batch; /* of the turn at hand (sm_store.c), or NULL */
+    struct list links;          /* all links of clients and components */
     struct slab user_slab, session_slab, c2s_slab;
     struct port **ports; /* that it listens on */
     size_t port_count;

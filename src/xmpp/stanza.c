@@ -287,9 +287,15 @@ struct stanza *stanza_copy_arena(const struct stanza *stanza, struct arena *aren
     copy->from = jid_copy(&stanza->from, arena);
     copy->to = jid_copy(&stanza->to, arena);
     copy->id = arena_str(arena, stanza->id);
-    copy->attrs = copy->node.attrs = arena_str(arena, stanza->attrs);
-    copy->node.content = arena_str(arena, stanza->node.content);
-    copy->node.inherited = arena_str(arena, stanza->node.inherited);
+    copy->attrs = arena_str(arena, stanza->attrs);
+    copy->node = (struct xml_node){
+        .prefix = STR(""),
+        .name = kind_names[stanza->kind],
+        .ns = STR(NS_CLIENT),
+        .attrs = copy->attrs,
+        .content = arena_str(arena, stanza->node.content),
+        .inherited = arena_str(arena, stanza->node.inherited),
+    };
     carry_facts(copy, stanza);
     return copy;
 }

@@ -14,6 +14,7 @@ enum { STOP_MS = 15000, CONFIG_MAX = 64 * 1024 };
 static const char config_base[] =
     "c2s {\n listen = {\"" NEIGHBOUR_ADDRESS "\"}\n port = \"6222\"\n tls-port = \"0\"\n "
     "require-tls = \"false\"\n insecure-login = \"true\"\n}\n"
+    "archive {\n default = \"never\"\n}\n"
     "host \"" NEIGHBOUR_HOST "\" {}\n";
 
 struct neighbour {

@@ -18,7 +18,11 @@ enum { TURNS_MAX = 100000, INCOMING_MAX = 64 << 20, CONFIG_MAX = 64 * 1024, STOP
 static const char config_base[] = "c2s {\n listen = {\"\"}\n port = \"5222\"\n tls-port = \"0\"\n "
                                   "require-tls = \"false\"\n insecure-login = \"true\"\n}\n"
                                   "host \"second.example\" {}\n";
-static const char host_base[] = "host \"localhost\" {";
+/* Unless the script has a section that begins so. */
+static const char *const sections_base[][2] = {
+    { "host \"localhost\" {", "}" },
+    { "archive {", "\n default = \"never\"\n}" },
+};
 
 /* All that came at once: expat puts off looking at a token that came in pieces. */
 static void read_incoming(struct player *player)
@@ -78,15 +82,20 @@ void stage_open(struct stage *stage, unsigned shards, const struct stage_faults 
 /* ---- The server
  * ------------------------------------------------------------------------------------------------------- */
 
+static bool has_section(const struct buf *config, const char *start)
+{
+    return config->len && memmem(config->p, config->len, start, strlen(start));
+}
+
 static bool read_config(struct stage *stage)
 {
     struct buf text;
     struct config_errors errors;
     config_errors_init(&errors);
     buf_init(&text, CONFIG_MAX);
-    if (!stage->config_more.len ||
-        !memmem(stage->config_more.p, stage->config_more.len, host_base, strlen(host_base)))
-        buf_addf(&text, "%s}\n", host_base);
+    for (size_t i = 0; i < COUNT_OF(sections_base); i++)
+        if (!has_section(&stage->config_more, sections_base[i][0]))
+            buf_addf(&text, "%s%s\n", sections_base[i][0], sections_base[i][1]);
     buf_add(&text, str_from(config_base));
     buf_add(&text, buf_str(&stage->config_more));
     if (config_load_text("config", buf_str(&text), ext_configs(extension_list), &errors, &stage->config) !=
