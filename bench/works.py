@@ -24,10 +24,11 @@ class Row:
 
 
 class Work:
-    def __init__(self, name, do, rows, fresh=False, for_relay=False):
+    def __init__(self, name, do, rows, fresh=False, for_relay=False, archived=False):
         self.name, self.do, self.rows = name, do, rows
         self.fresh = fresh          # wants a server that was just started
         self.for_relay = for_relay  # the relay can do it too
+        self.archived = archived    # with the archive on: for servers that have one
 
 
 def begin(bench, peer):
@@ -54,6 +55,14 @@ def pairs(tls, window):
     def do(bench, peer):
         result = bench.load(peer, "pairs", tls, pairs=PAIRS, window=window, seconds=bench.seconds)
         return {f"pairs-{tls}-{window}": result.rate, f"pairs-cpu-{tls}-{window}": result.cpu_micros_each()}
+    return do
+
+
+def archived(window):
+    """Every message is kept for its sender and for its receiver."""
+    def do(bench, peer):
+        result = bench.load(peer, "pairs", "none", pairs=PAIRS, window=window, seconds=2 * bench.seconds)
+        return {f"archived-{window}": result.rate, f"archived-cpu-{window}": result.cpu_micros_each()}
     return do
 
 
@@ -131,6 +140,11 @@ WORKS = [
       for size in ROOM_SIZES],
     Work("logins", logins, [Row("logins", "login, TLS + SCRAM, server CPU each, µs", False)]),
     Work("instant", instant, [Row("instant", "login by token where there are tokens, TLS, server CPU each, µs", False)]),
+    *[Work(f"archived-{window}", archived(window),
+           [Row(f"archived-{window}", f"1:1 messages/s archived on disk for both sides, W={window}", True),
+            Row(f"archived-cpu-{window}", f"server CPU a message at that rate, archived, W={window}, µs", False, 2)],
+           archived=True)
+      for window in WINDOWS[:2]],
     *[Work(f"idle-{word}".lower(), idle(tls), [Row(f"idle-{tls}", f"memory an idle session, {word}, bytes", False)],
            fresh=True) for tls, word in KINDS],
 ]

@@ -120,6 +120,8 @@ def stat_fields(pid):
 class Peer:
     name = "?"
     speaks_xmpp = True
+    keeps_archives = False  # it has an archive of messages that can be switched on
+    archiving = False       # it is on
     stop_signal = signal.SIGTERM
 
     def __init__(self, scratch):
@@ -130,7 +132,8 @@ class Peer:
     # What each server says for itself.
 
     def configure(self):
-        """Writes configuration into self.folder, with self.port and self.tls_port, self.key, self.cert, self.both."""
+        """Writes configuration into self.folder, with self.port and self.tls_port, self.key, self.cert, self.both, and
+        the archive on or off by self.archiving. Comes again when that changes."""
         raise NotImplementedError
 
     def accounts(self, count, rostered=0):
@@ -163,6 +166,14 @@ class Peer:
         self.hand_over()
         self.accounts(accounts, rostered)
         self.hand_over()
+
+    def archive(self, on):
+        """Switches the archive of all messages of both sides on or off, with a stop where that is a change."""
+        if on != self.archiving:
+            self.stop()
+            self.archiving = on
+            self.configure()
+            self.hand_over()
 
     def hand_over(self):
         if UNPRIVILEGED:

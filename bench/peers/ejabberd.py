@@ -37,6 +37,7 @@ modules:
   mod_ping: {{}}
   mod_roster: {{}}
 """
+ARCHIVE = "  mod_mam: { default: always, db_type: mnesia }\n"
 
 FILL = """
 Host = <<"{domain}">>, Count = {count}, Rostered = {rostered}, Block = {block},
@@ -57,10 +58,12 @@ init:stop().
 
 class Ejabberd(Peer):
     name = "ejabberd"
+    keeps_archives = True
 
     def configure(self):
         (self.folder / "ejabberd.yml").write_text(CONFIGURATION.format(
-            domain=DOMAIN, port=self.port, tls_port=self.tls_port, both=self.both))
+            domain=DOMAIN, port=self.port, tls_port=self.tls_port, both=self.both)
+            + (ARCHIVE if self.archiving else ""))
 
     def erl(self, *more):
         # No busy waiting: on a shared core it would be counted as work.

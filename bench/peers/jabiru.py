@@ -29,12 +29,16 @@ log {{ level = error }}
 host "{domain}" {{
     certificate = "{cert}"
     key = "{key}"
+    {archive}
 }}
 """
+NO_ARCHIVE = 'extensions-off = {"archive"}'
+ARCHIVE = "archive { search = false }"  # the others have no index of words either
 
 
 class Jabiru(Peer):
     name = "jabiru"
+    keeps_archives = True
 
     def __init__(self, scratch, jabirud, jabiructl):
         super().__init__(scratch)
@@ -42,9 +46,10 @@ class Jabiru(Peer):
 
     def configure(self):
         shutil.copy(self.jabirud, self.folder / "jabirud")  # where an unprivileged user may read it
-        (self.folder / "data").mkdir()
+        (self.folder / "data").mkdir(exist_ok=True)
         (self.folder / "jabirud.conf").write_text(CONFIGURATION.format(
-            folder=self.folder, port=self.port, tls_port=self.tls_port, domain=DOMAIN, cert=self.cert, key=self.key))
+            folder=self.folder, port=self.port, tls_port=self.tls_port, domain=DOMAIN, cert=self.cert, key=self.key,
+            archive=ARCHIVE if self.archiving else NO_ARCHIVE))
 
     def accounts(self, count, rostered=0):
         self.start(min(os.sched_getaffinity(0)))

@@ -28,12 +28,13 @@ authentication = "internal_hashed"
 storage = "internal"
 network_backend = "epoll"
 network_settings = {{ tcp_backlog = 4096 }}
-modules_enabled = {{ "roster", "saslauth", "tls", "disco", "ping" }}
+modules_enabled = {{ "roster", "saslauth", "tls", "disco", "ping"{archive} }}
 modules_disabled = {{ "s2s" }}
 ssl = {{ key = "{key}", certificate = "{cert}" }}
 VirtualHost "{domain}"
 Component "conference.{domain}" "muc"
 """
+ARCHIVE = ', "mam"'  # on for everybody, on disk in the default storage
 ITERATIONS = 4096
 
 
@@ -55,10 +56,12 @@ def roster(others):
 
 class Prosody(Peer):
     name = "prosody"
+    keeps_archives = True
 
     def configure(self):
         (self.folder / "prosody.cfg.lua").write_text(CONFIGURATION.format(
-            folder=self.folder, port=self.port, tls_port=self.tls_port, key=self.key, cert=self.cert, domain=DOMAIN))
+            folder=self.folder, port=self.port, tls_port=self.tls_port, key=self.key, cert=self.cert, domain=DOMAIN,
+            archive=ARCHIVE if self.archiving else ""))
 
     def accounts(self, count, rostered=0):
         account = scram_account()
