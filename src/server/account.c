@@ -163,7 +163,10 @@ static void changed(struct store_commit *base)
         if (user->disabled)
             user_kick(user, str_none, STREAM_ERROR_NOT_AUTHORIZED, "the account is disabled");
     }
-    let_go(user);
+    if (base->err == OK && job->rows_kept)
+        actor_reload(&user->actor);
+    else
+        let_go(user);
     finish(job, base->err);
     shard_leave(shard);
 }

@@ -24,6 +24,7 @@ struct account_job {
     str password;        /* to make one or change it: prepared (jid_prepare_password) */
     str keys;            /* instead of a password: keys as scram_keys_write() wrote them; else str_none */
     struct store_batch *rows; /* to make one: what is written with it, or NULL; the job takes it */
+    bool rows_kept;           /* `rows` has some that a user keeps in memory: it is loaded from them */
     /* A new password ends all other sessions but that of this resource; str_none: ends none. */
     bool end_sessions;
     str keep;

@@ -186,6 +186,12 @@ static void start_load(struct actor *actor)
                   str_from(actor->kind->rows(actor)), &load->read);
 }
 
+void actor_reload(struct actor *actor)
+{
+    actor->kind->forget(actor);
+    start_load(actor);
+}
+
 void actor_start(struct actor *actor, const struct actor_kind *kind, struct shard *shard, struct host *host,
                  const struct jid *jid, bool load)
 {
@@ -312,8 +318,7 @@ static void commit_failed(struct actor *actor, struct actor_commit *commit, enum
         route_error(shard, cause, STANZA_ERROR_RESOURCE_CONSTRAINT,
                     "the change could not be stored; try again later");
     }
-    actor->kind->forget(actor);
-    start_load(actor);
+    actor_reload(actor);
 }
 
 static void committed(struct store_commit *base)

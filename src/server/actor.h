@@ -113,6 +113,9 @@ static inline bool actor_is_writing(const struct actor *actor)
 /* Ends a handler: sends off the batch if there is one. Every caller of handlers does this. */
 void actor_handled(struct actor *actor);
 
+/* Forgets what is in memory of a busy actor, and loads it anew; it is ready then. */
+void actor_reload(struct actor *actor);
+
 /* Makes it busy, and ready again; for waits other than writes. */
 void actor_block(struct actor *actor);
 void actor_unblock(struct actor *actor);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { REQUEST_MAX = 16 * 1024, ANSWER_MAX = 64 << 20, FINISH_MS = 5000 };
+enum { REQUEST_MAX = 16 * 1024, BODY_MAX = 64 << 20, ANSWER_MAX = (64 << 20) + 1024, FINISH_MS = 5000 };
 
 struct control {
     struct listener listener;
@@ -45,7 +45,8 @@ void request_free(struct request *request)
     if (!request->gone)
         conn_fini(&request->conn);
     list_remove(&request->link);
-    mem_wipe(request->in.p, request->in.len);
+    if (request->in.len)
+        mem_wipe(request->in.p, request->in.len);
     buf_fini(&request->in);
     buf_fini(&request->answer);
     arena_fini(&request->arena);
@@ -140,23 +141,42 @@ static const struct control_command *find(struct request *request, str line)
     return found;
 }
 
-static void run(struct request *request)
+/* The head of the request is there. */
+static void begin(struct request *request, str text)
 {
-    str text = arena_str(&request->arena, buf_str(&request->in));
+    uint64_t length = 0;
     str line = str_trim(str_cut(&text, '\n'));
     request->extra = str_cut(&text, '\n');
-    request->busy = true;
-    const struct control_command *command = find(request, line);
+    request->command = find(request, line);
+    const struct control_command *command = request->command;
     if (!command)
         request_done(request, "no such command; jabiructl help lists them");
     else if (command->words != (request->word.len > 0))
         request_done(request, command->words ? "an address is missing" : "this command takes no words");
-    else
-        command->run(request);
+    else if (command->body && (!str_to_u64(request->word, BODY_MAX, &length) || !length))
+        request_done(request, "that is too long, or no length");
+    request->body_len = (size_t)length;
 }
 
 /* ---- The connection
  * --------------------------------------------------------------------------------------------------- */
+
+/* Takes the head off what came, if it is all there. */
+static void take_head(struct request *request)
+{
+    str in = buf_str(&request->in);
+    const char *end = in.len ? memmem(in.p, in.len, "\n\n", 2) : NULL;
+    if (!end)
+        return;
+    size_t head = (size_t)(end - in.p) + 2;
+    begin(request, arena_str(&request->arena, str_sub(in, 0, head)));
+    struct buf rest;
+    buf_init(&rest, request->body_len);
+    buf_add(&rest, str_sub(in, head, head + request->body_len));
+    mem_wipe(request->in.p, request->in.len);
+    buf_fini(&request->in);
+    request->in = rest;
+}
 
 static void data(struct conn *conn, str bytes)
 {
@@ -164,13 +184,17 @@ static void data(struct conn *conn, str bytes)
     struct shard *shard = request->shard;
     if (request->busy || request->answered)
         return;
-    buf_add(&request->in, bytes);
-    str in = buf_str(&request->in);
     shard_enter(shard);
-    if (buf_failed(&request->in))
+    buf_add(&request->in, bytes);
+    if (!request->command && !buf_failed(&request->in))
+        take_head(request);
+    if (buf_failed(&request->in)) {
         request_done(request, "the request is too long");
-    else if (str_ends(in, STR("\n\n")))
-        run(request);
+    } else if (request->command && !request->answered && request->in.len == request->body_len) {
+        request->body = buf_str(&request->in);
+        request->busy = true;
+        request->command->run(request);
+    }
     shard_leave(shard);
 }
 

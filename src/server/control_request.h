@@ -15,7 +15,10 @@ struct request {
     struct shard *shard; /* the first: where requests live */
     struct arena arena;
     struct buf in, answer;
-    str word, extra; /* what follows the command's name; the request's second line */
+    str word, extra;                       /* what follows the command's name; the request's second line */
+    str body;                              /* of a command that takes one: what came behind the empty line */
+    const struct control_command *command; /* NULL until its line is there */
+    size_t body_len;
     bool busy, gone, answered;
     void *own; /* of the command, in the arena */
     /* of commands about users */
@@ -38,11 +41,16 @@ struct control_command {
     bool words;                           /* whether words follow the name: request->word */
     void (*run)(struct request *request); /* ends, now or later, with request_done() */
     const char *help;                     /* a line: name and words up to column 22, then what it does */
+    bool body; /* bytes follow the empty line, request->body; the one word is their number */
 };
 
 /* Ends a request: "ok", or "error: ..." . On the first shard; the request may be gone afterwards. */
 void request_done(struct request *request, const char *error);
 void request_free(struct request *request);
+
+/* Reads the word as the address of an account on one of our hosts into request->jid; answers the request and
+ * returns false if it is none. */
+bool request_account(struct request *request);
 
 /* Calls `visit` on every shard in turn, on its thread, and then `visited` on the first. */
 void request_travel(struct request *request, void (*visit)(struct shard *, struct request *),

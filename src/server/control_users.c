@@ -35,9 +35,7 @@ static void start(struct request *request, enum account_task task)
         mem_wipe((char *)request->password.p, request->password.len);
 }
 
-/* Reads the address of an account on one of our hosts; answers the request and returns false if it is none.
- */
-static bool read_account(struct request *request)
+bool request_account(struct request *request)
 {
     if (jid_parse(request->word, &request->arena, &request->jid) != OK || !request->jid.local_len ||
         !jid_is_bare(&request->jid)) {
@@ -64,31 +62,31 @@ static bool read_password(struct request *request)
 
 void control_user_add(struct request *request)
 {
-    if (read_account(request) && read_password(request))
+    if (request_account(request) && read_password(request))
         start(request, ACCOUNT_MAKE);
 }
 
 void control_user_passwd(struct request *request)
 {
-    if (read_account(request) && read_password(request))
+    if (request_account(request) && read_password(request))
         start(request, ACCOUNT_PASSWORD);
 }
 
 void control_user_del(struct request *request)
 {
-    if (read_account(request))
+    if (request_account(request))
         start(request, ACCOUNT_REMOVE);
 }
 
 void control_user_disable(struct request *request)
 {
-    if (read_account(request))
+    if (request_account(request))
         start(request, ACCOUNT_DISABLE);
 }
 
 void control_user_enable(struct request *request)
 {
-    if (read_account(request))
+    if (request_account(request))
         start(request, ACCOUNT_ENABLE);
 }
 

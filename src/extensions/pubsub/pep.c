@@ -54,6 +54,11 @@ static const struct options defaults = {
     .item_expire = UINT64_MAX,
 };
 
+const struct options *pep_defaults(void)
+{
+    return &defaults;
+}
+
 struct pubsub pep_of(struct user *user)
 {
     struct pep_user *pep = ext_user(user, &slot);

@@ -183,6 +183,13 @@ bool own_publish(struct pubsub *of, str name, enum own_kind kind, str id, str pa
  * account, whatever its owner had configured. Not for OWN_OPEN. */
 void own_make_fit(struct pubsub *of, str name, enum own_kind kind, const struct stanza *cause);
 
+/* What a new node of an account is like. */
+const struct options *pep_defaults(void);
+/* Something changed at one of the account's nodes, by whomever: what is kept in step with it follows. */
+void pep_published(struct pubsub *of, struct node *node, const struct item *item, str payload,
+                   const struct stanza *cause);
+void pep_retracted(struct pubsub *of, struct node *node, str id, const struct stanza *cause);
+
 /* ---- service.c ---- */
 
 bool service_of(struct iq_event *event, struct pubsub *ret);

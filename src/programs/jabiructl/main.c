@@ -2,18 +2,18 @@
 /* jabiructl: the administrator's tool. Sends one command to the server's local socket and prints the answer.
  * Passwords are read from standard input, without echo when that is a terminal, so that they stand neither in
  * the list of processes nor in the shell's history. */
-#include <errno.h>
+#include "door.h"
+#include "transfer.h"
+
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
 
-enum { EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_NO_SERVER = 3, REQUEST_MAX = 8192 };
+enum { REQUEST_MAX = 8192 };
 
 static const char usage[] =
     "usage: jabiructl [--socket PATH] COMMAND\n\n"
@@ -23,6 +23,9 @@ static const char usage[] =
     "  user disable JID      end its sessions, and let nobody log in until it is enabled\n"
     "  user enable JID       let it log in again\n"
     "  user list             list all accounts\n"
+    "  user export FILE      write all accounts with what is kept for them (XEP-0227); - for standard "
+    "output\n"
+    "  user import FILE      make the accounts of such a file, from any server; - for standard input\n"
     "  sessions list         list all sessions: JID, priority, age, address, security\n"
     "  sessions kick JID     end the sessions of a bare JID, or the one of a full JID\n"
     "  components list       list the external components: domain, address, age\n"
@@ -65,34 +68,6 @@ static bool read_password(char *to, size_t room)
     return got;
 }
 
-static int connect_to(const char *path)
-{
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    if (strlen(path) >= sizeof address.sun_path)
-        return errno = ENAMETOOLONG, -1;
-    memcpy(address.sun_path, path, strlen(path));
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
-        return fd;
-    if (fd >= 0)
-        close(fd);
-    return -1;
-}
-
-static bool write_all(int fd, const char *bytes, size_t length)
-{
-    while (length) {
-        ssize_t wrote = send(fd, bytes, length, MSG_NOSIGNAL);
-        if (wrote < 0 && errno == EINTR)
-            continue;
-        if (wrote <= 0)
-            return false;
-        bytes += wrote;
-        length -= (size_t)wrote;
-    }
-    return true;
-}
-
 /* Prints the answer; its last line says how it went. */
 static int print_answer(int fd)
 {
@@ -127,13 +102,10 @@ static int send_command(const char *path, int count, char **words)
     used += (size_t)snprintf(request + used, sizeof request - used, wants_password ? "\n%s\n\n" : "\n\n%s",
                              password);
     explicit_bzero(password, sizeof password);
-    int fd = connect_to(path);
-    if (fd < 0) {
-        fprintf(stderr, "jabiructl: can't reach the server at %s: %s; is it running, and are you its user?\n",
-                path, strerror(errno));
+    int fd = door_connect(path);
+    if (fd < 0)
         return EXIT_NO_SERVER;
-    }
-    bool sent = write_all(fd, request, used);
+    bool sent = door_write(fd, request, used);
     explicit_bzero(request, sizeof request);
     return sent ? print_answer(fd) : EXIT_NO_SERVER;
 }
@@ -161,5 +133,11 @@ int main(int argc, char **argv)
     }
     if (optind == argc)
         return fputs(usage, stderr), EXIT_USAGE;
-    return send_command(path, argc - optind, argv + optind);
+    argc -= optind;
+    argv += optind;
+    if (argc == 3 && !strcmp(argv[0], "user") && !strcmp(argv[1], "export"))
+        return transfer_export(path, argv[2]);
+    if (argc == 3 && !strcmp(argv[0], "user") && !strcmp(argv[1], "import"))
+        return transfer_import(path, argv[2]);
+    return send_command(path, argc, argv);
 }
