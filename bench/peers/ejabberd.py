@@ -31,6 +31,7 @@ modules:
     host: "conference.@HOST@"
     max_users: 20000
     max_users_presence: 20000
+    default_room_options: {{ max_users: 20000 }}
     min_message_interval: 0
     min_presence_interval: 0
   mod_offline: {{}}

@@ -30,6 +30,7 @@ host "{domain}" {{
     certificate = "{cert}"
     key = "{key}"
     {archive}
+    rooms {{ user-rate = 0 room-rate = 0 same-text-rooms = 0 }}
 }}
 """
 NO_ARCHIVE = 'extensions-off = {"archive"}'

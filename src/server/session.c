@@ -5,6 +5,7 @@
 
 #include "server/ext.h"
 #include "server/receipt.h"
+#include "server/slow.h"
 
 #include <stdlib.h>
 
@@ -38,6 +39,7 @@ static void forget_directed(struct session *session)
 static void session_free(struct session *session)
 {
     forget_directed(session);
+    slow_free(session);
     free(session->presence);
     free(session->full);
     slab_free(&session->user->actor.shard->session_slab, session);
@@ -87,10 +89,10 @@ void session_resume(struct session *session, struct link *link, uint32_t h)
     sm_resume(session->sm, h);
 }
 
-static void go_on(struct session *session)
+void session_go_on(struct session *session)
 {
     struct link *link = session->link;
-    if (!link->waiting)
+    if (!link || !link->waiting)
         return;
     link->waiting = false;
     link->ops->resume(link);
@@ -105,7 +107,7 @@ void session_resumed(struct session *session, bool restarted)
         if (session->priority >= 0)
             offline_catch_up(user, session); /* the restart may have come in the middle of it */
     }
-    go_on(session);
+    session_go_on(session);
 }
 
 /* Whether its client's elements can be taken; else they come again. */
@@ -113,7 +115,7 @@ static bool is_ready(struct session *session)
 {
     const struct actor *actor = &session->user->actor;
     bool ready = actor->state == ACTOR_READY && !(session->sm && sm_is_resuming(session->sm)) &&
-                 !appends_hold_back(actor->shard);
+                 !appends_hold_back(actor->shard) && !slow_waits(session);
     session->link->waiting |= !ready;
     return ready;
 }

@@ -21,6 +21,7 @@ struct session {
     struct user *user;
     struct link *link; /* NULL: it waits for a resumption (sm.h), or is being taken down */
     struct sm *sm;     /* stream management, or NULL */
+    struct slow *slow; /* it is not read for a while (slow.h), or NULL */
     char *full;        /* the full JID's text */
     uint16_t full_len;
     int8_t priority;
@@ -54,6 +55,9 @@ void session_resume(struct session *session, struct link *link, uint32_t h);
 
 /* It is done: the client has been told. `restarted`: the server was, in between. For sm.c. */
 void session_resumed(struct session *session, bool restarted);
+
+/* What it waited for may be over: its link tries again. */
+void session_go_on(struct session *session);
 
 /* Something that must survive a restart is different: tells the store, if the session does. Presence is told
  * by itself; extensions call this for what they add in the hook session_save. */

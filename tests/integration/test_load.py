@@ -14,7 +14,7 @@ OPEN = "  require-tls = false\n  insecure-login = true"
 
 @pytest.fixture(scope="module")
 def server(module_servers):
-    server = module_servers(c2s_lines=OPEN)
+    server = module_servers(c2s_lines=OPEN, host_lines="rooms { user-rate = 0 room-rate = 0 same-text-rooms = 0 }")
     server.add_user(*[f"user{n}@localhost" for n in range(USERS)])
     return server
 

@@ -43,7 +43,6 @@ struct occupant {
     enum affiliation affiliation;
     uint32_t seats_kept; /* seats, and those that have departed */
     bool is_shown;       /* to all; else only to moderators, and to himself */
-    uint64_t wrote_us;   /* when the last message with a body came; 0: none yet */
     char id[41];         /* XEP-0421 */
 };
 
@@ -166,8 +165,11 @@ void notice_to_own(const struct occupant *occupant, const struct notice *notice)
 /* A message of the room itself with these codes to all (§10.3). */
 void room_say_status(struct room *room, uint32_t status);
 
-/* room_guard.c: whether he may say this now; answers if not. */
+/* room_guard.c: whether he may say this now, and whether somebody may enter now; both answer if not. And
+ * whether a presence may be shown to all now. */
 bool guard_lets_say(struct seat *seat, const struct stanza *message);
+bool guard_lets_show(struct seat *seat, const struct stanza *presence);
+bool guard_lets_in(struct room *room, const struct stanza *presence, enum affiliation affiliation);
 
 /* ---- Going ------------------------------------------------------------------------------------------------
  */

@@ -294,6 +294,7 @@ static void room_free(struct actor *actor)
 {
     struct room *room = ROOM_OF(actor);
     occupants_fini(room);
+    room_watch_fini(&room->watch);
     affiliations_fini(room);
     history_fini(room);
     room_config_free(room->config);
@@ -359,6 +360,7 @@ static struct room *room_new(struct shard *shard, struct host *host, const struc
     room->config = room_config_new();
     affiliations_init(room);
     occupants_init(room);
+    room_watch_init(&room->watch);
     actor_start(&room->actor, &kind, shard, host, jid, true);
     return room;
 }

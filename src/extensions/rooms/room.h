@@ -9,6 +9,7 @@
 #define ROOMS_ROOM_H
 
 #include "room_config.h"
+#include "room_watch.h"
 #include "server/actor.h"
 #include "server/ext.h"
 #include "xmpp/payload.h"
@@ -56,6 +57,7 @@ struct rooms_settings {
     const char *domain, *name;
     struct config_list creators, admins;
     uint32_t max_occupants, max_extra, max_affiliations, nick_bytes, presence_bytes, quiet_size;
+    uint32_t user_rate, user_burst, room_rate, same_text_rooms;
     bool locks;
 };
 
@@ -74,14 +76,16 @@ struct room {
     bool has_ended;                              /* destroyed, or left by the last: nothing more is kept */
     char secret[33];
     struct subject subject;
-    struct map occupants;   /* struct occupant by nick */
-    struct map seats;       /* struct seat by full JID */
-    struct list order;      /* of occupants, as they came */
-    struct list departed;   /* seats of who has left, by a change that is being written */
-    uint32_t last_number;   /* of an occupant or a seat */
-    uint32_t hidden;        /* occupants whose presence only moderators see */
-    struct crowd **_crowds; /* of each shard, CLASSES of them; NULL: to be made */
-    struct seat **_remote;  /* who is not reached by a crowd */
+    struct map occupants;              /* struct occupant by nick */
+    struct map seats;                  /* struct seat by full JID */
+    struct list order;                 /* of occupants, as they came */
+    struct list departed;              /* seats of who has left, by a change that is being written */
+    uint32_t last_number;              /* of an occupant or a seat */
+    uint32_t hidden;                   /* occupants whose presence only moderators see */
+    struct room_watch watch;           /* who comes and speaks */
+    struct bucket handed_out, came_in; /* deliveries; newcomers */
+    struct crowd **_crowds;            /* of each shard, CLASSES of them; NULL: to be made */
+    struct seat **_remote;             /* who is not reached by a crowd */
     uint32_t _remote_count;
     struct history *history;
     uint64_t last_id;         /* of a message */
@@ -112,6 +116,9 @@ bool service_may_create(const struct room *room, const struct jid *who);
 
 /* The room is listed as it is now, or not any more. */
 void service_list_room(struct room *room);
+
+/* spam.c: whether this text has just been said in more rooms than the service allows. */
+bool spam_is_everywhere(const struct room *room, str body);
 
 /* ---- room.c: its life and its rows ------------------------------------------------------------------------
  */

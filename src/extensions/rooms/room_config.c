@@ -9,7 +9,14 @@
 
 #include <stdlib.h>
 
-enum { SAVED_MAX = 64 * 1024, HISTORY_MAX = 1000, OCCUPANTS_MAX = 1000000, SLOW_MODE_MAX = 86400 };
+enum {
+    SAVED_MAX = 64 * 1024,
+    HISTORY_MAX = 1000,
+    OCCUPANTS_MAX = 1000000,
+    SLOW_MODE_MAX = 86400,
+    JOINS_MAX = 60000,
+    NEWCOMER_MAX = 100000
+};
 
 static const struct form_option pm_options[] = {
     { "anyone", "Anyone" },
@@ -81,6 +88,12 @@ static const struct form_row rows[] = {
     { "muc#roomconfig_slow_mode_duration", FIELD_TEXT_SINGLE,
       "Seconds between two messages of one occupant (0: any)", FORM_NUMBER(struct room_config, slow_mode_s),
       .max = SLOW_MODE_MAX },
+    { "x-jabiru_joins", FIELD_TEXT_SINGLE, "Strangers who may enter in a minute (0: any number)",
+      FORM_NUMBER(struct room_config, joins_a_minute), .max = JOINS_MAX },
+    { "x-jabiru_newcomer_minutes", FIELD_TEXT_SINGLE, "Minutes in which a stranger may send no links",
+      FORM_NUMBER(struct room_config, newcomer_minutes), .max = NEWCOMER_MAX },
+    { "x-jabiru_words", FIELD_TEXT_MULTI, "Words that strangers may not say",
+      FORM_LINES(struct room_config, words) },
     { "muc#roomconfig_roomadmins", FIELD_JID_MULTI, "Administrators", FORM_JIDS(struct room_config, admins) },
     { "muc#roomconfig_roomowners", FIELD_JID_MULTI, "Owners", FORM_JIDS(struct room_config, owners) },
 };
@@ -110,8 +123,8 @@ struct room_config *room_config_new(void)
 
 static str *text_of(struct room_config *config, unsigned number)
 {
-    str *const texts[] = { &config->name, &config->description, &config->language, &config->pubsub,
-                           &config->password };
+    str *const texts[] = { &config->name,   &config->description, &config->language,
+                           &config->pubsub, &config->password,    &config->words };
     return number < COUNT_OF(texts) ? texts[number] : NULL;
 }
 
@@ -149,6 +162,8 @@ const char *room_config_fault(const struct room_config *config)
         return "a room that needs a password must have one";
     if (config->name.len > 200 || config->description.len > 2000 || config->password.len > 1000)
         return "a text is too long";
+    if (config->words.len > 10000)
+        return "there are too many words";
     if (config->language.len > 100 || config->pubsub.len > 3000)
         return "a text is too long";
     return NULL;

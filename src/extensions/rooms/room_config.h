@@ -27,6 +27,9 @@ struct room_config {
     uint64_t max_occupants;              /* UINT64_MAX: as many as the service allows */
     uint64_t history;                    /* messages that are kept to be shown on entering */
     uint64_t slow_mode_s;                /* between two messages of one user; 0: off (XEP-0500) */
+    uint64_t joins_a_minute;             /* of strangers; 0: any number */
+    uint64_t newcomer_minutes;           /* so long strangers may send no links */
+    str words;                           /* that strangers may not say, LF between them */
     struct form_jids admins, owners;     /* only while a form is read or written */
 };
 

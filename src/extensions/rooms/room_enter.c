@@ -187,7 +187,8 @@ void room_enter(struct room *room, const struct stanza *presence, const struct x
         return;
     }
     if (!make_room(&entrance) || !may_pass(&entrance) || !has_password(&entrance) ||
-        !is_nick_free(&entrance) || !has_room(&entrance))
+        !is_nick_free(&entrance) || !has_room(&entrance) ||
+        !guard_lets_in(room, presence, entrance.affiliation))
         return;
     seat = seat_take(room, entrance.nick, &presence->from, entrance.affiliation,
                      role_by_default(room, entrance.affiliation));

@@ -123,9 +123,11 @@ static void groupchat(struct room *room, const struct stanza *message)
     struct occupant *occupant = seat->occupant;
     if (occupant->role < ROLE_PARTICIPANT)
         room_refuse(room, message, STANZA_ERROR_FORBIDDEN, NULL, "you have no voice in this room");
+    else if (!guard_lets_say(seat, message))
+        return;
     else if (is_subject(message))
         set_subject(occupant, message);
-    else if (guard_lets_say(seat, message))
+    else
         say_to_all(occupant, message);
 }
 

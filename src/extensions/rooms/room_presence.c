@@ -62,6 +62,11 @@ static void rename_to(struct seat *seat, const struct stanza *presence, str nick
     const struct occupant *occupant = seat->occupant;
     if (!may_be_named(seat, presence, nick))
         return;
+    if (!guard_lets_show(seat, presence)) {
+        room_refuse(seat->occupant->room, presence, STANZA_ERROR_POLICY_VIOLATION, "wait",
+                    "you change your nickname too often");
+        return;
+    }
     if (occupant->seats.next == occupant->seats.prev && !occupant_find(occupant->room, nick))
         change_nick(seat, presence, nick);
     else
@@ -85,7 +90,8 @@ static void available(struct room *room, struct seat *seat, const struct stanza 
         return;
     }
     seat_show(seat, presence);
-    occupant_announce(seat->occupant, 0, str_none, str_none);
+    if (guard_lets_show(seat, presence)) /* else with his next one */
+        occupant_announce(seat->occupant, 0, str_none, str_none);
 }
 
 static void leave(struct seat *seat, const struct stanza *presence)

@@ -98,6 +98,42 @@ static const struct config_key keys[] = {
       .help = "Who enters a room of more than so many is shown to its moderators only, if he is not one "
               "himself;\n"
               "0: everybody is always shown." },
+    { .name = "user-rate",
+      .type = CONFIG_INT,
+      IN(user_rate),
+      .default_text = "5",
+      .max = 10000,
+      .unit = "a second",
+      .help =
+          "So much one user may say or change in a room, on average; then his client is read more slowly, "
+          "and\n"
+          "at last refused. 0: without a limit." },
+    { .name = "user-burst",
+      .type = CONFIG_INT,
+      IN(user_burst),
+      .default_text = "30",
+      .min = 1,
+      .max = 100000,
+      .help = "So much at once." },
+    { .name = "room-rate",
+      .type = CONFIG_INT,
+      IN(room_rate),
+      .default_text = "50000",
+      .max = 100000000,
+      .unit = "deliveries a second",
+      .help =
+          "So much one room may hand out: messages and presences, times its occupants. Who talks much is\n"
+          "refused first. 0: without a limit." },
+    { .name = "same-text-rooms",
+      .type = CONFIG_INT,
+      IN(same_text_rooms),
+      .default_text = "4",
+      .max = 30,
+      .unit = "rooms",
+      .help =
+          "Strangers' texts of some length are refused when they were sent to more rooms than this within "
+          "a\n"
+          "minute. 0: not looked at." },
     { 0 },
 };
 

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* Who has come to a room and how much he says, for its guards. */
+#ifndef ROOMS_ROOM_WATCH_H
+#define ROOMS_ROOM_WATCH_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "xmpp/jid.h"
+
+struct bucket {
+    uint64_t paid_us; /* the time at which all is paid for */
+};
+
+struct watched {
+    struct map_node _in_room;
+    struct list _by_use;
+    uint64_t came_us;  /* first known */
+    uint64_t wrote_us; /* the last message with a body; 0: none yet (XEP-0500) */
+    struct bucket said;
+    str jid; /* bare */
+    char text[];
+};
+
+struct room_watch {
+    struct map _all;
+    struct list _by_use; /* who was quiet for the longest time is first */
+};
+
+void room_watch_init(struct room_watch *watch);
+void room_watch_fini(struct room_watch *watch);
+
+/* What is known of him; begins to know him. Valid until another one is asked for. */
+struct watched *room_watch_user(struct room_watch *watch, const struct jid *who, uint64_t now_us);
+
+/* Adds something of this price; false if more than `depth_us` is unpaid already: then nothing is added. */
+bool bucket_pour(struct bucket *bucket, uint64_t now_us, uint64_t price_us, uint64_t depth_us);
+
+/* How far ahead of the clock it is. */
+static inline uint64_t bucket_unpaid_us(const struct bucket *bucket, uint64_t now_us)
+{
+    return bucket->paid_us > now_us ? bucket->paid_us - now_us : 0;
+}
+
+#endif
