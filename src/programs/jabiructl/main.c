@@ -31,6 +31,7 @@ static const char usage[] =
     "  components list       list the external components: domain, address, age\n"
     "  components close JID  end the stream of a component\n"
     "  invite [NAME@]HOST    make an invitation for a new account, of this name or any\n"
+    "  announce HOST TEXT    send a message to who is online; HOST may be all\n"
     "  help                  list the commands of this server, those of extensions among them\n"
     "  s2s list              list the streams with other servers, both ways, and how secure they are\n"
     "  status                what the server does, in numbers\n"
