@@ -69,6 +69,25 @@ static enum hook_ret stamp(struct host *host, struct stanza_event *event)
     return HOOK_NEXT;
 }
 
+/* A session that survives a restart of the server (XEP-0198): its presence is kept by others. */
+static enum hook_ret save(struct host *host, struct session_state_event *event)
+{
+    const struct photo_session *session = ext_session(event->session, &slot);
+    (void)host;
+    if (session->shows_none)
+        buf_lit(event->xml, "<x xmlns='" NS_UPDATE "'/>");
+    return HOOK_NEXT;
+}
+
+static enum hook_ret restore(struct host *host, struct session_state_event *event)
+{
+    struct photo_session *session = ext_session(event->session, &slot);
+    struct xml_node child;
+    (void)host;
+    session->shows_none = xml_child(event->saved, STR("x"), STR(NS_UPDATE), &child);
+    return HOOK_NEXT;
+}
+
 /* ---- Another avatar
  * ------------------------------------------------------------------------------------------------ */
 
@@ -113,10 +132,9 @@ static enum hook_ret retracted(struct host *host, struct node_event *event)
 }
 
 static const struct ext_hook hooks[] = {
-    HOOK(stanza_from_user, PHASE_STAMP, stamp),
-    HOOK(item_published, PHASE_OBSERVE, published),
-    HOOK(item_retracted, PHASE_OBSERVE, retracted),
-    { 0 },
+    HOOK(stanza_from_user, PHASE_STAMP, stamp),     HOOK(session_save, PHASE_OBSERVE, save),
+    HOOK(session_restore, PHASE_OBSERVE, restore),  HOOK(item_published, PHASE_OBSERVE, published),
+    HOOK(item_retracted, PHASE_OBSERVE, retracted), { 0 },
 };
 
 const struct ext ext_photo_hash = {
