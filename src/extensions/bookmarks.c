@@ -11,6 +11,9 @@
  * not know of it. What is no room (XEP-0048 §2.2: URLs) stands in a row of its own (kind `bookmarks`) and is
  * seen in the old shapes alone.
  *
+ * A list that came with an account from another server (XEP-0227) stands in private storage itself, and is
+ * seen there until the first bookmark is set here.
+ *
  * What not: to retract the old node's item, or to delete the node, takes no bookmark away; to publish an
  * empty list does. */
 #include "extensions/bookmarks.h"
@@ -474,6 +477,10 @@ static void got_for_get(struct ext_op *op, struct iq_event *event)
     if (read_failed(op, event))
         return;
     fill(&shelf, event, &op->read);
+    if (!shelf.rest.len && !nodes_find(shelf.of.nodes, STR(NS_BOOKMARKS))) {
+        private_read(event);
+        return;
+    }
     buf_init(&xml, XML_MAX);
     buf_lit(&xml, "<query xmlns='" NS_PRIVATE "'>");
     buf_add(&xml, compose(&shelf));
@@ -498,7 +505,8 @@ static void got_for_set(struct ext_op *op, struct iq_event *event)
         ext_error(event, STANZA_ERROR_RESOURCE_CONSTRAINT, "there is no room for so many bookmarks");
         return;
     }
-    user_write(event->user, event->iq);
+    store_del(user_write(event->user, event->iq), actor_bare(event->actor), STR("private"),
+              STR(PRIVATE_BOOKMARKS));
     route_result(event->shard, event->iq, str_of("", 0));
     take_storage(&shelf, &storage);
     update_old(&shelf);

@@ -14,4 +14,9 @@ bool bookmarks_take(const struct iq_event *event, const struct xml_node *element
 void bookmarks_private_get(struct iq_event *event);
 void bookmarks_private_set(struct iq_event *event);
 
+/* private.c: answers such a get with what stands in private storage itself (of an account that was moved here
+ * with it). */
+void private_read(struct iq_event *event);
+#define PRIVATE_BOOKMARKS NS_OLD_BOOKMARKS " storage" /* the key of its row */
+
 #endif

@@ -70,6 +70,13 @@ static void read_element(struct iq_event *event, const struct xml_node *element)
               key_of(element, &event->shard->arena), ext_op_read(op, got));
 }
 
+void private_read(struct iq_event *event)
+{
+    struct xml_node element;
+    if (xml_first(&event->child, &element))
+        read_element(event, &element);
+}
+
 static void get(struct iq_event *event)
 {
     struct xml_node element, next;

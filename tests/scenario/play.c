@@ -666,8 +666,12 @@ static bool nobody_gets_anything(struct play *play, str rest)
 /* OWNER KIND KEY: VALUE, straight into the store. */
 static bool adds_row(struct play *play, str rest)
 {
-    str owner = str_cut(&rest, ' '), kind = str_cut(&rest, ' '), key = str_cut(&rest, ':');
-    stage_add_row(&play->stage, owner, kind, key, str_trim(rest));
+    str owner = str_cut(&rest, ' '), kind = str_cut(&rest, ' ');
+    size_t end = 0; /* a key may have a colon, too */
+    while (end + 1 < rest.len && (rest.p[end] != ':' || (rest.p[end + 1] != ' ' && rest.p[end + 1] != '\n')))
+        end++;
+    stage_add_row(&play->stage, owner, kind, str_sub(rest, 0, end),
+                  str_trim(str_sub(rest, end + 1, rest.len)));
     return true;
 }
 

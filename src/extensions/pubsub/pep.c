@@ -290,6 +290,14 @@ static enum hook_ret sleeper_probed(struct host *host, struct sleeper_event *eve
                : HOOK_NEXT;
 }
 
+/* It may have been brought here with nodes. */
+static enum hook_ret account_made(struct host *host, struct account_event *event)
+{
+    (void)host;
+    sleepers_forget(event->shard, jid_bare(&event->jid));
+    return HOOK_NEXT;
+}
+
 static enum hook_ret from_inside(struct host *host, struct stanza_event *event)
 {
     (void)host;
@@ -400,6 +408,7 @@ static const struct ext_hook hooks[] = {
     HOOK(session_closed, PHASE_OBSERVE, session_gone),
     HOOK(stanza_inside, PHASE_DELIVER, from_inside),
     HOOK(probe_of_sleeper, PHASE_DELIVER, sleeper_probed),
+    HOOK(account_made, PHASE_OBSERVE, account_made),
     HOOK(contact_presence, PHASE_OBSERVE, contact_says),
     HOOK(contact_changed, PHASE_OBSERVE, contact_changed),
     HOOK(roster_changed, PHASE_OBSERVE, roster_changed),
