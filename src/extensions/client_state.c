@@ -12,6 +12,7 @@
  *
  * Nothing in here is kept: a session that ends takes its queue with it, and a stream that is resumed begins
  * as active (§4.1). Who else is inactive is told to nobody (§6). */
+#include "extensions/client_state.h"
 #include "server/ext.h"
 #include "xmpp/forward.h"
 #include "xmpp/ns.h"
@@ -291,6 +292,11 @@ static void inactive(struct session *session, const struct xml_node *element)
     (void)element;
     of(session)->inactive = true;
     session->tapped = true;
+}
+
+bool client_state_is_inactive(const struct session *session)
+{
+    return of((struct session *)session)->inactive;
 }
 
 static void active(struct session *session, const struct xml_node *element)
