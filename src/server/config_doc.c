@@ -41,8 +41,12 @@ static void print_keys(struct printer *printer, const char *indent, const struct
         print_bounds(printer, indent, key);
         buf_clear(&printer->text);
         config_value_add_default(key, &printer->text);
-        fprintf(printer->file, "%s#%s = %.*s\n%s", indent, key->name, STR_ARGS(buf_str(&printer->text)),
-                key[1].name ? "\n" : "");
+        if (key->shipped)
+            fprintf(printer->file, "%s%s = %s\n", indent, key->name, key->shipped);
+        else
+            fprintf(printer->file, "%s#%s = %.*s\n", indent, key->name, STR_ARGS(buf_str(&printer->text)));
+        if (key[1].name)
+            fputc('\n', printer->file);
     }
 }
 

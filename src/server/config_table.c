@@ -321,6 +321,7 @@ static const struct config_key s2s_keys[] = {
       .effect = ON_RESTART,
       IN_CONFIG(s2s.port),
       .default_text = "0",
+      .shipped = "5269",
       .help =
           "The port for other servers that begin in plain text and switch to TLS; usually 5269. While this\n"
           "and tls-port are 0 there is no federation, in neither direction." },

@@ -33,6 +33,7 @@ struct config_key {
     size_t offset, width; /* of the field in the structure of settings */
     const char
         *default_text;   /* as one would write it without quotes; the items of a list with spaces between */
+    const char *shipped; /* what the printed configuration sets it to; NULL: nothing */
     uint64_t min, max;   /* of int, size (bytes) and duration (ms); max 0: what the field holds */
     const char *unit;    /* of an int, for people; NULL: none */
     const char *choices; /* of a choice, with spaces between */

@@ -582,7 +582,8 @@ static void the_printed_default_is_the_default(void **state)
     (void)state;
     char *text = printed(config_print_default), *again = printed(config_print_default);
     assert_string_equal(text, again);
-    const struct config *built_in = load("host \"localhost\" { }\n"), *commented = load(text);
+    const struct config *built_in = load("s2s { port = 5269 }\nhost \"localhost\" { }\n"),
+                        *commented = load(text);
     assert_non_null(strstr(text, "\n    #port = 5222\n"));
     uncomment_keys(text);
     assert_null(strstr(text, "#port"));
