@@ -4,6 +4,7 @@ import sqlite3
 
 import pytest
 from slixmpp.exceptions import IqError, PresenceError
+from slixmpp.xmlstream import ET
 
 from jabiru import PATIENCE_S, wait_for
 from slix import Client, run
@@ -15,7 +16,7 @@ CONFIG = "http://jabber.org/protocol/muc#roomconfig"
 class Visitor(Client):
     def __init__(self, server, ca, user, **options):
         super().__init__(server, ca, user, "rooms", **options)
-        for plugin in ("xep_0004", "xep_0045", "xep_0059", "xep_0249"):
+        for plugin in ("xep_0004", "xep_0045", "xep_0059", "xep_0249", "xep_0313"):
             self.register_plugin(plugin)
         self.rooms = self["xep_0045"]
 
@@ -215,3 +216,68 @@ def test_a_room_outlives_a_crash(make_server, ca):
     server.kill()
     server.start()
     run(after)
+
+
+def test_the_archive_and_what_a_moderator_takes_out_of_it(server, ca, accounts):
+    names = accounts("alice", "bob", "carol")
+    room = f"archived-{names[0]}@conference.localhost"
+    retract, moderate = "{urn:xmpp:message-retract:1}", "{urn:xmpp:message-moderate:1}"
+
+    async def bodies(client, **options):
+        """What the archive says, and what became of it: {id: body or None}."""
+        found = {}
+        async for message in client["xep_0313"].iterate(room, **options):
+            said = message["mam_result"]["forwarded"]["stanza"]
+            assert said["from"].bare == room and not said["to"].full
+            found[message["mam_result"]["id"]] = said["body"] or None
+            assert said["body"] or said.xml.find(f"{retract}retracted") is not None or said.xml.find(f"{retract}retract") is not None
+        return found
+
+    async def story():
+        alice, bob, carol = await visitors(server, ca, *names)
+        await alice.make(room, "Alice", roomconfig_persistentroom="1")
+        await bob.enter(room, "Bob")
+        for number in range(25):
+            bob.say(room, f"number {number}")
+            last = await alice.hears(room, "Bob", f"number {number}")
+        ids = await bodies(carol, rsm={"max": 10})
+        assert list(ids.values()) == [f"number {number}" for number in range(25)]
+        named = last.xml.find("{urn:xmpp:sid:0}stanza-id")
+        assert named.get("by") == room and named.get("id") == list(ids)[-1]
+        request = alice.make_iq_set(ito=room)
+        wish = ET.SubElement(request.xml, f"{moderate}moderate", id=named.get("id"))
+        ET.SubElement(wish, f"{retract}retract")
+        ET.SubElement(wish, f"{moderate}reason").text = "numbers enough"
+        await request.send(timeout=PATIENCE_S)
+        told = await bob.wait("message", lambda m: m.xml.find(f"{retract}retract") is not None)
+        assert told["from"] == room and told.xml.find(f"{retract}retract").get("id") == named.get("id")
+        after = await bodies(carol, rsm={"max": 10})
+        assert after.pop(list(after)[-1]) is None  # the announcement
+        assert after == {**ids, named.get("id"): None}
+        await alice.rooms.set_affiliation(room, "outcast", jid=carol.boundjid.bare, timeout=PATIENCE_S)
+        with pytest.raises(IqError) as error:
+            await carol["xep_0313"].retrieve(room, timeout=PATIENCE_S)
+        assert error.value.condition == "forbidden"
+        await part(alice, bob, carol)
+    run(story)
+
+
+def test_who_floods_a_room_is_refused_and_others_are_heard(server, ca, accounts):
+    names = accounts("alice", "bob", "carol")
+    room = f"flooded-{names[0]}@conference.localhost"
+
+    async def story():
+        alice, bob, carol = await visitors(server, ca, *names)
+        await alice.make(room, "Alice")
+        await bob.enter(room, "Bob")
+        await carol.enter(room, "Carol")
+        for number in range(300):
+            bob.say(room, f"flood {number}")
+        error = await bob.wait("message", lambda m: m["type"] == "error")
+        said = error.xml.find("{jabber:client}error")
+        assert said.get("type") == "wait" and said.find("{urn:ietf:params:xml:ns:xmpp-stanzas}policy-violation") is not None
+        carol.say(room, "may I?")
+        await alice.hears(room, "Carol", "may I?")
+        assert 30 <= sum(m["from"] == f"{room}/Bob" for m in alice.arrived["message"]) < 200
+        await part(alice, carol, bob)
+    run(story)

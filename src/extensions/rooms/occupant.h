@@ -171,6 +171,9 @@ bool guard_lets_say(struct seat *seat, const struct stanza *message);
 bool guard_lets_show(struct seat *seat, const struct stanza *presence);
 bool guard_lets_in(struct room *room, const struct stanza *presence, enum affiliation affiliation);
 
+/* room_retract.c: one who has said something takes it back (XEP-0424); the message goes out as any other. */
+void room_retract(struct occupant *occupant, const struct stanza *message);
+
 /* ---- Going ------------------------------------------------------------------------------------------------
  */
 

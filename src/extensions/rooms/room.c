@@ -185,8 +185,10 @@ void room_create(struct room *room)
 
 void room_end(struct room *room, const struct stanza *cause)
 {
-    if (room->is_stored)
+    if (room->is_stored) {
+        appends_flush(room_shard(room)); /* what was said is written before, and goes too */
         write_away(room, actor_write(&room->actor, cause));
+    }
     room->is_stored = false;
     room->has_ended = true;
     room->actor.exists = false;
@@ -287,7 +289,7 @@ static void written(struct actor *actor)
 static bool may_sleep(const struct actor *actor)
 {
     const struct room *room = ROOM_OF(actor);
-    return !room->occupants.count && !room->appends_pending;
+    return !room->occupants.count && !room->is_reading_history;
 }
 
 static void room_free(struct actor *actor)

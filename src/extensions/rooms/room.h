@@ -20,6 +20,9 @@
 #define NS_MUC_ADMIN   NS_MUC "#admin"
 #define NS_MUC_OWNER   NS_MUC "#owner"
 #define NS_OCCUPANT_ID "urn:xmpp:occupant-id:0"
+#define NS_RETRACT     "urn:xmpp:message-retract:1"
+#define NS_MODERATE    "urn:xmpp:message-moderate:1"
+#define ROOM_ARCHIVE   "archive" /* kind of the log */
 
 /* In the order of their power (§5.1, §5.2). */
 enum role { ROLE_NONE, ROLE_VISITOR, ROLE_PARTICIPANT, ROLE_MODERATOR };
@@ -88,8 +91,9 @@ struct room {
     struct seat **_remote;             /* who is not reached by a crowd */
     uint32_t _remote_count;
     struct history *history;
-    uint64_t last_id;         /* of a message */
-    unsigned appends_pending; /* messages on their way to the archive */
+    uint64_t last_id;        /* of a message */
+    uint64_t archive_serial; /* of the last append (appends.h) */
+    bool is_reading_history;
 };
 
 #define ROOM_OF(base) CONTAINER_OF(base, struct room, actor)
@@ -189,6 +193,23 @@ void room_register_set(struct room_request *request);
 /* Unlocks a new room. */
 void room_unlock(struct room *room);
 
+void room_archive_query(struct room_request *request); /* room_archive.c */
+void room_archive_form(struct room_request *request);
+void room_archive_metadata(struct room_request *request);
+void room_moderate(struct room_request *request); /* room_retract.c */
+
+/* room_archive.c: whether what is said is kept there; keeps a message, which is shown as what `by` has said
+ * (NULL: the room); and a payload of the archive without what not all may see. */
+struct occupant;
+bool room_is_archived(const struct room *room);
+void archive_add(struct room *room, const struct stanza *message, const struct occupant *by,
+                 const struct jid *who, uint64_t id);
+str archive_strip(const struct stanza *message, struct arena *arena);
+
+/* room_message.c: says a message to all under a new id, and keeps it; arguments as for history_add(). */
+void room_hand_out(struct room *room, const struct stanza *message, const struct occupant *by,
+                   const struct jid *who);
+
 /* room_invite.c: invitations and declines, and voice requests; false if the message is none of them. */
 bool room_invite(struct room *room, const struct stanza *message);
 bool room_voice(struct room *room, const struct stanza *message);
@@ -198,14 +219,20 @@ void room_send_invitation(struct room *room, const struct jid *to, const struct 
 /* ---- room_history.c ---------------------------------------------------------------------------------------
  */
 struct seat;
+struct occupant;
 void history_fini(struct room *room);
 
 /* Begins to read what a stored room has said; the room is busy until it is there. */
 void history_load(struct room *room);
 
-/* Keeps a message that was said now by this client under this id: in memory, and in the archive if there is
- * one. */
-void history_add(struct room *room, const struct stanza *message, const struct jid *by, uint64_t id);
+/* Keeps a message that was said now by this occupant (NULL: by the room) in memory, and in the archive if
+ * there is one. `who`: the client that it comes from. */
+void history_add(struct room *room, const struct stanza *message, const struct occupant *by,
+                 const struct jid *who, uint64_t id);
+
+/* In memory: is it there and of this user; it is not shown any more, true if it was there. */
+bool history_is_by(const struct room *room, uint64_t id, const struct jid *who);
+bool history_forget(struct room *room, uint64_t id);
 
 /* An id for what is said now: greater than all before, its upper part the time in milliseconds. */
 uint64_t room_next_id(struct room *room);

@@ -4,6 +4,7 @@
  *
  * A room that is for members and hidden says the same to a stranger; what must not be known is its subject
  * and how many are in, which a room that is not public keeps to its occupants (§13.5). */
+#include "extensions/archive/mam.h"
 #include "occupant.h"
 #include "xml/write.h"
 
@@ -25,7 +26,11 @@ static const char *const features[] = {
     "urn:xmpp:occupant-id:0",
     "urn:xmpp:ping",
     "urn:xmpp:sid:0",
+    NS_MODERATE,
+    NS_RETRACT,
 };
+
+static const char *const archive_features[] = { NS_MAM, NS_MAM "#extended", NS_RETRACT "#tombstone" };
 
 static void write_feature(struct buf *xml, const char *name)
 {
@@ -37,6 +42,8 @@ static void write_features(const struct room *room, struct buf *xml)
     const struct room_config *config = room->config;
     for (size_t i = 0; i < COUNT_OF(features); i++)
         write_feature(xml, features[i]);
+    for (size_t i = 0; room_is_archived(room) && i < COUNT_OF(archive_features); i++)
+        write_feature(xml, archive_features[i]);
     write_feature(xml, config->has_password ? "muc_passwordprotected" : "muc_unsecured");
     write_feature(xml, config->is_public ? "muc_public" : "muc_hidden");
     write_feature(xml, config->is_persistent ? "muc_persistent" : "muc_temporary");

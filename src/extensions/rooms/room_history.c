@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* What was said last in a room, shown to who enters (XEP-0045 §7.2.13-15): a list in memory, of so many
- * messages as the configuration says. An archived room writes each message to its log as well, one small
- * write that nobody waits for: who is in has the message by then, and the log has it soon (as with mail for
- * users who are away). When such a room wakes, the end of its log is what was said last.
+ * messages as the configuration says. An archived room writes each message to its log as well
+ * (room_archive.c), which nobody waits for: who is in has the message by then, and the log has it soon. When
+ * such a room wakes, the end of its log is what was said last.
  *
- * An id is the time in microseconds, made greater than the last one; so ids never go back, whatever the clock
- * does. Subjects are no history (§7.2.13). */
+ * Ids are those of the archive, which rise whatever the clock does (server/appends.h). Subjects are no
+ * history (§7.2.13). */
 #include "base/log.h"
+#include "extensions/archive/mam.h"
 #include "occupant.h"
 #include "xmpp/delay.h"
 #include "xmpp/hint.h"
@@ -23,18 +24,13 @@ struct said {
     int64_t ms;
     size_t size;
     struct stanza *stanza; /* from: who said it, by nick; to: none */
+    struct jid who;        /* the user; on the heap */
 };
 
 struct history {
     struct list entries;
     uint64_t count;
     size_t bytes;
-};
-
-struct append {
-    struct store_commit commit;
-    struct room *room;
-    struct receipt *receipt;
 };
 
 struct load {
@@ -57,6 +53,7 @@ static void drop_first(struct history *history)
     history->count--;
     history->bytes -= said->size;
     free(said->stanza);
+    free((char *)said->who.full.p);
     free(said);
 }
 
@@ -75,13 +72,16 @@ static void trim(struct room *room)
         drop_first(history);
 }
 
-static void remember(struct room *room, const struct stanza *message, uint64_t id, int64_t ms)
+static void remember(struct room *room, const struct stanza *message, const struct jid *who, uint64_t id,
+                     int64_t ms)
 {
     struct history *history = of(room);
     struct said *said = NEW(struct said);
     said->id = id;
     said->ms = ms;
     said->stanza = stanza_copy(message);
+    said->who = jid_to_bare(who);
+    said->who.full.p = str_dup(said->who.full);
     said->size = sizeof *said + sizeof *message + message->attrs.len + message->node.content.len;
     list_append(&history->entries, &said->link);
     history->count++;
@@ -91,68 +91,57 @@ static void remember(struct room *room, const struct stanza *message, uint64_t i
 
 uint64_t room_next_id(struct room *room)
 {
-    uint64_t id = (uint64_t)loop_wall_ms(room_shard(room)->loop) * 1000;
-    room->last_id = id > room->last_id ? id : room->last_id + 1;
-    return room->last_id;
+    return room->last_id = append_id(room_shard(room), room->last_id);
+}
+
+static struct said *find(const struct room *room, uint64_t id)
+{
+    if (!room->history)
+        return NULL;
+    list_each (at, &room->history->entries)
+        if (LIST_ITEM(at, struct said, link)->id == id)
+            return LIST_ITEM(at, struct said, link);
+    return NULL;
+}
+
+bool history_is_by(const struct room *room, uint64_t id, const struct jid *who)
+{
+    const struct said *said = find(room, id);
+    return said && jid_eq_bare(&said->who, who);
+}
+
+bool history_forget(struct room *room, uint64_t id)
+{
+    struct said *said = find(room, id);
+    if (!said)
+        return false;
+    list_remove(&said->link);
+    list_prepend(&room->history->entries, &said->link);
+    drop_first(room->history);
+    return true;
 }
 
 /* ---- The log ---- */
 
-static void appended(struct store_commit *commit)
-{
-    struct append *append = CONTAINER_OF(commit, struct append, commit);
-    struct room *room = append->room;
-    struct shard *shard = room_shard(room);
-    shard_enter(shard);
-    shard_commit_ended(shard);
-    receipt_release(shard, append->receipt);
-    room->appends_pending--;
-    if (commit->err != OK)
-        log_error(store, "a message in %s was not archived: %s", room->actor.bare, err_text(commit->err));
-    actor_touch(&room->actor);
-    shard_leave(shard);
-    free(append);
-}
-
-static void archive(struct room *room, const struct stanza *message, const struct jid *by, uint64_t id)
-{
-    struct shard *shard = room_shard(room);
-    struct store_batch *batch = store_batch_new();
-    struct append *append = NEW(struct append);
-    struct buf xml;
-    buf_init(&xml, STANZA_MAX);
-    stanza_write(&xml, message, NULL);
-    store_append(
-        batch, actor_bare(&room->actor), STR("archive"),
-        &(struct store_entry){
-            .id = id, .time_ms = loop_wall_ms(shard->loop), .peer = jid_bare(by), .value = buf_str(&xml) });
-    buf_fini(&xml);
-    append->room = room;
-    append->receipt = receipt_hold(shard);
-    append->commit.done = appended;
-    room->appends_pending++;
-    shard_commit_began(shard);
-    store_commit(shard->server->store, shard->loop, batch, &append->commit);
-}
-
 /* Words, in the clear or not, and what changes or answers words; but no notes on who is typing. */
 static bool is_worth_archiving(const struct stanza *message)
 {
-    const uint32_t worth = PAYLOAD_BODY | PAYLOAD_ENCRYPTED | PAYLOAD_CORRECTION | PAYLOAD_RETRACTION |
-                           PAYLOAD_REACTIONS | PAYLOAD_MARKER | PAYLOAD_CALL;
+    const uint32_t worth = PAYLOAD_BODY | PAYLOAD_SUBJECT | PAYLOAD_ENCRYPTED | PAYLOAD_CORRECTION |
+                           PAYLOAD_RETRACTION | PAYLOAD_REACTIONS | PAYLOAD_MARKER | PAYLOAD_CALL;
     if (hint_forbids_archive(message))
         return false;
     return (payload_facts(message) & worth) || hint_wants_store(message);
 }
 
-void history_add(struct room *room, const struct stanza *message, const struct jid *by, uint64_t id)
+void history_add(struct room *room, const struct stanza *message, const struct occupant *by,
+                 const struct jid *who, uint64_t id)
 {
     if (!is_worth_archiving(message))
         return;
     if (payload_facts(message) & (PAYLOAD_BODY | PAYLOAD_ENCRYPTED))
-        remember(room, message, id, loop_wall_ms(room_shard(room)->loop));
-    if (room->is_stored && room->config->is_archived)
-        archive(room, message, by, id);
+        remember(room, message, who, id, append_id_ms(id));
+    if (room_is_archived(room))
+        archive_add(room, message, by, who, id);
 }
 
 static void remember_entry(struct room *room, const struct store_entry *entry)
@@ -165,8 +154,11 @@ static void remember_entry(struct room *room, const struct store_entry *entry)
                   (unsigned long long)entry->id);
         return;
     }
-    if (payload_facts(&message) & (PAYLOAD_BODY | PAYLOAD_ENCRYPTED))
-        remember(room, &message, entry->id, entry->time_ms);
+    struct jid who;
+    message.node.content = archive_strip(&message, room_arena(room));
+    if (jid_parse(entry->peer, room_arena(room), &who) == OK &&
+        (payload_facts(&message) & (PAYLOAD_BODY | PAYLOAD_ENCRYPTED)))
+        remember(room, &message, &who, entry->id, entry->time_ms);
 }
 
 static void loaded(struct store_read *read)
@@ -183,7 +175,7 @@ static void loaded(struct store_read *read)
             room->last_id = read->entries[i].id;
     }
     store_read_fini(read);
-    room->appends_pending--;
+    room->is_reading_history = false;
     actor_unblock(&room->actor);
     shard_leave(shard);
     free(load);
@@ -198,7 +190,7 @@ void history_load(struct room *room)
     of(room);
     load->room = room;
     load->read.done = loaded;
-    room->appends_pending++; /* it must find the room again */
+    room->is_reading_history = true; /* it must find the room again */
     actor_block(&room->actor);
     store_log_find(room_shard(room)->server->store, room_shard(room)->loop, actor_bare(&room->actor),
                    STR("archive"), &query, &load->read);
@@ -249,7 +241,8 @@ static struct stanza *replay(struct room *room, const struct said *said)
     struct buf xml;
     buf_init(&xml, STANZA_MAX);
     buf_add(&xml, stanza->node.content);
-    sid_write(&xml, &by, arena_printf(arena, "%llu", (unsigned long long)said->id));
+    char id[MAM_ID_SIZE];
+    sid_write(&xml, &by, mam_id_write(said->id, id));
     delay_write(&xml, by.full, said->ms);
     stanza->node.content = arena_str(arena, buf_str(&xml));
     buf_fini(&xml);

@@ -5,6 +5,7 @@
  * back though both sides know each other by nick alone: the seat's number, a dot, and the id. What is asked
  * of the account and not of a client (a vCard) goes to the bare JID. Whether one is still in, the room
  * answers itself (XEP-0410 §4). */
+#include "extensions/archive/mam.h"
 #include "occupant.h"
 #include "xmpp/ns.h"
 
@@ -29,6 +30,10 @@ static const struct {
     { TYPE_SET, "query", NS_MUC_OWNER, room_owner_set },
     { TYPE_GET, "query", "jabber:iq:register", room_register_get },
     { TYPE_SET, "query", "jabber:iq:register", room_register_set },
+    { TYPE_SET, "query", NS_MAM, room_archive_query },
+    { TYPE_GET, "query", NS_MAM, room_archive_form },
+    { TYPE_GET, "metadata", NS_MAM, room_archive_metadata },
+    { TYPE_SET, "moderate", NS_MODERATE, room_moderate },
     { TYPE_GET, "ping", "urn:xmpp:ping", pong },
 };
 

@@ -5,6 +5,7 @@
  * A message to all goes out as it came, but for what only the room may say: its id (XEP-0359), who it is of
  * (XEP-0421), and that it was delayed. Whoever has forged that finds it replaced. It is written once, for
  * all. The archive gets it at the same time (room_history.c): live delivery does not wait for the disk. */
+#include "extensions/archive/mam.h"
 #include "occupant.h"
 #include "xmpp/delay.h"
 #include "xmpp/ns.h"
@@ -70,23 +71,30 @@ static struct stanza *say_as(const struct occupant *occupant, const struct stanz
 
 /* ---- To all ---- */
 
-static void say_to_all(struct occupant *occupant, const struct stanza *message)
+void room_hand_out(struct room *room, const struct stanza *message, const struct occupant *by,
+                   const struct jid *who)
 {
-    struct room *room = occupant->room;
     struct arena *arena = room_arena(room);
-    struct jid by = room_jid(room);
+    struct jid room_itself = room_jid(room);
     uint64_t id = room_next_id(room);
-    struct stanza *kept = say_as(occupant, message, STR(""));
+    char text[MAM_ID_SIZE];
     struct stanza *said = ARENA_NEW(arena, struct stanza);
     struct buf xml;
-    buf_init(&xml, kept->node.content.len + 2 * JID_MAX * 6 + 200);
-    buf_add(&xml, kept->node.content);
-    sid_write(&xml, &by, arena_printf(arena, "%llu", (unsigned long long)id));
-    *said = *kept;
+    buf_init(&xml, message->node.content.len + 2 * JID_MAX * 6 + 200);
+    buf_add(&xml, message->node.content);
+    sid_write(&xml, &room_itself, mam_id_write(id, text));
+    *said = *message;
     said->node.content = arena_str(arena, buf_str(&xml));
     buf_fini(&xml);
-    history_add(room, kept, &message->from, id);
+    history_add(room, message, by, who, id);
     room_say(room, said);
+}
+
+static void say_to_all(struct occupant *occupant, const struct stanza *message)
+{
+    room_hand_out(occupant->room, say_as(occupant, message, STR("")), occupant, &message->from);
+    if (payload_facts(message) & PAYLOAD_RETRACTION)
+        room_retract(occupant, message);
 }
 
 /* ---- The subject (§8.1) ---- */
@@ -112,7 +120,7 @@ static void set_subject(struct occupant *occupant, const struct stanza *message)
     room->subject.nick = str_of(str_dup(nick), nick.len);
     room->subject.set_ms = loop_wall_ms(room_shard(room)->loop);
     room_save_subject(room, message);
-    room_say(room, said);
+    room_hand_out(room, said, occupant, &message->from);
 }
 
 static void groupchat(struct room *room, const struct stanza *message)

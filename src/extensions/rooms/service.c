@@ -547,6 +547,13 @@ const struct ext ext_rooms = {
     .name = "rooms",
     .title = "Multi-User Chat",
     .xep = { 45, "1.35.5" },
+    .more = (const struct ext_xep[]){ { 307, "0.1" },
+                                      { 410, "1.1.0" },
+                                      { 421, "1.0.1" },
+                                      { 424, "0.4.2" },
+                                      { 425, "0.3.0" },
+                                      { 500, "0.1.1" },
+                                      { 0 } },
     .service = &service,
     .config = &config,
 };
