@@ -91,6 +91,8 @@ static const struct control_command commands[] = {
       "components close JID  end the stream of a component" },
     { "s2s list", false, control_s2s_list,
       "s2s list              list the streams with other servers, both ways, and how secure they are" },
+    { "s2s show", true, control_s2s_show,
+      "s2s show DOMAIN       what is known of another domain: policy, DNS, streams, what is wrong" },
     { "status", false, control_status, "status                what the server does, in numbers" },
     { "reload", false, do_reload, "reload                read the configuration and the certificates again" },
     { "stop", false, do_stop, "stop                  end all streams, write everything, stop" },

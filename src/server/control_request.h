@@ -67,6 +67,7 @@ void control_sessions_kick(struct request *request);
 void control_components_list(struct request *request);
 void control_components_close(struct request *request);
 void control_s2s_list(struct request *request);
+void control_s2s_show(struct request *request);
 void control_status(struct request *request);
 
 #endif

@@ -205,6 +205,53 @@ void remotes_stop(struct shard *shard)
     for_each(shard, stop);
 }
 
+/* ---- For people
+ * ------------------------------------------------------------------------------------------------ */
+
+static void explain_pair(const struct pair *pair, struct buf *out)
+{
+    static const char *const states[] = { "no connection is being made", "asking DNS", "connecting",
+                                          "negotiating, or open" };
+    buf_addf(out, "from %s: %s; %s; %u stanzas wait\n", pair->ours,
+             pair->sending  ? "may send"
+             : pair->asking ? "our dialback key is being checked"
+                            : "may not send yet",
+             states[pair->state], pair->queued);
+    for (size_t i = 0; i < pair->lookup.count; i++) {
+        const struct dns_endpoint *endpoint = &pair->lookup.endpoints[i];
+        buf_addf(out, "  DNS: %s port %u%s%s\n", endpoint->address, endpoint->port,
+                 endpoint->direct_tls ? ", direct TLS" : "", i == pair->endpoint ? " (in use)" : "");
+    }
+    if (pair->own)
+        buf_addf(out, "  features: %s%s%s%s%s\n", pair->own->features.starttls ? "starttls " : "",
+                 pair->own->features.external ? "external " : "",
+                 pair->own->features.dialback ? "dialback " : "", pair->own->features.bidi ? "bidi " : "",
+                 pair->own->features.sm ? "sm" : "");
+    if (pair->no_external)
+        buf_lit(out, "  our certificate was not taken\n");
+}
+
+void remote_explain(struct shard *shard, str domain, struct buf *out)
+{
+    struct s2s_policy policy = s2s_policy_for(shard->server->config, domain);
+    const struct remote *remote = remote_find(shard, domain);
+    buf_addf(out, "policy: %s; TLS %s; certificate %s; dialback %s\n",
+             policy.refused ? "nothing is exchanged" : "allowed",
+             policy.require_tls ? "required" : "if it can be had",
+             policy.require_certificate ? "required" : "not required", policy.dialback ? "taken" : "refused");
+    if (!remote) {
+        buf_lit(out, "nobody here has had to do with this domain lately\n");
+        return;
+    }
+    if (remote->dead_until_us > loop_now_us(shard->loop))
+        buf_addf(out, "left alone for %llu s after %u failures: %s\n",
+                 (unsigned long long)(remote->dead_until_us - loop_now_us(shard->loop)) / 1000000 + 1,
+                 remote->failures, remote->why);
+    buf_addf(out, "keys being checked with it: %u\n", remote->verify_count);
+    list_each (at, &remote->pairs)
+        explain_pair(LIST_ITEM(at, const struct pair, link), out);
+}
+
 /* ---- Deliveries
  * ------------------------------------------------------------------------------------------------ */
 

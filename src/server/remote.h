@@ -78,6 +78,10 @@ void remotes_stop(struct shard *shard);
 /* A stanza for another domain, whose home this shard is. */
 void remote_deliver(struct shard *shard, const struct delivery *delivery);
 
+/* What is known of another domain, in lines for people: what is allowed, the addresses that DNS named, the
+ * streams, what waits, and why it is left alone. Says so if nothing is known on this shard. */
+void remote_explain(struct shard *shard, str domain, struct buf *out);
+
 /* The pair of two domains; NULL when there are too many. */
 struct pair *remote_pair(struct shard *shard, str ours, str theirs);
 

@@ -103,6 +103,9 @@ def test_security(world):
     listed = world.ours.ctl("s2s", "list").stdout.splitlines()
     assert any(re.match("(in|out) ours.example theirs.example 127.0.0.1:.* TLSv1.* " + word.replace("by ", "by="), line)
                for line in listed), listed
+    shown = world.ours.ctl("s2s", "show", "theirs.example").stdout
+    assert "policy: allowed; TLS required" in shown and "may send" in shown and "stream: " in shown, shown
+    assert "lately" in world.ours.ctl("s2s", "show", "unheard.example").stdout
 
 
 async def befriend(alice, romeo):

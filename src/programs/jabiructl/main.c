@@ -34,6 +34,7 @@ static const char usage[] =
     "  announce HOST TEXT    send a message to who is online; HOST may be all\n"
     "  help                  list the commands of this server, those of extensions among them\n"
     "  s2s list              list the streams with other servers, both ways, and how secure they are\n"
+    "  s2s show DOMAIN       what is known of another domain: policy, DNS, streams, what is wrong\n"
     "  status                what the server does, in numbers\n"
     "  reload                read the configuration and the certificates again\n"
     "  stop                  end all streams, write everything, stop\n\n"
