@@ -4,6 +4,7 @@
 jabiru-load prints "ready N" when all its sessions are there and it begins to count, and in the end one JSON object.
 With --relay it speaks no XMPP, but sends the same stanzas: so it drives the relay.
 """
+import contextlib
 import json
 import subprocess
 import threading
@@ -104,6 +105,25 @@ def run(program, cpu, peer, mode, tls="none", memory=False, **options):
             said = log.read().decode(errors="replace").strip().splitlines()[-3:]
             raise LoadError(f"load generator ended with {process.returncode}: {' / '.join(said)}")
     return Result(reader.report, samples, reader.ready)
+
+
+@contextlib.contextmanager
+def background(program, cpu, peer, mode, tls="none", **options):
+    """Runs it beside other work, from when it begins to count until the block ends."""
+    with open(peer.folder / "load-background.log", "w+b") as log:
+        process = subprocess.Popen(command(program, cpu, peer, mode, tls, options), stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=log)
+        try:
+            reader = Reader(process.stdout)
+            deadline = time.monotonic() + SLACK_SECONDS
+            while not reader.ready:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise LoadError("the load generator in the background did not begin")
+                pause(SAMPLE_SECONDS)
+            yield
+        finally:
+            process.kill()
+            process.wait(END_SECONDS)
 
 
 def sample(process, peer, deadline, memory):

@@ -4,6 +4,7 @@
 A work is a function of a Bench (see run) and a peer; it returns one number for each of its rows. The list WORKS at the
 end is the whole programme, in the order in which it runs.
 """
+import load
 from peers.base import pause
 
 MIB = 1024 * 1024
@@ -15,6 +16,9 @@ PRESENCE_USERS = 210  # in blocks that know each other: see ROSTER_BLOCK
 SETTLE_SECONDS = 2
 ROOM_SIZES = (100, 500, 1000, 5000)
 ROOM_SPEAKERS = 4
+FLOOD_ROOM = 1000
+FLOODERS = 50
+FLOOD_PAIR_RATE = 200  # messages a second
 ROOM_PARALLEL = 16   # who enter at a time
 
 
@@ -112,6 +116,25 @@ def room(size):
     return do
 
 
+def flood(bench, peer):
+    """Hostile occupants at full speed in one room, and a healthy pair outside: how much slower that gets. With the guards as
+    they are by default, which the other works switch off as for the other servers; these are not asked."""
+    if peer.name != "jabiru":
+        return {}
+    size = min(FLOOD_ROOM, bench.idle_sessions[1] - 2)
+    pair = dict(pairs=1, rate=FLOOD_PAIR_RATE, seconds=bench.seconds, first=size + size % 2)
+    peer.reconfigure(guards=True)
+    peer.start(bench.server_cpu)
+    try:
+        quiet = bench.load(peer, "pairs", "none", **pair).report["latency_us"]
+        with load.background(bench.program, bench.load_cpu, peer, "rooms", users=size, room=size, flood=FLOODERS,
+                             parallel=ROOM_PARALLEL, seconds=10 * bench.seconds):
+            flooded = bench.load(peer, "pairs", "none", **pair).report["latency_us"]
+    finally:
+        peer.reconfigure(guards=False)
+    return {"flood-quiet": quiet["p99"], "flood-p99": flooded["p99"]}
+
+
 WINDOWS = (1, 8, 64)
 KINDS = (("none", "plain"), ("direct", "TLS"))
 
@@ -138,6 +161,8 @@ WORKS = [
             Row(f"room-cpu-{size}", f"room of {size:,}, server CPU a delivery, µs", False, 2),
             Row(f"room-join-{size}", f"room of {size:,}, until all have entered, s", False, 2)], fresh=True)
       for size in ROOM_SIZES],
+    Work("flood", flood, [Row("flood-quiet", "a pair at 200 messages/s, p99, µs", False),
+                          Row("flood-p99", "the same while 50 flood a room of 1,000, p99, µs", False)]),
     Work("logins", logins, [Row("logins", "login, TLS + SCRAM, server CPU each, µs", False)]),
     Work("instant", instant, [Row("instant", "login by token where there are tokens, TLS, server CPU each, µs", False)]),
     *[Work(f"archived-{window}", archived(window),

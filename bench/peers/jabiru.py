@@ -30,10 +30,11 @@ host "{domain}" {{
     certificate = "{cert}"
     key = "{key}"
     {archive}
-    rooms {{ user-rate = 0 room-rate = 0 same-text-rooms = 0 }}
+    {rooms}
 }}
 """
 NO_ARCHIVE = 'extensions-off = {"archive"}'
+UNGUARDED = "rooms { user-rate = 0 room-rate = 0 same-text-rooms = 0 }"  # nor do the others limit anything
 ARCHIVE = "archive { search = false }"  # the others have no index of words either
 
 
@@ -43,6 +44,7 @@ class Jabiru(Peer):
 
     def __init__(self, scratch, jabirud, jabiructl):
         super().__init__(scratch)
+        self.guards = False
         self.jabirud, self.jabiructl = pathlib.Path(jabirud), pathlib.Path(jabiructl)
 
     def configure(self):
@@ -50,7 +52,14 @@ class Jabiru(Peer):
         (self.folder / "data").mkdir(exist_ok=True)
         (self.folder / "jabirud.conf").write_text(CONFIGURATION.format(
             folder=self.folder, port=self.port, tls_port=self.tls_port, domain=DOMAIN, cert=self.cert, key=self.key,
-            archive=ARCHIVE if self.archiving else NO_ARCHIVE))
+            archive=ARCHIVE if self.archiving else NO_ARCHIVE, rooms="" if self.guards else UNGUARDED))
+
+    def reconfigure(self, guards):
+        """Stops it; from the next start on rooms are guarded as they are by default, or not at all."""
+        self.stop()
+        self.guards = guards
+        self.configure()
+        self.hand_over()
 
     def accounts(self, count, rostered=0):
         self.start(min(os.sched_getaffinity(0)))

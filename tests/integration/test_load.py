@@ -45,6 +45,13 @@ def test_all_comes_back(server, mode):
     assert report["rate_per_s"] == pytest.approx(report["received"] / report["seconds"], rel=0.01)
 
 
+def test_a_flood_is_no_error(module_servers):
+    server = module_servers(c2s_lines=OPEN)
+    server.add_user(*[f"user{n}@localhost" for n in range(USERS)])
+    report = load(server, "rooms", "--room", USERS, "--flood", 2)
+    assert 0 < report["received"] < 2000 and report["errors"] == 0
+
+
 def test_sessions_are_held(server):
     report = load(server, "idle")
     assert report["seconds"] >= 1 and report["sent"] == 0 and report["errors"] == 0

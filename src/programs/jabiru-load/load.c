@@ -263,6 +263,8 @@ static void tick(struct timer *timer)
     load->heard_before = load->heard;
     if (load->ticks % TICKS_A_SECOND == 0)
         report_progress(load);
+    if (load_working(load) && load->options.mode->tick)
+        load->options.mode->tick(load);
     look_at_phase(load);
     timer_start(load->loop, timer, TICK_MS);
 }

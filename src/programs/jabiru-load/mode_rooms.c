@@ -5,7 +5,10 @@
  *
  * Then in each room --window of its occupants speak, one message at a time: the next goes when all who are in
  * the room have the last one. Deliveries are counted, those to the speaker too. The time of sending stands in
- * the message's id. */
+ * the message's id.
+ *
+ * With --flood nobody waits: the first --flood of each room keep their connections full of messages. What
+ * arrives of that is counted, and what is refused is no error, since that is what is hoped for. */
 #include "programs/jabiru-load/modes.h"
 #include "programs/jabiru-load/stamp.h"
 
@@ -15,7 +18,7 @@
 #define NS_MUC       "http://jabber.org/protocol/muc"
 #define BEFORE_STAMP "<message id='"
 
-enum { STAMP_AT = sizeof BEFORE_STAMP - 1 };
+enum { STAMP_AT = sizeof BEFORE_STAMP - 1, FLOOD_BYTES = 64 * 1024 };
 
 static unsigned next_to_enter; /* who has not been told to enter yet; the first of a block makes it wait */
 
@@ -133,15 +136,29 @@ static void speak(struct user *user, uint64_t now)
     load_send_stamped(user, STAMP_AT, now);
 }
 
+static void flood(struct load *load)
+{
+    for (unsigned i = 0; i < load->options.users; i++) {
+        struct user *user = &load->users[i];
+        if (i - block_begin(load, i) >= load->options.flood)
+            continue;
+        while (user->online && client_out(&user->client)->len < FLOOD_BYTES)
+            load_send_stamped(user, STAMP_AT, load_now());
+    }
+}
+
 static void begin(struct load *load)
 {
     unsigned window = load->options.window ? load->options.window : 1;
+    if (load->options.flood)
+        window = load->options.flood;
     arena_reset(&load->arena);
     for (unsigned first = 0; first < load->options.users; first += load->options.room) {
         for (unsigned n = 0; n < window && n < occupants(load, first); n++) {
             struct user *user = &load->users[first + n];
             write_message(user);
-            speak(user, load_now());
+            if (!load->options.flood)
+                speak(user, load_now());
         }
     }
 }
@@ -199,7 +216,11 @@ static void message(struct user *user, const struct head *head)
         return;
     struct user *speaker = find_user(load, head->nick);
     if (str_is(head->type, "error")) {
-        load->tally.errors++;
+        load->tally.errors += !load->options.flood;
+        return;
+    }
+    if (load->options.flood) {
+        load->tally.received += load->phase == PHASE_COUNT;
         return;
     }
     if (!speaker || !speaker->waiting)
@@ -232,5 +253,6 @@ const struct mode mode_rooms = {
     .prepare = prepare,
     .is_settled = is_settled,
     .begin = begin,
+    .tick = flood,
     .stanza = stanza,
 };

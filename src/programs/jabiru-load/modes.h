@@ -16,6 +16,7 @@ struct mode {
     void (*prepare)(struct load *load);          /* all are in, before settling; may be NULL */
     bool (*is_settled)(const struct load *load); /* silence alone does not end settling; may be NULL */
     void (*begin)(struct load *load);            /* work begins; may be NULL */
+    void (*tick)(struct load *load);             /* ten times a second while it works; may be NULL */
     void (*end)(struct load *load); /* nothing new is to be sent; may come more than once; may be NULL */
     void (*stanza)(struct user *user, const struct xml_node *node);
     void (*ready)(struct user *user);                /* of a mode that logs in itself */

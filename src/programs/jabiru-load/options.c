@@ -28,6 +28,7 @@ enum { USER_PREFIX_MAX = 32, STANZA_BYTES = 512, IN_FLIGHT_MAX = 8 * 1024 * 1024
     X(BODY, "body", "BYTES", "length of a message's body (100)")                                             \
     X(ROSTER, "roster", "N", "presence: contacts of each user, in blocks of N + 1 neighbours (20)")          \
     X(ROOM, "room", "N", "rooms: occupants of each room (100)")                                              \
+    X(FLOOD, "flood", "N", "rooms: so many of each room send all they can; what is refused is no error (0)") \
     X(SERVICE, "service", "NAME", "rooms: their domain (conference. and the domain)")                        \
     X(SUBSCRIBE, "subscribe", NULL, "presence: make these rosters first")                                    \
     X(PARALLEL, "parallel", "N", "users that log in, or enter, at a time before the work (64)")              \
@@ -158,6 +159,9 @@ static void set_number(struct options *options, int option, const char *value)
         break;
     case OPTION_ROOM:
         options->room = number("room", value, 1, 1000000);
+        break;
+    case OPTION_FLOOD:
+        options->flood = number("flood", value, 0, 100000);
         break;
     case OPTION_ROSTER:
         options->roster = number("roster", value, 1, 10000);

@@ -18,7 +18,7 @@ struct options {
     unsigned users, window; /* window 0: the mode's own default */
     unsigned rate;          /* messages a second in all; 0: closed loop */
     unsigned first;         /* number of the first user */
-    unsigned seconds, body, roster, room, parallel;
+    unsigned seconds, body, roster, room, flood, parallel;
     bool relay, subscribe, no_presence, instant, json;
 };
 
