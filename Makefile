@@ -1,5 +1,5 @@
 # A thin face over Meson. `make help` lists what there is.
-.PHONY: help deps deps-bench build debug tsan fuzzers run check unit fuzz bench install docs fmt lint clean
+.PHONY: help deps deps-run deps-bench build debug tsan fuzzers run check unit fuzz bench install docs fmt lint clean
 
 BUILD ?= build
 RELEASE := $(BUILD)/release
@@ -13,10 +13,13 @@ help: ## this list
 deps: ## install what building and testing need (Debian packages, named in tools/deps.txt)
 	@tools/install-deps tools/deps.txt
 
+deps-run: # what building and running need
+	@tools/install-deps tools/deps.txt check
+
 deps-bench: deps ## install the servers that bench/ compares with
 	@tools/install-deps tools/deps-bench.txt
 
-build: deps $(RELEASE)/build.ninja ## build everything, optimised, in build/release
+build: deps-run $(RELEASE)/build.ninja ## build everything, optimised, in build/release
 	@ninja -C $(RELEASE)
 
 debug: deps $(DEBUG)/build.ninja ## build with AddressSanitizer and UBSan in build/debug
@@ -43,7 +46,7 @@ fuzzers: deps $(FUZZ)/build.ninja ## build the fuzz targets with Clang in build/
 run: build ## start the server in the folder run/, ready to chat (ACCOUNT=a@localhost PASSWORD=p asks nothing)
 	@tools/run $(RELEASE)/src/programs/jabirud/jabirud $(RELEASE)/src/programs/jabiructl/jabiructl
 
-check: build debug tsan fuzzers ## install what is missing, build, run all tests
+check: deps build debug tsan fuzzers ## install what is missing, build, run all tests
 	@tools/check
 
 unit: debug ## run the unit and scenario tests only
