@@ -8,9 +8,9 @@
  * The map has no row ids: what is read together (an owner's kind) stands together on the pages, and a row is
  * written once. Entries of logs are written far more often than they are read, so they stand in the order in
  * which they come, with numbers for their log and their peer, and in one narrow index: (log, id, peer). An
- * archive's writes are then one page in many places and not three, and 7 times as many entries a second were
- * written (bench/store_bench). What that costs: the entries of one peer are found by walking through the
- * index of the log, some ten million entries a second; and an entry of a time by looking at its row, so who
+ * archive's writes are then one page in many places and not three, and twice to six times as many entries a
+ * second were written (bench/store_bench). What that costs: the entries of one peer are found by walking
+ * through the index of the log; and an entry of a time by looking at its row, so who
  * has many entries gives them ids by which the time is found. `log` is a view that shows all as text.
  *
  * Which index serves a query is said in the query (INDEXED BY): the planner has no statistics here, and a

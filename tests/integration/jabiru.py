@@ -151,14 +151,14 @@ class Server:
         else:
             self.ctl("reload")
 
-    def ctl(self, *words, password=None, check=True):
-        done = subprocess.run([JABIRUCTL, "--socket", self.control, *words], timeout=PATIENCE_S, capture_output=True,
+    def ctl(self, *words, password=None, check=True, seconds=PATIENCE_S):
+        done = subprocess.run([JABIRUCTL, "--socket", self.control, *words], timeout=seconds, capture_output=True,
                               input=None if password is None else password + "\n", text=True,
                               stdin=subprocess.DEVNULL if password is None else None)
         if check:
             assert done.returncode == 0, f"jabiructl {words}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done
 
-    def add_user(self, *jids, password="secret"):
+    def add_user(self, *jids, password="secret", seconds=PATIENCE_S):
         for jid in jids:
-            self.ctl("user", "add", jid, password=password)
+            self.ctl("user", "add", jid, password=password, seconds=seconds)

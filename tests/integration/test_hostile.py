@@ -6,6 +6,7 @@ import pytest
 
 from raw import CLIENT, Ended, Raw
 
+HASHING_S = 120  # millions of rounds on a busy machine
 SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
 
 
@@ -53,7 +54,7 @@ def test_everything_in_one_packet(server, ca, accounts):
 
 def test_a_login_that_ends_after_the_stream_revives_nothing(make_server, ca):
     server = make_server(c2s_lines='  negotiation-time = "1s"\n  scram-iterations = 3000000')
-    server.add_user("alice@localhost")
+    server.add_user("alice@localhost", seconds=HASHING_S)
     client = Raw(server, ca)
     client.send(header() + auth("alice") + header() + BIND + "<presence/>")
     with pytest.raises(Ended):
@@ -62,7 +63,7 @@ def test_a_login_that_ends_after_the_stream_revives_nothing(make_server, ca):
             if not client.socket.recv(65536):
                 raise Ended
     # Computed behind the login, on the same threads; all the while the connection is there, half-closed.
-    server.ctl("user", "passwd", "alice@localhost", password="other")
+    server.ctl("user", "passwd", "alice@localhost", password="other", seconds=HASHING_S)
     assert "logged in" not in server.text()
     client.cut()
 

@@ -47,7 +47,7 @@ def test_mechanism(server, ca, accounts, mechanism):
         assert client["feature_mechanisms"].mech.name == mechanism.removesuffix("-PLUS") and not client.failures
         await client.leave()
     run(story)
-    assert any(f"{alice}@localhost logged in by {mechanism}" in line for line in server.log)
+    server.wait_log(f"{alice}@localhost logged in by {mechanism}")
 
 
 @pytest.mark.parametrize("mechanism", [f"{name}-PLUS" for name in HASHES])
@@ -59,7 +59,7 @@ def test_mechanism_with_channel_binding(server, ca, accounts, mechanism):
         assert client.socket.version() == "TLSv1.2" and not client.failures
         await client.leave()
     run(story)
-    assert any(f"{alice}@localhost logged in by {mechanism}" in line for line in server.log)
+    server.wait_log(f"{alice}@localhost logged in by {mechanism}")
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", *HASHES])
