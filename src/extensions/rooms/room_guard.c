@@ -47,6 +47,15 @@ static void brake(const struct say *say, uint64_t price_us, uint64_t depth_us)
         slow_down(room_shard(say->room), &say->stanza->from, (uint32_t)(price_us / 1000));
 }
 
+/* What was read already comes all the same: for that his client is not asked to wait again. */
+static void hold_back(const struct say *say)
+{
+    if (say->now_us < say->user->held_us)
+        return;
+    say->user->held_us = say->now_us + REFUSED_MS * UINT64_C(1000);
+    slow_down(room_shard(say->room), &say->stanza->from, REFUSED_MS);
+}
+
 static bool may_user_speak(const struct say *say)
 {
     const struct rooms_settings *settings = room_settings(say->room);
@@ -57,7 +66,7 @@ static bool may_user_speak(const struct say *say)
         brake(say, price, depth);
         return true;
     }
-    slow_down(room_shard(say->room), &say->stanza->from, REFUSED_MS);
+    hold_back(say);
     return false;
 }
 
@@ -72,7 +81,7 @@ static bool may_room_hear(const struct say *say)
     if (bucket_pour(&room->handed_out, say->now_us, room->seats.count * (uint64_t)SECOND_US / rate,
                     is_quiet ? 2 * SECOND_US : SECOND_US))
         return true;
-    slow_down(room_shard(room), &say->stanza->from, REFUSED_MS);
+    hold_back(say);
     return false;
 }
 

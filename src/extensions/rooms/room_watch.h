@@ -16,6 +16,7 @@ struct watched {
     struct list _by_use;
     uint64_t came_us;  /* first known */
     uint64_t wrote_us; /* the last message with a body; 0: none yet (XEP-0500) */
+    uint64_t held_us;  /* until then his client is not read */
     struct bucket said;
     str jid; /* bare */
     char text[];
