@@ -42,7 +42,7 @@ def test_profanity_makes_a_room_and_mcabber_visits_it(two):
     bob.sees("too loud")
     alice.sees("Bob has been kicked from the room")
     alice.types(f"/invite send {bob.jid} mercy")
-    bob.sees("mercy")
+    bob.sees("Received an invitation to")  # its end may be broken over two lines
     bob.enter(room, "Bob")
     bob.types("here I am again")
     alice.sees("here I am again")
