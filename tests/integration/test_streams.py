@@ -89,7 +89,7 @@ def test_mechanisms_come_with_tls_the_strongest_first(client):
     names = re.findall(rb"<mechanism>([^<]+)</mechanism>", listed)
     assert names == [b"SCRAM-SHA-512-PLUS", b"SCRAM-SHA-256-PLUS", b"SCRAM-SHA-1-PLUS", b"SCRAM-SHA-512", b"SCRAM-SHA-256", b"SCRAM-SHA-1",
                      b"PLAIN"]
-    assert b"starttls" not in features and b"<bind" not in features
+    assert b"starttls" not in features and b"urn:ietf:params:xml:ns:xmpp-bind" not in features
     client.send(STARTTLS)
     assert client.until(re.compile(rb"</stream:stream>")).startswith(b"<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
 
@@ -161,7 +161,8 @@ def test_what_the_server_writes_is_plain_xml(client, accounts):
                 f"<presence type='subscribe' to='{bob}@localhost'/><message to='{alice}@localhost'><x:x xmlns:x='urn:x'>&#228;</x:x></message>"
                 "<iq type='get' id='end'><ping xmlns='urn:xmpp:ping'/></iq>")
     text += client.until(re.compile(rb"<iq [^>]*id='end'[^>]*/>"))
-    assert b"</x:x></message>" in text
+    if b"</x:x>" not in text:  # it came by way of the offline store, which was being read
+        text += client.until(re.compile(rb"</x:x>.*?</message>"))
     text = text.removeprefix(b"<?xml version='1.0'?>")
     assert b"<?" not in text and b"<!" not in text  # no declaration, comment, instruction, DTD
     assert not re.search(rb"</?\w+:(iq|message|presence)\b", text)
