@@ -3,6 +3,7 @@
 with a limit, listens on 127.0.0.1 on ports that were free, and ends by process id."""
 import os
 import pathlib
+import random
 import re
 import signal
 import socket
@@ -30,15 +31,19 @@ def wait_for(check, what, seconds=PATIENCE_S):
 
 
 def free_ports(count):
-    """Ports that nobody has: all are held until the last is found, so that they differ."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Ports that nobody has, below those that the kernel gives to outgoing connections: one of these could take a port
+    between its choice and its use."""
+    found = []
+    while len(found) < count:
+        port = random.randrange(10000, 32768)
+        with socket.socket() as one:
+            try:
+                one.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in found:
+            found.append(port)
+    return found
 
 
 class Authority:
