@@ -20,10 +20,10 @@ def server(module_servers):
 
 
 def load(server, mode, *options, tls="none", password="secret", code=0):
-    """Runs it for a second; returns its report, or what it complained of when it is to fail."""
+    """Runs it for three seconds; returns its report, or what it complained of when it is to fail."""
     port = server.tls_port if tls == "direct" else server.port
     done = subprocess.run([str(word) for word in (
-        JABIRU_LOAD, mode, "--port", port, "--tls", tls, "--users", USERS, "--password", password, "--seconds", 1, "--json",
+        JABIRU_LOAD, mode, "--port", port, "--tls", tls, "--users", USERS, "--password", password, "--seconds", 3, "--json",
         *options)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     assert not SANITIZER.search(done.stderr), done.stderr
     assert code is None or done.returncode == code, done.stderr
