@@ -12,7 +12,7 @@
 #include "extensions/adhoc.h"
 
 #include "server/account.h"
-#include "server/user_call.h"
+#include "server/user/user_call.h"
 #include "xml/write.h"
 #include "xmpp/ns.h"
 #include "xmpp/stamp.h"

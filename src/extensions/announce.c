@@ -12,8 +12,8 @@
 
 #include "base/utf8.h"
 
-#include "server/control_request.h"
-#include "server/user_call.h"
+#include "server/control/control_request.h"
+#include "server/user/user_call.h"
 #include "xml/write.h"
 
 #include <stdlib.h>

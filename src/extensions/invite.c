@@ -17,8 +17,8 @@
 
 #include "base/rand.h"
 #include "extensions/adhoc.h"
-#include "server/control_request.h"
-#include "server/user_call.h"
+#include "server/control/control_request.h"
+#include "server/user/user_call.h"
 #include "xml/write.h"
 #include "xmpp/stamp.h"
 

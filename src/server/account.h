@@ -8,7 +8,7 @@
 #ifndef SERVER_ACCOUNT_H
 #define SERVER_ACCOUNT_H
 
-#include "server/user.h"
+#include "server/user/user.h"
 #include "xmpp/sasl.h"
 
 /* In front of the keys of an account that is switched off: it then has no keys that a login could find. */

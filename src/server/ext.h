@@ -5,14 +5,14 @@
 #ifndef SERVER_EXT_H
 #define SERVER_EXT_H
 
-#include "server/config_table.h"
+#include "server/c2s/newcomer.h"
+#include "server/config/config_table.h"
 #include "server/hooks.h"
 #include "server/host.h"
-#include "server/newcomer.h"
 #include "server/receipt.h"
 #include "server/session.h"
 #include "server/shard.h"
-#include "server/user.h"
+#include "server/user/user.h"
 
 enum ext_target {
     TO_HOST,    /* addressed to a domain that we serve */

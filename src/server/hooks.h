@@ -10,7 +10,7 @@
 
 #include "server/component.h"
 #include "server/shard.h"
-#include "server/user.h"
+#include "server/user/user.h"
 
 /* A stanza at a user: sent by one of its sessions, or arrived for it. */
 struct stanza_event {

@@ -15,8 +15,8 @@
 #include "server/component.h"
 #include "server/ext.h"
 #include "server/link.h"
-#include "server/remote.h"
-#include "server/s2s.h"
+#include "server/s2s/remote.h"
+#include "server/s2s/s2s.h"
 #include "server/shard.h"
 
 #include <stdio.h>

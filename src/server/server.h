@@ -5,7 +5,7 @@
 
 #include "base/map.h"
 #include "loop/loop.h"
-#include "server/config.h"
+#include "server/config/config.h"
 #include "store/store.h"
 #include "xmpp/jid.h"
 

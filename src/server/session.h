@@ -5,7 +5,7 @@
 
 #include "base/list.h"
 #include "server/link.h"
-#include "server/sm.h"
+#include "server/sm/sm.h"
 #include "xmpp/stanza.h"
 
 struct user;

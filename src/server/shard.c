@@ -16,9 +16,9 @@
 #include "server/ext.h"
 #include "server/host.h"
 #include "server/receipt.h"
-#include "server/remote.h"
-#include "server/s2s.h"
-#include "server/user.h"
+#include "server/s2s/remote.h"
+#include "server/s2s/s2s.h"
+#include "server/user/user.h"
 
 #include <stdlib.h>
 

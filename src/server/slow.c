@@ -8,7 +8,7 @@
 #include "server/slow.h"
 
 #include "server/session.h"
-#include "server/user.h"
+#include "server/user/user.h"
 
 #include <stdlib.h>
 

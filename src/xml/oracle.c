@@ -266,7 +266,9 @@ static bool shows_other_encoding(str s)
 static void reading_start(struct reading *r)
 {
     r->parser = XML_ParserCreateNS("UTF-8", '\f');
+#ifdef EXPAT_DEFERS
     XML_SetReparseDeferralEnabled(r->parser, XML_FALSE);
+#endif
     XML_SetUserData(r->parser, r);
     XML_SetElementHandler(r->parser, on_start, on_end);
     XML_SetCharacterDataHandler(r->parser, on_text);

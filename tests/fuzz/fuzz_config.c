@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Any bytes as a configuration: it is taken, or there is a bounded list of printable lines that say why not;
  * and libconfuse's lexer, which is global, remembers nothing: a good text is good afterwards. */
-#include "server/config.h"
+#include "server/config/config.h"
 
 #include <stdlib.h>
 

@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "extensions/list.h"
 #include "server/ext.h"
-#include "server/user.h"
+#include "server/user/user.h"
 #include "xmpp/sasl.h"
 
 #include <stdio.h>

@@ -4,7 +4,7 @@
 #define EXTENSIONS_PORTABLE_H
 
 #include "extensions/pubsub/pubsub.h"
-#include "server/control_request.h"
+#include "server/control/control_request.h"
 #include "xmpp/sasl.h"
 
 #define NS_PIE       "urn:xmpp:pie:0"

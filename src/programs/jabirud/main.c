@@ -6,8 +6,8 @@
 #include "base/mem.h"
 #include "doap.h"
 #include "extensions/list.h"
-#include "server/config.h"
-#include "server/control.h"
+#include "server/config/config.h"
+#include "server/control/control.h"
 #include "server/ext.h"
 #include "server/server.h"
 

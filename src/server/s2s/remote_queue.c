@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* What waits for other domains. Each stanza is a copy of its own, with its time: the first one in a queue is
+ * the one that has waited for longest, and a timer watches it. What comes to the front again, because a
+ * stream broke and the other server did not get it, begins its time anew. Nothing is forgotten without a word
+ * but presence that nobody asked about: broadcasts and unavailable presence. */
+#include "server/s2s/remote_queue.h"
+
+#include "server/receipt.h"
+
+#include <stdlib.h>
+
+static const struct config_s2s *config_of(const struct pair *pair)
+{
+    return &pair->remote->shard->server->config->s2s;
+}
+
+/* ---- One of them
+ * ---------------------------------------------------------------------------------------------- */
+
+size_t waiting_size(const struct delivery *delivery)
+{
+    return sizeof(struct waiting) + sizeof(struct stanza) + delivery->stanza->attrs.len +
+           stanza_payload(delivery->stanza).len + 2 * delivery->to.full.len;
+}
+
+struct waiting *waiting_new(struct pair *pair, const struct delivery *delivery)
+{
+    struct waiting *waiting = xmalloc(sizeof *waiting + delivery->to.full.len);
+    waiting->pair = pair;
+    waiting->stanza = stanza_copy(delivery->stanza);
+    waiting->to = delivery->to;
+    memcpy(waiting->text, delivery->to.full.p, delivery->to.full.len);
+    waiting->to.full.p = waiting->text;
+    waiting->how = delivery->how;
+    waiting->receipt = receipt_hold(pair->remote->shard);
+    waiting->since_us = loop_now_us(pair->remote->shard->loop);
+    waiting->size = (uint32_t)waiting_size(delivery);
+    return waiting;
+}
+
+void waiting_done(struct shard *shard, struct waiting *waiting)
+{
+    struct receipt *receipt = waiting->receipt;
+    shard_free_later(shard, waiting->stanza);
+    shard_free_later(shard, waiting);
+    receipt_release(shard, receipt);
+}
+
+void delivery_bounce(struct shard *shard, const struct delivery *delivery, enum stanza_error error,
+                     const char *why)
+{
+    const struct stanza *stanza = delivery->stanza;
+    if (delivery->how == DELIVER_BROADCAST ||
+        (stanza->kind == STANZA_PRESENCE && stanza->type == TYPE_UNAVAILABLE))
+        return;
+    struct stanza *copy = ARENA_NEW(&shard->arena, struct stanza);
+    *copy = *stanza;
+    copy->to = delivery->to;
+    route_error(shard, copy, error, why);
+}
+
+void waiting_bounce(struct shard *shard, struct waiting *waiting, enum stanza_error error, const char *why)
+{
+    const struct delivery delivery = { .stanza = waiting->stanza, .to = waiting->to, .how = waiting->how };
+    struct receipt *before = receipt_enter(shard, waiting->receipt);
+    delivery_bounce(shard, &delivery, error, why);
+    receipt_leave(shard, before);
+    waiting_done(shard, waiting);
+}
+
+/* ---- A pair's queue
+ * ---------------------------------------------------------------------------------------------- */
+
+static void added(struct waiting *waiting)
+{
+    struct pair *pair = waiting->pair;
+    pair->queued_bytes += waiting->size;
+    if (!pair->queued++)
+        timer_start(pair->remote->shard->loop, &pair->wait_timer, config_of(pair)->wait_ms);
+}
+
+void queue_append(struct waiting *waiting)
+{
+    list_append(&waiting->pair->queue, &waiting->link);
+    added(waiting);
+}
+
+void queue_prepend(struct waiting *waiting)
+{
+    waiting->since_us = loop_now_us(waiting->pair->remote->shard->loop);
+    list_prepend(&waiting->pair->queue, &waiting->link);
+    added(waiting);
+}
+
+struct waiting *queue_shift(struct pair *pair)
+{
+    struct waiting *waiting = LIST_ITEM(list_shift(&pair->queue), struct waiting, link);
+    pair->queued_bytes -= waiting->size;
+    if (!--pair->queued)
+        timer_stop(&pair->wait_timer);
+    return waiting;
+}
+
+void queue_waited(struct timer *timer)
+{
+    struct pair *pair = CONTAINER_OF(timer, struct pair, wait_timer);
+    struct shard *shard = pair->remote->shard;
+    uint64_t wait_us = config_of(pair)->wait_ms * 1000, now_us = loop_now_us(shard->loop);
+    shard_enter(shard);
+    while (pair->queued) {
+        uint64_t end_us = LIST_ITEM(pair->queue.next, struct waiting, link)->since_us + wait_us;
+        if (end_us > now_us) {
+            timer_start(shard->loop, timer, (end_us - now_us) / 1000 + 1);
+            break;
+        }
+        waiting_bounce(shard, queue_shift(pair), STANZA_ERROR_REMOTE_SERVER_TIMEOUT,
+                       "the other server could not be reached in time");
+    }
+    shard_leave(shard);
+}
+
+void queue_bounce_all(struct pair *pair, enum stanza_error error, const char *why)
+{
+    while (pair->queued)
+        waiting_bounce(pair->remote->shard, queue_shift(pair), error, why);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* Whether a certificate is one of a domain: RFC 6120 §13.7.1.2 and RFC 6125. Taken are, in subjectAltName, a
+ * dNSName (also with a wildcard as its whole left-most label, for one label), an SRVName of the service
+ * xmpp-server, and an xmppAddr. The common name is not looked at (RFC 6125 §6.4.4 would let it count only
+ * where there is none of these). Whether the chain is trusted says OpenSSL. */
+#include "server/s2s/s2s.h"
+
+static bool dns_covers(str name, str domain, struct arena *arena)
+{
+    str ascii;
+    if (jid_domain_to_ascii(domain, arena, &ascii) != OK)
+        return false;
+    if (str_eq_nocase(name, ascii))
+        return true;
+    size_t dot = str_find(ascii, '.');
+    str rest = str_sub(ascii, dot, ascii.len); /* from the first dot on */
+    bool many_labels = rest.len > 1 && memchr(rest.p + 1, '.', rest.len - 1);
+    return str_starts(name, STR("*.")) && many_labels && dot > 0 &&
+           str_eq_nocase(str_sub(name, 1, name.len), rest);
+}
+
+bool s2s_name_covers(const struct tls_name *name, str domain, struct arena *arena)
+{
+    static const str service = STR_INIT("_xmpp-server.");
+    struct jid jid;
+    switch (name->kind) {
+    case TLS_NAME_DNS:
+        return dns_covers(name->text, domain, arena);
+    case TLS_NAME_SRV:
+        return str_eq_nocase(str_sub(name->text, 0, service.len), service) &&
+               name->text.len > service.len + 2 && name->text.p[service.len] != '*' &&
+               dns_covers(str_sub(name->text, service.len, name->text.len), domain, arena);
+    case TLS_NAME_XMPP:
+        return jid_parse(name->text, arena, &jid) == OK && str_eq(jid.full, domain);
+    }
+    return false;
+}
+
+bool s2s_is_certified(struct s2s *s2s, str domain, const char **ret_why)
+{
+    struct arena *arena = &s2s->link.shard->arena;
+    size_t count;
+    *ret_why = conn_peer_fault(&s2s->conn);
+    if (*ret_why)
+        return false;
+    struct tls_name *names = conn_peer_names(&s2s->conn, arena, &count);
+    for (size_t i = 0; i < count; i++)
+        if (s2s_name_covers(&names[i], domain, arena))
+            return true;
+    *ret_why = "it is the certificate of another domain";
+    return false;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files sm*.c share. */
+#ifndef SERVER_SM_IMPL_H
+#define SERVER_SM_IMPL_H
+
+#include "server/receipt.h"
+#include "server/session.h"
+#include "server/sm/sm.h"
+#include "server/user/user.h"
+
+enum { SM_ID_SIZE = 25, SM_MARKS_MAX = 64 };
+
+/* A stanza as it was written to a client, counted by the sessions that still wait for its acknowledgement.
+ * All on the user's home shard. */
+struct sm_body {
+    unsigned refs;
+    bool safe; /* need not be delivered again: another device has it, or the offline store */
+    uint8_t kind;
+    uint32_t len;
+    int64_t time_ms;
+    char text[];
+};
+
+struct sm_entry {
+    struct list link;
+    struct sm_body *body;
+    struct receipt *receipt; /* of a message that could not be stored: complete when it is acknowledged */
+    uint64_t number;
+    bool logged; /* goes to the store before it goes out */
+};
+
+/* Numbers in no particular order. */
+struct sm_numbers {
+    uint64_t *items;
+    unsigned count;
+};
+
+/* Numbers are of 64 bits here, and of 32 on the wire. A struct sm lives as long as its session or any receipt
+ * of a stanza that it has received. */
+struct sm {
+    struct session *session; /* NULL when it has ended */
+    struct shard *shard;
+    const struct sm_limits *limits;
+    unsigned refs;
+    uint32_t resume_ms;
+    char id[SM_ID_SIZE];
+    char *owner;   /* bare JID of what is stored; NULL: nothing is */
+    bool over;     /* past its limits: about to end */
+    bool restored; /* read from the store, and not resumed since */
+    bool ended;    /* for good: what is stored of it is to be removed */
+    bool firming;  /* a write of `firm` is under way */
+    bool resuming; /* <resumed/> waits until all that has come is firm */
+    uint32_t got;  /* what the client that resumes has got */
+
+    /* sm.c: from the client. firm <= safe <= in */
+    uint64_t in;             /* stanzas that it sent */
+    uint64_t seen;           /* the same, on this link */
+    uint64_t safe;           /* up to here all are safe */
+    uint64_t firm;           /* up to here the store knows that they are */
+    uint64_t owed;           /* an answer is due when so many are; 0: none */
+    struct list receipts;    /* of safe + 1 .. in */
+    struct task resume_task; /* of one for which all has become firm */
+    struct timer late;       /* the answer can't wait any longer */
+    struct sm_numbers marks; /* rows of single numbers that can go when `firm` is written */
+    struct sm_numbers known; /* after a restart: numbers beyond `in` that were handled before it */
+
+    /* sm_out.c: to the client. acked <= sent <= out */
+    uint64_t out;      /* stanzas for it */
+    uint64_t before;   /* restored: those up to here are of before the restart */
+    unsigned epoch;    /* how often all were given new numbers */
+    uint64_t durable;  /* of those that are logged, the last one that is on disk */
+    uint64_t sent;     /* written to the link */
+    uint64_t acked;    /* acknowledged */
+    uint64_t stamp_to; /* up to here they were delayed by a lost link */
+    uint64_t asked;    /* as many were sent when we last asked with <r/> */
+    struct list queue; /* struct sm_entry: acked + 1 .. out */
+    struct list *next; /* the first one that is not written, or &queue */
+    size_t queue_bytes, sent_bytes;
+    struct timer timer;   /* with a link: to ask; without: its end */
+    struct task end_task; /* of one that is over its limits */
+};
+
+/* sm.c */
+struct sm *sm_new(struct session *session, unsigned resume_ms, const struct sm_limits *limits);
+void sm_ref(struct sm *sm);
+void sm_unref(struct sm *sm);
+void sm_add_number(struct sm_numbers *numbers, uint64_t number);
+void sm_wait(struct sm *sm, uint64_t ms); /* for its client */
+void sm_firm(struct sm *sm, uint64_t to); /* the store knows so many */
+
+/* sm_out.c */
+void sm_out_init(struct sm *sm);
+void sm_out_fini(struct sm *sm);
+void sm_out_flush(struct sm *sm);              /* writes what may be written now */
+void sm_out_acked(struct sm *sm, uint64_t to); /* up to this number */
+void sm_out_rewind(struct sm *sm);             /* all that is not acknowledged is to be sent again */
+uint64_t sm_out_number(const struct sm *sm, uint32_t h); /* the number that a client means */
+/* An entry that was read from the store. */
+void sm_out_restore(struct sm *sm, uint64_t number, str text, int64_t time_ms);
+/* After a restart: the client has got `h`; what it has not got is counted from there. */
+void sm_out_renumber(struct sm *sm, uint32_t h);
+/* The message with this number is on disk; or it could not be stored: then it is sent all the same, and its
+ * receipt, which is given over, waits for the acknowledgement. */
+void sm_out_stored(struct sm *sm, uint64_t number);
+void sm_out_not_stored(struct sm *sm, uint64_t number, struct receipt *receipt);
+/* The stanza again, in the arena: a message is stamped with its time (XEP-0203). False: it can't be read. */
+bool sm_body_read(const struct sm_body *body, const struct user *user, struct stanza *ret);
+struct sm_body *sm_body_new(str text, enum stanza_kind kind, int64_t time_ms);
+void sm_body_unref(struct sm_body *body);
+
+/* sm_store.c: what survives a crash; nothing of it does anything for a session of which nothing is stored */
+void sm_store_row(struct sm *sm);               /* the session as it is now */
+void sm_store_firm(struct sm *sm, uint64_t to); /* sm_firm() follows */
+void sm_store_mark(const struct sm *sm, uint64_t number, struct store_batch *batch);
+/* A message; sm_out_stored() follows. `primary`: it is the delivery of the stanza at hand, no copy. */
+void sm_store_message(struct sm *sm, uint64_t number, const struct sm_body *body, bool primary);
+void sm_store_forget(struct sm *sm, uint64_t to); /* messages up to this number */
+void sm_store_forget_one(const struct sm *sm, uint64_t number, struct store_batch *batch);
+void sm_store_gone(struct sm *sm); /* all of the session */
+
+#endif

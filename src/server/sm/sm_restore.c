@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/* Sessions that come back from the store when their user wakes after a restart of the server (see
+ * sm_store.c for what is there). They are in their user's list at once, with their presence, and wait for
+ * their clients like any session that has lost its link: as long as they would have waited, counted from the
+ * start of the server if it was not running, or crashed while they had a link.
+ *
+ * The user takes nothing before all of that is read. */
+#include "server/sm/sm_impl.h"
+
+#include "base/log.h"
+#include "server/ext.h"
+#include "xmpp/ns.h"
+
+#include <stdlib.h>
+
+struct sm_saved {
+    struct sm_saved *next;
+    const struct sm_limits *limits;
+    char *id, *row;
+};
+
+struct restoring {
+    struct store_read read;
+    struct user *user;
+    struct sm *sm;
+    uint64_t wait_ms;
+};
+
+void sm_load_row(struct user *user, const struct store_row *row, const struct sm_limits *limits)
+{
+    if (sm_find(user, row->key)) /* the user is loaded again, and it has never gone */
+        return;
+    struct sm_saved *saved = NEW(struct sm_saved);
+    saved->limits = limits;
+    saved->id = str_dup(row->key);
+    saved->row = str_dup(row->value);
+    saved->next = user->saved;
+    user->saved = saved;
+}
+
+static void saved_free(struct sm_saved *saved)
+{
+    free(saved->id);
+    free(saved->row);
+    free(saved);
+}
+
+void sm_forget_rows(struct user *user)
+{
+    while (user->saved) {
+        struct sm_saved *saved = user->saved;
+        user->saved = saved->next;
+        saved_free(saved);
+    }
+}
+
+/* ---- Numbers and messages
+ * -------------------------------------------------------------------------------------------- */
+
+static void finish(struct restoring *restoring)
+{
+    struct user *user = restoring->user;
+    if (restoring->sm)
+        sm_wait(restoring->sm, restoring->wait_ms);
+    shard_commit_ended(user->actor.shard);
+    free(restoring);
+    if (!--user->restoring)
+        actor_unblock(&user->actor);
+}
+
+/* What can't be read now may be readable after the next start. */
+static void give_up(struct restoring *restoring)
+{
+    log_error(user, "a session of %s can't be restored", restoring->user->actor.bare);
+    session_drop(restoring->sm->session);
+    restoring->sm = NULL;
+}
+
+static void log_read(struct store_read *read)
+{
+    struct restoring *restoring = CONTAINER_OF(read, struct restoring, read);
+    struct shard *shard = restoring->user->actor.shard;
+    shard_enter(shard);
+    if (read->err != OK)
+        give_up(restoring);
+    for (size_t i = 0; restoring->sm && i < read->count; i++)
+        sm_out_restore(restoring->sm, read->entries[i].id, read->entries[i].value, read->entries[i].time_ms);
+    store_read_fini(read);
+    finish(restoring);
+    shard_leave(shard);
+}
+
+static str kind_of(const struct sm *sm, struct arena *arena)
+{
+    return arena_printf(arena, "sm-%s", sm->id);
+}
+
+static void read_log(struct restoring *restoring)
+{
+    struct user *user = restoring->user;
+    struct sm *sm = restoring->sm;
+    restoring->read.done = log_read;
+    store_log_find(sm->shard->server->store, sm->shard->loop, user_bare(user), kind_of(sm, &sm->shard->arena),
+                   &(struct store_log_query){ .peer = str_none, .limit = sm->limits->stanzas * 2u + 1000 },
+                   &restoring->read);
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+    return left < right ? -1 : left > right;
+}
+
+/* Numbers that follow each other are counted; those beyond a gap are known. */
+static void take_marks(struct sm *sm)
+{
+    struct sm_numbers all = sm->known;
+    sm->known = (struct sm_numbers){ 0 };
+    if (all.count)
+        qsort(all.items, all.count, sizeof *all.items, by_number);
+    for (unsigned i = 0; i < all.count; i++) {
+        if (all.items[i] == sm->in + 1)
+            sm->in++;
+        if (all.items[i] > sm->in)
+            sm_add_number(&sm->known, all.items[i]);
+        else
+            sm_add_number(&sm->marks, all.items[i]);
+    }
+    free(all.items);
+    sm->seen = sm->safe = sm->firm = sm->in;
+}
+
+static void marks_read(struct store_read *read)
+{
+    struct restoring *restoring = CONTAINER_OF(read, struct restoring, read);
+    struct sm *sm = restoring->sm;
+    struct shard *shard = sm->shard;
+    bool ok = read->err == OK;
+    shard_enter(shard);
+    for (size_t i = 0; i < read->count; i++) {
+        const struct store_row *row = &read->rows[i];
+        uint64_t number;
+        if (str_is(row->key, "in"))
+            str_to_u64(row->value, INT64_MAX, &sm->in);
+        else if (str_to_u64(row->key, INT64_MAX, &number))
+            sm_add_number(&sm->known, number);
+    }
+    store_read_fini(read);
+    take_marks(sm);
+    if (ok) {
+        read_log(restoring);
+    } else {
+        give_up(restoring);
+        finish(restoring);
+    }
+    shard_leave(shard);
+}
+
+/* ---- The session
+ * ------------------------------------------------------------------------------------------------------- */
+
+static void restore_presence(struct session *session, const struct xml_node *row)
+{
+    struct arena *arena = &session->user->actor.shard->arena;
+    struct xml_node node;
+    struct stanza presence;
+    int priority;
+    if (!xml_child(row, STR("presence"), STR(NS_CLIENT), &node) ||
+        stanza_read(&node, str_none, str_none, arena, &presence) != STANZA_OK ||
+        !stanza_priority(&presence, arena, &priority))
+        return;
+    session->available = true;
+    session->priority = (int8_t)priority;
+    session_keep_presence(session, &presence);
+}
+
+static uint64_t time_left(struct shard *shard, const struct xml_node *row, uint64_t resume_ms)
+{
+    uint64_t run_ms = (loop_now_us(shard->loop) - shard->server->started_us) / 1000;
+    uint64_t of_run_ms = run_ms < resume_ms ? resume_ms - run_ms : 0, until_ms;
+    uint64_t now_ms = (uint64_t)loop_wall_ms(shard->loop);
+    str until = xml_attr(row, STR("until"), &shard->arena);
+    if (str_to_u64(until, INT64_MAX, &until_ms) && until_ms > now_ms + of_run_ms)
+        return until_ms - now_ms;
+    return of_run_ms;
+}
+
+/* NULL: it can't be read, or its resource has been taken. */
+static struct sm *make_session(struct user *user, const struct sm_saved *saved, const struct xml_node *row)
+{
+    struct arena *arena = &user->actor.shard->arena;
+    uint64_t resume_ms;
+    str resource = xml_attr(row, STR("resource"), arena);
+    if (!resource.len || strlen(saved->id) >= SM_ID_SIZE || session_find(user, resource) ||
+        !str_to_u64(xml_attr(row, STR("resume-ms"), arena), UINT32_MAX, &resume_ms))
+        return NULL;
+    struct session *session = session_open(user, resource, NULL);
+    struct sm *sm = sm_new(session, (unsigned)resume_ms, saved->limits);
+    str_copy(str_from(saved->id), sm->id, sizeof sm->id);
+    session->sm = NULL; /* what is set now is in the store already */
+    session->interested = xml_attr(row, STR("interested"), arena).len > 0;
+    restore_presence(session, row);
+    fire_session_restore(user->actor.host, &(struct session_state_event){ session, NULL, row });
+    session->sm = sm;
+    sm->restored = true;
+    return sm;
+}
+
+static void restore(struct user *user, const struct sm_saved *saved)
+{
+    struct shard *shard = user->actor.shard;
+    struct xml_node *row = ARENA_NEW(&shard->arena, struct xml_node);
+    str text = arena_str(&shard->arena, str_from(saved->row));
+    struct sm *sm = xml_parse(text, STR(NS_CLIENT), row) ? make_session(user, saved, row) : NULL;
+    if (!sm) {
+        log_error(user, "a session of %s can't be restored", user->actor.bare);
+        return;
+    }
+    struct restoring *restoring = NEW(struct restoring);
+    restoring->user = user;
+    restoring->sm = sm;
+    restoring->wait_ms = time_left(shard, row, sm->resume_ms);
+    restoring->read.done = marks_read;
+    if (!user->restoring++)
+        actor_block(&user->actor);
+    shard_commit_began(shard); /* a stop waits for it */
+    store_get_all(shard->server->store, shard->loop, user_bare(user), kind_of(sm, &shard->arena),
+                  &restoring->read);
+}
+
+void sm_restore(struct user *user)
+{
+    while (user->saved) {
+        struct sm_saved *saved = user->saved;
+        user->saved = saved->next;
+        if (user->actor.exists)
+            restore(user, saved);
+        saved_free(saved);
+    }
+}

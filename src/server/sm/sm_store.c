@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/* Stream management in the store: a session that may be resumed survives a crash of the server.
+ *
+ * What is kept, all with the user as owner; ID is the session's:
+ *   map `sm`, key ID                resource, times, and the last presence that was broadcast
+ *   map `sm-ID`, key `in`           so many stanzas of the client are handled
+ *   map `sm-ID`, key a number       this one too: noted in the batch that makes its effect durable, often by
+ *                                   another user's shard
+ *   log `sm-ID`, id a number        a message for the client, not acknowledged yet; on disk before it is sent
+ *
+ * So after a crash we know what the client has handed over, though it may not have heard that, and all that
+ * it may not have got. Presence, requests and answers are not kept: they are of no use later.
+ *
+ * What one turn of a loop has to write is one batch. Deletions ride along. */
+#include "server/ext.h"
+#include "server/sm/sm_impl.h"
+
+#include "base/log.h"
+#include "xml/write.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { KIND_SIZE = SM_ID_SIZE + 3, ROW_MAX = 1 << 22 };
+
+struct note {
+    struct list link;
+    void (*done)(struct note *note, bool ok);
+    struct sm *sm;
+    uint64_t number;
+    struct receipt *receipt;
+    unsigned epoch; /* of the number */
+    bool primary;
+};
+
+struct sm_batch {
+    struct store_commit commit;
+    struct shard *shard;
+    struct store_batch *batch;
+    struct list notes;
+    struct task task;
+};
+
+static str kind_of(const struct sm *sm, char room[KIND_SIZE])
+{
+    snprintf(room, KIND_SIZE, "sm-%s", sm->id);
+    return str_from(room);
+}
+
+static str number_text(uint64_t number, char room[24])
+{
+    snprintf(room, 24, "%llu", (unsigned long long)number);
+    return str_from(room);
+}
+
+/* ---- The batch of a turn
+ * ---------------------------------------------------------------------------------------------- */
+
+static void committed(struct store_commit *commit)
+{
+    struct sm_batch *batch = CONTAINER_OF(commit, struct sm_batch, commit);
+    struct shard *shard = batch->shard;
+    struct list *link;
+    bool ok = commit->err == OK;
+    shard_enter(shard);
+    shard_commit_ended(shard);
+    if (!ok)
+        log_error(store, "sessions were not stored: %s", err_text(commit->err));
+    while ((link = list_shift(&batch->notes))) {
+        struct note *note = LIST_ITEM(link, struct note, link);
+        note->done(note, ok);
+        sm_unref(note->sm);
+        free(note);
+    }
+    shard_leave(shard);
+    free(batch);
+}
+
+static void send_off(struct task *task)
+{
+    struct sm_batch *batch = CONTAINER_OF(task, struct sm_batch, task);
+    struct shard *shard = batch->shard;
+    shard->_sm_batch = NULL;
+    shard_commit_began(shard);
+    store_commit(shard->server->store, shard->loop, batch->batch, &batch->commit);
+}
+
+static struct sm_batch *batch_of(struct shard *shard)
+{
+    struct sm_batch *batch = shard->_sm_batch;
+    if (batch)
+        return batch;
+    batch = NEW(struct sm_batch);
+    batch->commit.done = committed;
+    batch->shard = shard;
+    batch->batch = store_batch_new();
+    batch->task.run = send_off;
+    list_init(&batch->notes);
+    shard->_sm_batch = batch;
+    loop_defer(shard->loop, &batch->task);
+    return batch;
+}
+
+struct store_batch *sm_store_batch(struct shard *shard)
+{
+    return batch_of(shard)->batch;
+}
+
+static struct note *add_note(struct sm *sm, void (*done)(struct note *note, bool ok), uint64_t number)
+{
+    struct note *note = NEW(struct note);
+    note->done = done;
+    note->sm = sm;
+    note->number = number;
+    sm_ref(sm);
+    list_append(&batch_of(sm->shard)->notes, &note->link);
+    return note;
+}
+
+/* ---- The session
+ * ------------------------------------------------------------------------------------------------------- */
+
+static void write_row(struct buf *out, const struct sm *sm)
+{
+    struct session *session = sm->session;
+    struct arena *arena = &sm->shard->arena;
+    int64_t until_ms = loop_wall_ms(sm->shard->loop) + sm->resume_ms;
+    buf_lit(out, "<session");
+    xml_write_attr(out, "resource", session_resource(session));
+    buf_addf(out, " resume-ms='%u'", sm->resume_ms);
+    if (!session->link)
+        buf_addf(out, " until='%lld'", (long long)until_ms);
+    if (session->interested)
+        buf_lit(out, " interested='1'");
+    buf_lit(out, ">");
+    if (session->available)
+        stanza_write(out, session_presence(session, arena), NULL);
+    fire_session_save(session->user->actor.host, &(struct session_state_event){ session, out, NULL });
+    buf_lit(out, "</session>");
+}
+
+void sm_store_row(struct sm *sm)
+{
+    struct buf row;
+    if (!sm->owner || !sm->session || sm->session->closing)
+        return;
+    buf_init(&row, ROW_MAX);
+    write_row(&row, sm);
+    store_put(sm_store_batch(sm->shard), str_from(sm->owner), STR("sm"), str_from(sm->id), buf_str(&row));
+    buf_fini(&row);
+}
+
+void sm_store_gone(struct sm *sm)
+{
+    char kind[KIND_SIZE];
+    if (!sm->owner)
+        return;
+    struct store_batch *batch = sm_store_batch(sm->shard);
+    store_del(batch, str_from(sm->owner), STR("sm"), str_from(sm->id));
+    store_del_all(batch, str_from(sm->owner), kind_of(sm, kind));
+}
+
+/* ---- From the client
+ * --------------------------------------------------------------------------------------------------- */
+
+static void firmed(struct note *note, bool ok)
+{
+    note->sm->firming = false;
+    if (ok)
+        sm_firm(note->sm, note->number);
+}
+
+void sm_store_firm(struct sm *sm, uint64_t to)
+{
+    char kind[KIND_SIZE], text[24];
+    struct store_batch *batch = sm_store_batch(sm->shard);
+    str owner = str_from(sm->owner);
+    kind_of(sm, kind);
+    store_put(batch, owner, str_from(kind), STR("in"), number_text(to, text));
+    for (unsigned i = 0; i < sm->marks.count; i++)
+        store_del(batch, owner, str_from(kind), number_text(sm->marks.items[i], text));
+    sm->marks.count = 0;
+    sm->firming = true;
+    add_note(sm, firmed, to);
+}
+
+void sm_store_mark(const struct sm *sm, uint64_t number, struct store_batch *batch)
+{
+    char kind[KIND_SIZE], text[24];
+    store_put(batch, str_from(sm->owner), kind_of(sm, kind), number_text(number, text), STR(""));
+}
+
+/* ---- To the client
+ * ------------------------------------------------------------------------------------------------------ */
+
+static void message_stored(struct note *note, bool ok)
+{
+    struct sm *sm = note->sm;
+    bool same = note->epoch == sm->epoch;
+    if (ok && note->primary)
+        receipt_stored(note->receipt);
+    if (ok && same)
+        sm_out_stored(sm, note->number);
+    if (!ok && same)
+        sm_out_not_stored(sm, note->number, note->receipt);
+    else
+        receipt_release(sm->shard, note->receipt);
+}
+
+void sm_store_message(struct sm *sm, uint64_t number, const struct sm_body *body, bool primary)
+{
+    char kind[KIND_SIZE];
+    struct note *note = add_note(sm, message_stored, number);
+    struct store_batch *batch = sm_store_batch(sm->shard);
+    store_append(batch, str_from(sm->owner), kind_of(sm, kind),
+                 &(struct store_entry){ .id = number,
+                                        .time_ms = body->time_ms,
+                                        .peer = STR(""),
+                                        .value = str_of(body->text, body->len) });
+    note->primary = primary;
+    note->epoch = sm->epoch;
+    note->receipt = receipt_hold(sm->shard);
+    if (primary)
+        receipt_mark(sm->shard, batch);
+}
+
+void sm_store_forget(struct sm *sm, uint64_t to)
+{
+    char kind[KIND_SIZE];
+    if (sm->owner)
+        store_log_del(sm_store_batch(sm->shard), str_from(sm->owner), kind_of(sm, kind), 0, to);
+}
+
+void sm_store_forget_one(const struct sm *sm, uint64_t number, struct store_batch *batch)
+{
+    char kind[KIND_SIZE];
+    if (sm->owner)
+        store_log_del(batch, str_from(sm->owner), kind_of(sm, kind), number, number);
+}
