@@ -21,6 +21,13 @@ static void write_condition(struct buf *xml, const struct fault *fault)
     buf_lit(xml, "/>");
 }
 
+/* The code that XEP-0086 (deprecated) gives to the condition, for the one place where it is needed: there are
+ * clients that publish their first list of keys (XEP-0384) only if this is why there is no list yet. */
+static const char *code_of(const struct fault *fault)
+{
+    return fault->error == STANZA_ERROR_ITEM_NOT_FOUND ? " code='404'" : "";
+}
+
 void fault_answer(struct iq_event *event, const struct fault *fault, str before, const char *text)
 {
     struct arena *arena = &event->shard->arena;
@@ -28,7 +35,7 @@ void fault_answer(struct iq_event *event, const struct fault *fault, str before,
     struct buf xml;
     buf_init(&xml, 1 << 20);
     buf_add(&xml, before);
-    buf_addf(&xml, "<error type='%s'><%s xmlns='" NS_STANZA_ERRORS "'/>", fault->type,
+    buf_addf(&xml, "<error type='%s'%s><%s xmlns='" NS_STANZA_ERRORS "'/>", fault->type, code_of(fault),
              stanza_error_name(fault->error));
     if (text)
         buf_addf(&xml, "<text xmlns='" NS_STANZA_ERRORS "' xml:lang='en'>%s</text>", text);
