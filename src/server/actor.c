@@ -116,6 +116,17 @@ void actors_drop_all(struct shard *shard)
     free(all);
 }
 
+void actors_stopping(struct shard *shard)
+{
+    struct map_walk walk = { 0 };
+    struct map_node *node;
+    while ((node = map_next(&shard->actors, &walk))) {
+        struct actor *actor = CONTAINER_OF(node, struct actor, _node);
+        if (actor->kind->stopping && actor->state != ACTOR_LOADING)
+            actor->kind->stopping(actor);
+    }
+}
+
 /* ---- Waking
  * ----------------------------------------------------------------------------------------------------- */
 

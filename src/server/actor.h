@@ -43,6 +43,8 @@ struct actor_kind {
     void (*written)(struct actor *actor);
     /* Ready again, and nothing is parked any more. May be NULL. */
     void (*ready)(struct actor *actor);
+    /* The server is about to stop: what is said now still reaches everybody. Ready or busy. May be NULL. */
+    void (*stopping)(struct actor *actor);
     /* Whether nothing of the kind's own holds it awake. */
     bool (*may_sleep)(const struct actor *actor);
     /* Frees the structure around it. */
@@ -73,6 +75,9 @@ struct actor {
 /* For the shard: the key of its map; and the end of all. */
 str actor_key(const struct map_node *node);
 void actors_drop_all(struct shard *shard);
+
+/* Tells all that the server stops. */
+void actors_stopping(struct shard *shard);
 
 struct jid actor_jid(const struct actor *actor);
 static inline str actor_bare(const struct actor *actor)

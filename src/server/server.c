@@ -2,7 +2,8 @@
 /* Putting a server together from a configuration, a store and some loops; listening; reloading; and an
  * orderly stop.
  *
- * A stop ends every stream with system-shutdown, those of clients first and those with other servers a few
+ * A stop lets actors say what their people should know (rooms: that everybody goes), and when all shards have
+ * done that it ends every stream with system-shutdown, those of clients first and those with other servers a few
  * quiet ticks later, and lets the loops run until no connection and no write is left (or ten seconds are
  * over); each shard then stops its own loop after some more quiet ticks, so that mail between shards has
  * arrived. */
@@ -12,6 +13,7 @@
 #include "base/rand.h"
 #include "loop/socket.h"
 #include "net/tls.h"
+#include "server/actor.h"
 #include "server/component.h"
 #include "server/ext.h"
 #include "server/link.h"
@@ -22,7 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { STOP_TICK_MS = 20, STOP_TICKS_MAX = 500, QUIET_TICKS = 3 };
+enum { STOP_TICK_MS = 20, STOP_TICKS_MAX = 500, FAREWELL_TICKS_MAX = 50, QUIET_TICKS = 3 };
 
 static str host_key(const struct map_node *node)
 {
@@ -435,11 +437,26 @@ static void close_servers(struct shard *shard)
     shard_leave(shard);
 }
 
+/* Clients are left when all shards have said what there was to say, and it has come. */
+static void leave_clients(struct shard *shard)
+{
+    struct server *server = shard->server;
+    if (atomic_load(&server->farewells) < server->shard_count && shard->stop_ticks < FAREWELL_TICKS_MAX)
+        return;
+    if (++shard->farewell_ticks != 2)
+        return;
+    shard_enter(shard);
+    shard_drain(shard);
+    close_all(&shard->links);
+    shard_leave(shard);
+}
+
 /* Other servers are left last: what sessions say when they end goes to them. */
 static void stop_tick(struct timer *timer)
 {
     struct shard *shard = CONTAINER_OF(timer, struct shard, stop_timer);
     struct server *server = shard->server;
+    leave_clients(shard);
     bool quiet = !atomic_load(&server->connections) && !atomic_load(&server->commits);
     shard->quiet_ticks = quiet ? shard->quiet_ticks + 1 : 0;
     shard->stop_ticks++;
@@ -454,14 +471,16 @@ static void stop_tick(struct timer *timer)
 
 static void stop_shard(struct shard *shard, struct shard_call *call)
 {
+    struct server *server = shard->server;
     free(call);
     if (shard->stopping)
         return;
     shard->stopping = true;
     shard_close_ports(shard);
     remotes_stop(shard);
+    actors_stopping(shard);
     shard_drain(shard); /* senders hear of it while they are still there */
-    close_all(&shard->links);
+    atomic_fetch_add(&server->farewells, 1);
     shard->stop_timer.fired = stop_tick;
     timer_start(shard->loop, &shard->stop_timer, STOP_TICK_MS);
 }

@@ -50,6 +50,7 @@ struct server {
     atomic_uint unauthenticated;
     struct component_domain *_Atomic components; /* component.h */
     atomic_uint strange_components;              /* connections that have not proved who they are */
+    atomic_uint farewells;                       /* shards whose actors know that the server stops */
     atomic_uint commits;                         /* writes on their way to the disk, all shards */
     atomic_uint s2s_verifications;               /* dialback keys that are being checked */
     atomic_uint s2s_connections;                 /* with other servers, either way */

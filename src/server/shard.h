@@ -99,7 +99,7 @@ struct shard {
     size_t port_count;
     struct shard_counters counters;
     bool stopping;
-    unsigned stop_ticks, quiet_ticks;
+    unsigned stop_ticks, farewell_ticks, quiet_ticks;
     struct timer stop_timer;
 };
 

@@ -286,6 +286,12 @@ static void written(struct actor *actor)
     room->_config_before = NULL;
 }
 
+/* XEP-0045 §11.2: they go while they can hear of it. */
+static void stopping(struct actor *actor)
+{
+    remove_all(ROOM_OF(actor));
+}
+
 static bool may_sleep(const struct actor *actor)
 {
     const struct room *room = ROOM_OF(actor);
@@ -352,6 +358,7 @@ static const struct actor_kind kind = {
     .refuse = refuse,
     .forget = forget,
     .written = written,
+    .stopping = stopping,
     .may_sleep = may_sleep,
     .free = room_free,
 };
