@@ -3,8 +3,8 @@
  * orderly stop.
  *
  * A stop lets actors say what their people should know (rooms: that everybody goes), and when all shards have
- * done that it ends every stream with system-shutdown, those of clients first and those with other servers a few
- * quiet ticks later, and lets the loops run until no connection and no write is left (or ten seconds are
+ * done that it ends every stream with system-shutdown, those of clients first and those with other servers a
+ * few quiet ticks later, and lets the loops run until no connection and no write is left (or ten seconds are
  * over); each shard then stops its own loop after some more quiet ticks, so that mail between shards has
  * arrived. */
 #include "server/server.h"

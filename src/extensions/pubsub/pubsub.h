@@ -4,6 +4,7 @@
 #define EXTENSIONS_PUBSUB_PUBSUB_H
 
 #include "extensions/pubsub/node.h"
+#include "extensions/pubsub/write_payload.h"
 
 #define NS_PUBSUB_OWNER NS_PUBSUB "#owner"
 #define NS_PUBSUB_EVENT NS_PUBSUB "#event"
@@ -50,9 +51,6 @@ int64_t pubsub_now_ms(const struct pubsub *of);
 
 /* An event of a handler again after a wait (of an account or a service); false if it is gone. */
 bool pubsub_of(struct iq_event *event, struct pubsub *ret);
-
-/* Appends an element with every declaration that it needs, so that it means the same elsewhere. */
-void pubsub_write_payload(struct buf *xml, const struct xml_node *payload, struct arena *arena);
 
 /* The data form among the children of `element`; fault if it is there and cannot be read, or not there. */
 const struct fault *pubsub_form(const struct xml_node *element, struct arena *arena, struct form *ret);

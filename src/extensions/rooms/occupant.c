@@ -306,6 +306,19 @@ const struct stanza *occupant_presence(const struct occupant *occupant, enum roo
 
 /* ---- Roles ---- */
 
+enum role role_at_door(struct room *room, const struct jid *who, enum affiliation affiliation)
+{
+    const struct watched *known = room_watch_known(&room->watch, who);
+    enum role role = role_by_default(room, affiliation);
+    return known && known->role && role < ROLE_MODERATOR ? (enum role)known->role : role;
+}
+
+void role_remember(struct room *room, const struct jid *who, enum role role)
+{
+    uint64_t now = loop_now_us(room_shard(room)->loop);
+    room_watch_user(&room->watch, who, now)->role = role < ROLE_MODERATOR ? role : ROLE_NONE;
+}
+
 enum role role_by_default(const struct room *room, enum affiliation affiliation)
 {
     if (affiliation >= AFFILIATION_ADMIN)
@@ -322,10 +335,17 @@ static uint32_t role_bit(enum role role)
                                       : ROLE_BIT_VISITOR;
 }
 
+/* §7.2.2: presence that is not broadcast, by the room's configuration. */
+uint64_t room_quiet_size(const struct room *room)
+{
+    uint64_t own = room->config->quiet_size;
+    return own == UINT64_MAX ? room_settings(room)->quiet_size : own;
+}
+
 bool occupant_may_be_shown(const struct occupant *occupant)
 {
     const struct room *room = occupant->room;
-    uint32_t quiet = room_settings(room)->quiet_size;
+    uint64_t quiet = room_quiet_size(room);
     if (!(room->config->broadcast & role_bit(occupant->role)))
         return false;
     return occupant->is_shown || occupant->role == ROLE_MODERATOR || !quiet || room->occupants.count <= quiet;

@@ -114,8 +114,16 @@ void occupant_refresh(struct occupant *occupant);
 /* §5.1.2: the role of one who enters with this affiliation. */
 enum role role_by_default(const struct room *room, enum affiliation affiliation);
 
+/* The same for one who comes back: voice that was given to him, or taken, stays so while the room is awake
+ * (§5.1). And to remember it; ROLE_NONE: not any more. */
+enum role role_at_door(struct room *room, const struct jid *who, enum affiliation affiliation);
+void role_remember(struct room *room, const struct jid *who, enum role role);
+
 /* Whether all are to see his presence, by role and size of the room. */
 bool occupant_may_be_shown(const struct occupant *occupant);
+
+/* Of a room with more occupants newcomers are not shown; 0: always. */
+uint64_t room_quiet_size(const struct room *room);
 
 /* What a client may say in a presence. */
 str presence_filter(const struct stanza *presence, struct arena *arena);

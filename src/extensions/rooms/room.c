@@ -66,6 +66,12 @@ static void free_subject(struct room *room)
     room->subject = (struct subject){ 0 };
 }
 
+void room_set_avatar(struct room *room, str hashes)
+{
+    free(room->avatar);
+    room->avatar = hashes.len ? str_dup(hashes) : NULL;
+}
+
 /* <subject nick='' stamp=''>payload</subject>: what was said, and by whom. */
 static void load_subject(struct room *room, str value)
 {
@@ -90,6 +96,8 @@ static void load_row(struct actor *actor, const struct store_row *row)
         ok = affiliation_load(room, row);
     else if (str_is(row->key, "subject"))
         load_subject(room, row->value);
+    else if (str_is(row->key, "avatar"))
+        room_set_avatar(room, row->value);
     else if (str_is(row->key, "secret"))
         str_copy(row->value, room->secret, sizeof room->secret);
     else if (row->key.len == 0)
@@ -164,6 +172,8 @@ void room_save_config(struct room *room, const struct stanza *cause)
         write_whole(room, batch);
     if (keep)
         write_listed(room, batch);
+    else
+        room_set_avatar(room, str_none); /* went with all the rest */
     room->is_stored = keep;
 }
 
@@ -198,6 +208,7 @@ void room_end(struct room *room, const struct stanza *cause)
     affiliations_fini(room);
     affiliations_init(room);
     free_subject(room);
+    room_set_avatar(room, str_none);
     history_fini(room);
 }
 
@@ -275,6 +286,7 @@ static void forget(struct actor *actor)
     affiliations_fini(room);
     affiliations_init(room);
     free_subject(room);
+    room_set_avatar(room, str_none);
 }
 
 static void written(struct actor *actor)
@@ -308,6 +320,7 @@ static void room_free(struct actor *actor)
     room_config_free(room->config);
     room_config_free(room->_config_before);
     free_subject(room);
+    room_set_avatar(room, str_none);
     free(room);
 }
 
@@ -370,6 +383,8 @@ static struct room *room_new(struct shard *shard, struct host *host, const struc
     affiliations_init(room);
     occupants_init(room);
     room_watch_init(&room->watch);
+    room->actor.shard = shard;
+    activity_begin(room);
     actor_start(&room->actor, &kind, shard, host, jid, true);
     return room;
 }

@@ -22,6 +22,7 @@
 #define NS_OCCUPANT_ID "urn:xmpp:occupant-id:0"
 #define NS_RETRACT     "urn:xmpp:message-retract:1"
 #define NS_MODERATE    "urn:xmpp:message-moderate:1"
+#define NS_VCARD       "vcard-temp"
 #define ROOM_ARCHIVE   "archive" /* kind of the log */
 
 /* In the order of their power (§5.1, §5.2). */
@@ -69,6 +70,14 @@ enum room_class { CLASS_PLAIN, CLASS_MODERATORS, CLASSES }; /* who sees what of 
 struct history;
 struct remote;
 
+/* room_activity.c: messages of each hour, the running one first (XEP-0502). */
+enum { ACTIVITY_HOURS = 25 };
+struct activity {
+    uint32_t said[ACTIVITY_HOURS];
+    int64_t hour;  /* the running one, since 1970; 0: not begun */
+    uint32_t full; /* hours that are known whole */
+};
+
 struct room {
     struct actor actor;
     struct room_config *config, *_config_before; /* before: of a room that is not stored yet */
@@ -78,17 +87,19 @@ struct room {
     bool is_locked, _was_locked;                 /* made, and not configured yet (§10.1) */
     bool has_ended;                              /* destroyed, or left by the last: nothing more is kept */
     char secret[33];
+    char *avatar;             /* hashes of the photos in its vCard, with spaces between, or NULL */
+    struct activity activity; /* messages of the last hours */
     struct subject subject;
-    struct map occupants;              /* struct occupant by nick */
-    struct map seats;                  /* struct seat by full JID */
-    struct list order;                 /* of occupants, as they came */
-    struct list departed;              /* seats of who has left, by a change that is being written */
-    uint32_t last_number;              /* of an occupant or a seat */
-    uint32_t hidden;                   /* occupants whose presence only moderators see */
-    struct room_watch watch;           /* who comes and speaks */
-    struct bucket handed_out, came_in; /* deliveries; newcomers */
-    struct crowd **_crowds;            /* of each shard, CLASSES of them; NULL: to be made */
-    struct seat **_remote;             /* who is not reached by a crowd */
+    struct map occupants;                       /* struct occupant by nick */
+    struct map seats;                           /* struct seat by full JID */
+    struct list order;                          /* of occupants, as they came */
+    struct list departed;                       /* seats of who has left, by a change that is being written */
+    uint32_t last_number;                       /* of an occupant or a seat */
+    uint32_t hidden;                            /* occupants whose presence only moderators see */
+    struct room_watch watch;                    /* who comes and speaks */
+    struct bucket handed_out, came_in, applied; /* deliveries; newcomers; applications for membership */
+    struct crowd **_crowds;                     /* of each shard, CLASSES of them; NULL: to be made */
+    struct seat **_remote;                      /* who is not reached by a crowd */
     uint32_t _remote_count;
     struct history *history;
     uint64_t last_id;        /* of a message */
@@ -215,6 +226,20 @@ bool room_invite(struct room *room, const struct stanza *message);
 bool room_voice(struct room *room, const struct stanza *message);
 void room_send_invitation(struct room *room, const struct jid *to, const struct jid *from, str inside,
                           const struct stanza *cause);
+
+/* room_register.c: an admin's answer to an application (§9.9); false if the message is none. */
+bool room_register_answer(struct room *room, const struct stanza *message);
+
+/* room_vcard.c: its vCard and avatar (XEP-0054, XEP-0486). */
+void room_vcard_get(struct room_request *request);
+void room_vcard_set(struct room_request *request);
+
+void room_set_avatar(struct room *room, str hashes); /* room.c: in memory */
+
+/* room_activity.c: counts a message to all; messages an hour, negative: not known. */
+void activity_begin(struct room *room);
+void activity_count(struct room *room, const struct stanza *message);
+double activity_rate(struct room *room);
 
 /* ---- room_history.c ---------------------------------------------------------------------------------------
  */

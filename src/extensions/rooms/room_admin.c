@@ -256,6 +256,8 @@ static void set_affiliation(struct edit *edit, const struct change *change)
     str kept = row && change->affiliation > AFFILIATION_OUTCAST ? row->nick : STR("");
     str nick = change->nick.p ? change->nick : kept; /* §9.5: an empty one takes it away */
     str reason = change->reason.p ? change->reason : STR("");
+    if (room_watch_known(&room->watch, &change->jid)) /* a member has voice (§5.1.2) */
+        role_remember(room, &change->jid, ROLE_NONE);
     affiliation_set(room, change->jid.full, change->affiliation,
                     change->affiliation == AFFILIATION_OUTCAST ? STR("") : nick, reason, edit->iq);
 }
@@ -280,8 +282,10 @@ static void carry_out(struct edit *edit, struct affected_list *all)
         const struct change *change = &edit->changes[i];
         if (change->is_role && change->occupant->role != change->role) {
             bool kick = change->role == ROLE_NONE;
-            if (!kick)
+            if (!kick) {
                 change->occupant->role = change->role;
+                role_remember(edit->room, &occupant_seat(change->occupant)->jid, change->role);
+            }
             add_affected(edit, all,
                          (struct affected){ change->occupant, change, kick ? STATUS_307 : 0,
                                             change->role == ROLE_MODERATOR });

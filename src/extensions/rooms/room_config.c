@@ -26,6 +26,13 @@ static const struct form_option pm_options[] = {
     { 0 },
 };
 
+static const struct form_option registration_options[] = {
+    { "open", "Anybody" },
+    { "approval", "Whom an admin or owner approves" },
+    { "closed", "Nobody" },
+    { 0 },
+};
+
 static const struct form_option whois_options[] = {
     { "moderators", "Moderators only" },
     { "anyone", "Anyone" },
@@ -85,6 +92,12 @@ static const struct form_row rows[] = {
       BOOL(is_archived) },
     { "muc#maxhistoryfetch", FIELD_TEXT_SINGLE, "Most messages to show on entering",
       FORM_NUMBER(struct room_config, history), .max = HISTORY_MAX },
+    { "x-jabiru_registration", FIELD_LIST_SINGLE, "Who may become a member by registering",
+      FORM_CHOICE(struct room_config, registration), .options = registration_options },
+    { "x-jabiru_logs", FIELD_TEXT_SINGLE, "Where public logs are (a URL)", TEXT(logs) },
+    { "x-jabiru_quiet_size", FIELD_TEXT_SINGLE,
+      "Occupants from which on newcomers are shown to moderators only (0: shown always)",
+      FORM_NUMBER(struct room_config, quiet_size), .max = OCCUPANTS_MAX, .word = "service" },
     { "muc#roomconfig_slow_mode_duration", FIELD_TEXT_SINGLE,
       "Seconds between two messages of one occupant (0: any)", FORM_NUMBER(struct room_config, slow_mode_s),
       .max = SLOW_MODE_MAX },
@@ -116,15 +129,15 @@ struct room_config *room_config_new(void)
     config->is_public = true;
     config->is_archived = true;
     config->broadcast = config->member_list = ROLE_BITS;
-    config->max_occupants = UINT64_MAX;
+    config->max_occupants = config->quiet_size = UINT64_MAX;
     config->history = 20;
     return config;
 }
 
 static str *text_of(struct room_config *config, unsigned number)
 {
-    str *const texts[] = { &config->name,   &config->description, &config->language,
-                           &config->pubsub, &config->password,    &config->words };
+    str *const texts[] = { &config->name, &config->description, &config->language, &config->pubsub,
+                           &config->logs, &config->password,    &config->words };
     return number < COUNT_OF(texts) ? texts[number] : NULL;
 }
 
@@ -164,7 +177,7 @@ const char *room_config_fault(const struct room_config *config)
         return "a text is too long";
     if (config->words.len > 10000)
         return "there are too many words";
-    if (config->language.len > 100 || config->pubsub.len > 3000)
+    if (config->language.len > 100 || config->pubsub.len > 3000 || config->logs.len > 3000)
         return "a text is too long";
     return NULL;
 }

@@ -8,6 +8,7 @@
 #define NS_MUC_CONFIG "http://jabber.org/protocol/muc#roomconfig"
 
 enum whois { WHOIS_MODERATORS, WHOIS_ANYONE };
+enum room_registration { REGISTRATION_OPEN, REGISTRATION_APPROVED, REGISTRATION_CLOSED };
 enum allow_pm { PM_ANYONE, PM_PARTICIPANTS, PM_MODERATORS, PM_NOBODY };
 
 /* Bits of the lists of roles, in the order of enum role without none. */
@@ -15,17 +16,19 @@ enum { ROLE_BIT_MODERATOR = 1, ROLE_BIT_PARTICIPANT = 2, ROLE_BIT_VISITOR = 4, R
 
 struct room_config {
     struct arena arena; /* of its texts */
-    str name, description, language, pubsub, password;
+    str name, description, language, pubsub, logs, password;
     bool is_public, is_persistent, is_moderated, is_members_only, has_password;
     bool may_change_subject, may_invite; /* mere occupants */
     bool is_logged;                      /* publicly, by somebody: occupants are warned */
     bool is_archived;                    /* XEP-0313 */
     unsigned whois;                      /* enum whois */
     unsigned allow_pm;                   /* enum allow_pm */
+    unsigned registration;               /* enum room_registration */
     uint32_t broadcast;                  /* ROLE_BIT_: whose presence everybody sees */
     uint32_t member_list;                /* ROLE_BIT_: who may ask for the list of members */
     uint64_t max_occupants;              /* UINT64_MAX: as many as the service allows */
     uint64_t history;                    /* messages that are kept to be shown on entering */
+    uint64_t quiet_size;                 /* UINT64_MAX: that of the service */
     uint64_t slow_mode_s;                /* between two messages of one user; 0: off (XEP-0500) */
     uint64_t joins_a_minute;             /* of strangers; 0: any number */
     uint64_t newcomer_minutes;           /* so long strangers may send no links */

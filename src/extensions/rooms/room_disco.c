@@ -28,6 +28,7 @@ static const char *const features[] = {
     "urn:xmpp:sid:0",
     NS_MODERATE,
     NS_RETRACT,
+    NS_VCARD,
 };
 
 static const char *const archive_features[] = { NS_MAM, NS_MAM "#extended", NS_RETRACT "#tombstone" };
@@ -54,9 +55,9 @@ static void write_features(const struct room *room, struct buf *xml)
 
 /* What muc#roominfo tells. */
 struct room_info {
-    str description, language, subject, pubsub;
+    str description, language, subject, pubsub, logs;
     struct form_jids contacts;
-    uint64_t occupants, history, slow_mode_s;
+    uint64_t occupants, history, slow_mode_s, quiet_size;
     bool may_change_subject;
 };
 
@@ -76,6 +77,9 @@ static const struct form_row rows[] = {
     { "muc#maxhistoryfetch", FIELD_TEXT_SINGLE, "Most messages shown on entering",
       FORM_NUMBER(struct room_info, history) },
     { "muc#roomconfig_pubsub", FIELD_TEXT_SINGLE, "Pubsub node", FORM_TEXT(struct room_info, pubsub) },
+    { "muc#roominfo_logs", FIELD_TEXT_SINGLE, "Where public logs are", FORM_TEXT(struct room_info, logs) },
+    { "x-jabiru_quiet_size", FIELD_TEXT_SINGLE, "Occupants from which on newcomers are not shown",
+      FORM_NUMBER(struct room_info, quiet_size) },
     { "muc#roominfo_slow_mode_duration", FIELD_TEXT_SINGLE, "Seconds between two messages of one occupant",
       FORM_NUMBER(struct room_info, slow_mode_s) },
 };
@@ -110,7 +114,30 @@ static struct form_jids owners(const struct room *room)
     return all;
 }
 
-static void write_info(const struct room *room, bool is_insider, struct buf *xml)
+/* XEP-0486 §3.3, XEP-0502 §3.1: they are there only with a value. */
+static void write_avatar(const struct room *room, struct buf *xml)
+{
+    str hashes = str_from(room->avatar);
+    if (!hashes.p)
+        return;
+    form_field_open(xml, "muc#roominfo_avatarhash", FIELD_TEXT_MULTI, true, "Avatar hash");
+    while (hashes.p)
+        form_value(xml, str_cut(&hashes, ' '));
+    form_field_close(xml);
+}
+
+static void write_activity(struct room *room, struct buf *xml)
+{
+    const struct room_config *config = room->config;
+    double rate = activity_rate(room);
+    if (rate < 0 || !config->is_public || !config->is_persistent || config->is_members_only ||
+        config->has_password)
+        return;
+    form_add(xml, "{urn:xmpp:muc-activity}message-activity", FIELD_TEXT_SINGLE, "Messages per hour",
+             arena_printf(room_arena(room), "%.2f", rate));
+}
+
+static void write_info(struct room *room, bool is_insider, struct buf *xml)
 {
     const struct room_config *config = room->config;
     struct room_info info = {
@@ -120,17 +147,24 @@ static void write_info(const struct room *room, bool is_insider, struct buf *xml
         .pubsub = config->pubsub.p ? config->pubsub : STR(""),
         .occupants = is_insider ? room->occupants.count : 0,
         .history = config->history,
+        .logs = config->logs.p ? config->logs : STR(""),
         .slow_mode_s = config->slow_mode_s,
+        .quiet_size = room_quiet_size(room),
         .may_change_subject = config->may_change_subject,
     };
     if (config->whois == WHOIS_ANYONE) /* else nobody may know who they are */
         info.contacts = owners(room);
-    form_write(xml, &form, FORM_RESULT, &info);
+    form_open(xml, FORM_RESULT);
+    form_ns(xml, form.ns);
+    form_write_rows(xml, &form, FORM_RESULT, &info);
+    write_avatar(room, xml);
+    write_activity(room, xml);
+    form_close(xml);
 }
 
 static void write_room(struct room_request *request, struct buf *xml)
 {
-    const struct room *room = request->room;
+    struct room *room = request->room;
     bool is_insider = room->config->is_public || seat_find(room, &request->iq->from) ||
                       affiliation_of(room, &request->iq->from) >= AFFILIATION_MEMBER;
     buf_lit(xml, "<query xmlns='" NS_INFO "'><identity category='conference' type='text'");

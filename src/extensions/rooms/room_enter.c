@@ -191,7 +191,7 @@ void room_enter(struct room *room, const struct stanza *presence, const struct x
         !guard_lets_in(room, presence, entrance.affiliation))
         return;
     seat = seat_take(room, entrance.nick, &presence->from, entrance.affiliation,
-                     role_by_default(room, entrance.affiliation));
+                     role_at_door(room, &presence->from, entrance.affiliation));
     seat_show(seat, presence);
     welcome(&entrance, seat);
 }

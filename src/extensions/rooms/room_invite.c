@@ -193,6 +193,7 @@ static void grant(struct room *room, const struct voice *voice)
         (!jid_is_none(&voice->jid) && !seat_find(room, &voice->jid)))
         return;
     occupant->role = ROLE_PARTICIPANT;
+    role_remember(room, &occupant_seat(occupant)->jid, ROLE_PARTICIPANT);
     occupant_refresh(occupant);
     occupant_announce(occupant, 0, str_none, str_none);
 }

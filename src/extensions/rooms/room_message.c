@@ -93,6 +93,7 @@ void room_hand_out(struct room *room, const struct stanza *message, const struct
 static void say_to_all(struct occupant *occupant, const struct stanza *message)
 {
     room_hand_out(occupant->room, say_as(occupant, message, STR("")), occupant, &message->from);
+    activity_count(occupant->room, message);
     if (payload_facts(message) & PAYLOAD_RETRACTION)
         room_retract(occupant, message);
 }
@@ -227,6 +228,7 @@ void room_message(struct room *room, const struct delivery *delivery)
         whisper(room, message);
     else if (message->type == TYPE_GROUPCHAT)
         groupchat(room, message);
-    else if (!room_invite(room, message) && !room_voice(room, message))
+    else if (!room_invite(room, message) && !room_voice(room, message) &&
+             !room_register_answer(room, message))
         room_refuse(room, message, STANZA_ERROR_BAD_REQUEST, NULL, "a room takes messages of type groupchat");
 }

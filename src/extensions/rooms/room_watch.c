@@ -55,6 +55,11 @@ struct watched *room_watch_user(struct room_watch *watch, const struct jid *who,
     return user;
 }
 
+struct watched *room_watch_known(const struct room_watch *watch, const struct jid *who)
+{
+    return MAP_ITEM(map_get(&watch->_all, jid_bare(who)), struct watched, _in_room);
+}
+
 bool bucket_pour(struct bucket *bucket, uint64_t now_us, uint64_t price_us, uint64_t depth_us)
 {
     uint64_t paid = bucket->paid_us > now_us ? bucket->paid_us : now_us;

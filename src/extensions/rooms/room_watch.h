@@ -14,9 +14,11 @@ struct bucket {
 struct watched {
     struct map_node _in_room;
     struct list _by_use;
-    uint64_t came_us;  /* first known */
-    uint64_t wrote_us; /* the last message with a body; 0: none yet (XEP-0500) */
-    uint64_t held_us;  /* until then his client is not read */
+    uint64_t came_us;    /* first known */
+    uint64_t wrote_us;   /* the last message with a body; 0: none yet (XEP-0500) */
+    uint64_t held_us;    /* until then his client is not read */
+    uint64_t applied_us; /* for membership, the last time; 0: never */
+    uint8_t role;        /* enum role that he was given by hand; 0: none */
     struct bucket said;
     str jid; /* bare */
     char text[];
@@ -32,6 +34,9 @@ void room_watch_fini(struct room_watch *watch);
 
 /* What is known of him; begins to know him. Valid until another one is asked for. */
 struct watched *room_watch_user(struct room_watch *watch, const struct jid *who, uint64_t now_us);
+
+/* The same; NULL if nothing is known. */
+struct watched *room_watch_known(const struct room_watch *watch, const struct jid *who);
 
 /* Adds something of this price; false if more than `depth_us` is unpaid already: then nothing is added. */
 bool bucket_pour(struct bucket *bucket, uint64_t now_us, uint64_t price_us, uint64_t depth_us);

@@ -310,10 +310,9 @@ static void answer(struct service_request *request, struct buf *xml)
 
 static void info(struct service_request *request)
 {
-    static const char *const features[] = {
-        NS_INFO,        NS_ITEMS, NS_MUC, NS_MUC "#stable_id", NS_UNIQUE, NS_RSM, "urn:xmpp:occupant-id:0",
-        "urn:xmpp:ping"
-    };
+    static const char *const features[] = { NS_INFO,        NS_ITEMS, NS_MUC,   NS_MUC "#stable_id",
+                                            NS_UNIQUE,      NS_RSM,   NS_VCARD, "urn:xmpp:occupant-id:0",
+                                            "urn:xmpp:ping" };
     const struct rooms_settings *settings = ext_settings(request->service->actor.host, &slot);
     struct buf xml;
     if (xml_attr(&request->child, STR("node"), &shard_of(request)->arena).len) {
@@ -552,7 +551,9 @@ const struct ext ext_rooms = {
                                       { 421, "1.0.1" },
                                       { 424, "0.4.2" },
                                       { 425, "0.3.0" },
+                                      { 486, "0.1.0" },
                                       { 500, "0.1.1" },
+                                      { 502, "0.1.0" },
                                       { 0 } },
     .service = &service,
     .config = &config,
