@@ -46,6 +46,7 @@ struct conn_parcel {
     uint32_t sent, out_max;
     uint8_t flags;
     int8_t why;
+    uint64_t mark;
 };
 
 static void watch(struct conn *conn)
@@ -455,6 +456,7 @@ struct conn_parcel *conn_detach(struct conn *conn)
         .out_max = conn->_out_max,
         .flags = conn->_flags & (ENDED | HIGH),
         .why = conn->_why,
+        .mark = conn->_mark,
     };
     if (conn->_tls && conn->_tls->gone) {
         *conn->_tls->gone = true;
@@ -476,6 +478,7 @@ void conn_attach(struct conn *conn, struct loop *loop, struct conn_parcel *parce
     conn->_sent = parcel->sent;
     conn->_flags = parcel->flags;
     conn->_why = parcel->why;
+    conn->_mark = parcel->mark;
     free(parcel);
     if (conn->_tls)
         tls_layer_settle(conn->_tls);

@@ -43,12 +43,24 @@ struct conn {
     uint32_t _out_max;
     uint8_t _flags;
     int8_t _why;
+    uint64_t _mark;
 };
 
 /* Takes a socket over. `out_max`: bytes that may wait to be sent before the connection is ended (ERR_LIMIT);
  * at most 1 GiB. */
 void conn_init(struct conn *conn, struct loop *loop, struct socket *socket, const struct conn_events *events,
                size_t out_max);
+
+/* A number of the owner's (0 at first) that goes along when the connection moves. */
+static inline void conn_set_mark(struct conn *conn, uint64_t mark)
+{
+    conn->_mark = mark;
+}
+
+static inline uint64_t conn_mark(const struct conn *conn)
+{
+    return conn->_mark;
+}
 
 /* Lets go of everything at once; what was not sent is lost. The socket is closed. */
 void conn_fini(struct conn *conn);

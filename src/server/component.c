@@ -62,8 +62,11 @@ static const struct config *config_of(const struct component *component)
 
 static void uncount(struct component *component)
 {
-    if (component->counted)
-        atomic_fetch_sub(&component->stream.link.shard->server->strange_components, 1);
+    struct server *server = component->stream.link.shard->server;
+    if (component->counted) {
+        atomic_fetch_sub(&server->strange_components, 1);
+        gate_known(server, conn_mark(&component->stream.conn));
+    }
     component->counted = false;
 }
 
@@ -124,7 +127,9 @@ static void ending(struct stream_link *stream)
 
 static void gone(struct stream_link *stream)
 {
-    atomic_fetch_sub(&stream->link.shard->server->connections, 1);
+    struct server *server = stream->link.shard->server;
+    atomic_fetch_sub(&server->connections, 1);
+    gate_leave(server, conn_mark(&stream->conn), false); /* uncount() came before */
     stream_link_fini(stream);
     free(of(stream));
 }
@@ -133,15 +138,19 @@ void component_accept(struct shard *shard, struct socket *socket)
 {
     struct server *server = shard->server;
     const struct config *config = server->config;
+    uint64_t mark;
     if (shard->stopping ||
         atomic_load(&server->strange_components) >= config->components.max_unauthenticated) {
         shard->counters.refused++;
         socket_close(socket);
         return;
     }
+    if (!gate_enter(shard, socket, NS_COMPONENT, &mark))
+        return;
     struct component *component = NEW(struct component);
     stream_link_open(&component->stream, shard, socket, &component_ops, &component_events,
                      &config->limits_before);
+    conn_set_mark(&component->stream.conn, mark);
     atomic_fetch_add(&server->connections, 1);
     atomic_fetch_add(&server->strange_components, 1);
     component->counted = true;

@@ -31,3 +31,27 @@ bool limiter_take(struct limiter *limiter, str key, uint64_t now_ms, uint64_t wi
     count(b, window);
     return true;
 }
+
+/* ---- How many there are */
+
+static _Atomic uint32_t *cell(struct census *census, unsigned row, uint64_t hash)
+{
+    return &census->_cells[row][(row ? hash >> 32 : hash) % CENSUS_CELLS];
+}
+
+/* Counted before it is compared, so that two at once can't both be the last. */
+bool census_enter(struct census *census, uint64_t hash, uint32_t limit)
+{
+    uint32_t a = atomic_fetch_add(cell(census, 0, hash), 1);
+    uint32_t b = atomic_fetch_add(cell(census, 1, hash), 1);
+    if ((a < b ? a : b) < limit)
+        return true;
+    census_leave(census, hash);
+    return false;
+}
+
+void census_leave(struct census *census, uint64_t hash)
+{
+    atomic_fetch_sub(cell(census, 0, hash), 1);
+    atomic_fetch_sub(cell(census, 1, hash), 1);
+}

@@ -43,11 +43,33 @@ static void many_keys(void **state)
     free(limiter);
 }
 
+static void counts_who_is_there(void **state)
+{
+    struct census *census = calloc(1, sizeof *census);
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        assert_true(census_enter(census, 77, 3));
+    assert_false(census_enter(census, 77, 3));
+    assert_false(census_enter(census, 77, 3));
+    assert_true(census_enter(census, (uint64_t)78 << 32 | 78, 1));
+    census_leave(census, 77);
+    assert_true(census_enter(census, 77, 3));
+    assert_false(census_enter(census, 77, 3));
+    assert_false(census_enter(census, (uint64_t)79 << 32 | 79, 0));
+    for (int i = 0; i < 3; i++)
+        census_leave(census, 77);
+    census_leave(census, (uint64_t)78 << 32 | 78);
+    for (size_t i = 0; i < CENSUS_CELLS; i++)
+        assert_true(!census->_cells[0][i] && !census->_cells[1][i]);
+    free(census);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lets_the_limit_pass),
         cmocka_unit_test(many_keys),
+        cmocka_unit_test(counts_who_is_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

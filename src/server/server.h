@@ -6,6 +6,7 @@
 #include "base/map.h"
 #include "loop/loop.h"
 #include "server/config/config.h"
+#include "server/gate.h"
 #include "store/store.h"
 #include "xmpp/jid.h"
 
@@ -48,11 +49,13 @@ struct server {
     unsigned char token_key[32]; /* of tokens; of this run until server_read_key() */
     atomic_uint connections;     /* links of clients, all shards */
     atomic_uint unauthenticated;
+    struct gate gate;                            /* who may come in, by address */
     struct component_domain *_Atomic components; /* component.h */
     atomic_uint strange_components;              /* connections that have not proved who they are */
     atomic_uint farewells;                       /* shards whose actors know that the server stops */
     atomic_uint commits;                         /* writes on their way to the disk, all shards */
     atomic_uint s2s_verifications;               /* dialback keys that are being checked */
+    atomic_uint s2s_strangers;                   /* servers that have connected and proved nothing yet */
     atomic_uint s2s_connections;                 /* with other servers, either way */
     char *dialback_secret;
     struct tls_context *

@@ -41,7 +41,10 @@
     X(s2s_refused, "other servers that could not prove who they are")                                        \
     X(archived, "messages put into archives")                                                                \
     X(held_back, "times that clients were not read because the store had fallen behind")                     \
-    X(refused, "connections refused by a limit")
+    X(refused, "connections refused by a limit")                                                             \
+    X(refused_address, "of these, because their address had too many")                                       \
+    X(refused_stranger, "of these, because their address had too many that had not logged in")               \
+    X(refused_rate, "of these, because their address came too often")
 
 struct shard_counters {
 #define X(name, text) uint64_t name;

@@ -83,6 +83,7 @@ static void c2s_free(struct c2s *c2s)
 {
     struct shard *shard = c2s->link.shard;
     leave_session(c2s, true);
+    gate_leave(shard->server, conn_mark(&c2s->conn), c2s->counted);
     uncount(c2s);
     atomic_fetch_sub(&shard->server->connections, 1);
     timer_stop(&c2s->timer);
@@ -555,14 +556,18 @@ void c2s_accept(struct shard *shard, struct socket *socket, bool direct_tls)
     struct server *server = shard->server;
     const struct config *config = server->config;
     struct tls_context *tls = direct_tls ? context_for_direct_tls(server) : NULL;
+    uint64_t mark;
     if (atomic_load(&server->connections) >= config->c2s.max_connections || (direct_tls && !tls) ||
         atomic_load(&server->unauthenticated) >= config->c2s.max_unauthenticated || shard->stopping) {
         shard->counters.refused++;
         socket_close(socket);
         return;
     }
+    if (!gate_enter(shard, socket, direct_tls ? NULL : NS_CLIENT, &mark))
+        return;
     struct c2s *c2s = c2s_new(shard);
     conn_init(&c2s->conn, shard->loop, socket, &c2s_events, config->limits.output_bytes);
+    conn_set_mark(&c2s->conn, mark);
     atomic_fetch_add(&server->connections, 1);
     atomic_fetch_add(&server->unauthenticated, 1);
     c2s->counted = true;

@@ -104,8 +104,10 @@ void c2s_auth_failed(struct c2s *c2s, enum sasl_failure failure)
 void c2s_authenticated(struct c2s *c2s)
 {
     c2s_newcomer_free(c2s);
-    if (c2s->counted)
+    if (c2s->counted) {
         atomic_fetch_sub(&c2s->link.shard->server->unauthenticated, 1);
+        gate_known(c2s->link.shard->server, conn_mark(&c2s->conn));
+    }
     c2s->counted = false;
     c2s->link.shard->counters.logins++;
     c2s->authenticated = true;

@@ -87,6 +87,13 @@ struct config_s2s {
     uint32_t rate_stanzas, rate_bytes; /* a second, on one stream; 0: any */
 };
 
+/* What one address may do: an IPv4 address, or an IPv6 network. */
+struct config_addresses {
+    uint32_t connections, unauthenticated, rate; /* rate: connections a minute */
+    uint8_t ipv6_bits;
+    struct config_list exempt; /* networks */
+};
+
 struct config_limits {
     uint32_t stanza_before, stanza_after; /* before and after login */
     uint16_t depth, attributes, name_bytes;
@@ -110,6 +117,7 @@ struct config {
     struct config_c2s c2s;
     struct config_components components;
     struct config_s2s s2s;
+    struct config_addresses addresses;
     struct config_limits limits;
     struct scan_limits limits_before, limits_after; /* the scanner's part of `limits`, ready to use */
     struct config_log log;

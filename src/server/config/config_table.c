@@ -7,6 +7,7 @@
  * They don't look at files (config_files.c does) and not at other keys (config.c does). */
 #include "server/config/config_table.h"
 #include "net/dns.h"
+#include "net/network.h"
 #include "server/config/config.h"
 #include "xmpp/jid.h"
 
@@ -18,6 +19,14 @@ static const char *check_address(const char *value)
     if (!*value || inet_pton(AF_INET, value, address) == 1 || inet_pton(AF_INET6, value, address) == 1)
         return NULL;
     return "write an IP address such as \"127.0.0.1\" or \"::1\", or \"\" for all";
+}
+
+static const char *check_network(const char *value)
+{
+    struct network network;
+    return network_parse(str_from(value), &network)
+               ? NULL
+               : "write an IP address or a network such as \"10.0.0.0/8\" or \"2001:db8::/32\"";
 }
 
 static const char *check_area_level(const char *value)
@@ -542,6 +551,48 @@ static const struct config_key s2s_keys[] = {
     { 0 },
 };
 
+static const struct config_key addresses_keys[] = {
+    { .name = "connections",
+      .type = CONFIG_INT,
+      IN_CONFIG(addresses.connections),
+      .default_text = "1000",
+      .min = 1,
+      .unit = "connections",
+      .help =
+          "Connections from one address at the same time, to all ports: of clients, servers and components.\n"
+          "Many people may share one address." },
+    { .name = "unauthenticated",
+      .type = CONFIG_INT,
+      IN_CONFIG(addresses.unauthenticated),
+      .default_text = "100",
+      .min = 1,
+      .unit = "connections",
+      .help = "Connections from one address that have not logged in (or proved who they are) yet." },
+    { .name = "rate",
+      .type = CONFIG_INT,
+      IN_CONFIG(addresses.rate),
+      .default_text = "1000",
+      .min = 1,
+      .unit = "connections a minute",
+      .help = "How often one address may connect." },
+    { .name = "ipv6-bits",
+      .type = CONFIG_INT,
+      IN_CONFIG(addresses.ipv6_bits),
+      .default_text = "64",
+      .min = 16,
+      .max = 128,
+      .unit = "bits",
+      .help = "How much of an IPv6 address counts as one address: a household has 64 bits to choose from." },
+    { .name = "exempt",
+      .type = CONFIG_LIST,
+      IN_CONFIG(addresses.exempt),
+      .default_text = "127.0.0.0/8 ::1",
+      .check = check_network,
+      .help = "Networks that these limits are not for, such as \"10.0.0.0/8\": this machine, a proxy, a "
+              "gateway." },
+    { 0 },
+};
+
 static const struct config_key limits_keys[] = {
     { .name = "stanza-before-login",
       .type = CONFIG_SIZE,
@@ -654,6 +705,7 @@ const struct config_section config_sections[] = {
     { "c2s", "Connections of clients, and their logins.", c2s_keys },
     { "s2s", "Streams with other servers: federation.", s2s_keys },
     { "components", "Where external components connect to (XEP-0114).", components_keys },
+    { "addresses", "What one address may do, whoever it is that connects from there.", addresses_keys },
     { "limits", "How much of anything one peer may ask of the server.", limits_keys },
     { "log", "What the server tells its administrator.", log_keys },
     { 0 },

@@ -134,6 +134,9 @@ static void tell_status(struct request *request)
              (unsigned long long)((loop_now_us(request->shard->loop) - server->started_us) / 1000000));
     buf_addf(out, "%-16s %u\n%-16s %zu\n%-16s %zu\n%-16s %zu\n", "shards", server->shard_count, "hosts",
              server->host_count, "connections", request->links, "sessions", request->sessions);
+    buf_addf(out, "%-16s %u (connections of any kind that have not logged in)\n", "strangers",
+             atomic_load(&server->unauthenticated) + atomic_load(&server->strange_components) +
+                 atomic_load(&server->s2s_strangers));
     buf_addf(out, "%-16s %zu\n%-16s %zu KiB\n", "users awake", request->users, "memory",
              resident_bytes() / 1024);
     buf_addf(out, "%-16s %llu batches in %llu commits\n", "store", (unsigned long long)store.batches,

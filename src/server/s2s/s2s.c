@@ -134,6 +134,8 @@ static void s2s_free(struct s2s *s2s)
     struct shard *shard = s2s->link.shard;
     leave_pairs(s2s, S2S_BROKEN, "the connection was closed");
     atomic_fetch_sub(&shard->server->s2s_connections, 1);
+    atomic_fetch_sub(&shard->server->s2s_strangers, s2s->stranger);
+    gate_leave(shard->server, conn_mark(&s2s->conn), s2s->stranger);
     timer_stop(&s2s->timer);
     timer_stop(&s2s->rate_timer);
     scanner_fini(&s2s->scanner);
@@ -243,6 +245,11 @@ static void watch(struct s2s *s2s)
 
 void s2s_established(struct s2s *s2s)
 {
+    if (s2s->stranger) {
+        atomic_fetch_sub(&s2s->link.shard->server->s2s_strangers, 1);
+        gate_known(s2s->link.shard->server, conn_mark(&s2s->conn));
+    }
+    s2s->stranger = false;
     s2s->used_us = loop_now_us(s2s->link.shard->loop);
     s2s->scanner.limits = &s2s_config(s2s)->limits_after;
     watch(s2s);

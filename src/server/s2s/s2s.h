@@ -59,6 +59,7 @@ struct s2s {
     struct list asking;  /* pairs whose dialback key it carries, unanswered (pair->_asking) */
     unsigned proof_count, verifying;
     uint8_t state, patience;
+    bool stranger; /* it has proved nothing yet, and is counted as such (gate.h) */
     bool outgoing, direct_tls, header_sent, authenticated, bidi, certified;
     bool vouched;                         /* we were asked about a key */
     struct bucket stanza_rate, byte_rate; /* of what comes in */

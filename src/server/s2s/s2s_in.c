@@ -31,13 +31,19 @@ void s2s_accept(struct shard *shard, struct socket *socket, bool direct_tls)
 {
     struct server *server = shard->server;
     struct tls_context *tls = direct_tls ? context_for_direct_tls(server) : NULL;
+    uint64_t mark;
     if (atomic_load(&server->s2s_connections) >= server->config->s2s.max_connections ||
         (direct_tls && !tls) || shard->stopping) {
         shard->counters.refused++;
         socket_close(socket);
         return;
     }
+    if (!gate_enter(shard, socket, direct_tls ? NULL : NS_SERVER, &mark))
+        return;
     struct s2s *s2s = s2s_new(shard, socket, false, direct_tls);
+    conn_set_mark(&s2s->conn, mark);
+    s2s->stranger = true;
+    atomic_fetch_add(&server->s2s_strangers, 1);
     if (!direct_tls)
         return;
     s2s->state = S2S_SECURING;
