@@ -127,7 +127,8 @@ static void stream_features(struct host *host, struct buf *out)
 {
     struct arena arena;
     arena_init(&arena, 1024);
-    str ver = verification(host, &arena), hash = capability_hash(host, &arena);
+    struct caps_info info = info_of(host, false, &arena);
+    str ver = caps_ver(&info, DIGEST_SHA1, &arena), hash = caps_hash(&info, DIGEST_SHA256, &arena);
     buf_addf(out, "<c xmlns='" NS_CAPS "' hash='sha-1' node='" NODE "' ver='%.*s'/>", STR_ARGS(ver));
     buf_addf(out, "<c xmlns='" NS_CAPS2 "'><hash xmlns='" NS_HASHES "' algo='sha-256'>%.*s</hash></c>",
              STR_ARGS(hash));

@@ -408,6 +408,11 @@ str conn_channel_binding(struct conn *conn, enum channel_binding kind, struct ar
     return conn->_tls ? tls_layer_binding(conn->_tls, kind, arena) : str_none;
 }
 
+bool conn_has_channel_binding(const struct conn *conn, enum channel_binding kind)
+{
+    return conn->_tls && tls_layer_has_binding(conn->_tls, kind);
+}
+
 const char *conn_tls_sni(const struct conn *conn)
 {
     return conn->_tls && conn->_tls->sni ? conn->_tls->sni : "";

@@ -94,6 +94,8 @@ bool conn_is_secure(const struct conn *conn);
 /* Channel binding data (RFC 9266 tls-exporter; RFC 5929 tls-unique on TLS 1.2 only, tls-server-end-point) in
  * the arena, or str_none when this connection has none of that kind. */
 str conn_channel_binding(struct conn *conn, enum channel_binding kind, struct arena *arena);
+/* Whether there is any, without making it: an exporter costs as much as half a signature. */
+bool conn_has_channel_binding(const struct conn *conn, enum channel_binding kind);
 
 /* The name that the client asked for by SNI, "" if none; "TLSv1.3" and the cipher's name for the log; both
  * valid while it lives. */

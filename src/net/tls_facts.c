@@ -28,8 +28,6 @@ static str exporter(SSL *ssl, struct arena *arena)
 /* The first Finished message: the client's in a full handshake, the server's when a session was resumed. */
 static str unique(SSL *ssl, struct arena *arena)
 {
-    if (SSL_version(ssl) != TLS1_2_VERSION)
-        return str_none;
     char *out = arena_alloc(arena, EVP_MAX_MD_SIZE);
     bool ours = (SSL_is_server(ssl) != 0) == (SSL_session_reused(ssl) != 0);
     size_t len =
@@ -37,15 +35,25 @@ static str unique(SSL *ssl, struct arena *arena)
     return len ? str_of(out, len) : str_none;
 }
 
-static str server_end_point(SSL *ssl, struct arena *arena)
+static X509 *server_certificate(const SSL *ssl)
 {
-    X509 *certificate = SSL_is_server(ssl) ? SSL_get_certificate(ssl) : SSL_get0_peer_certificate(ssl);
+    return SSL_is_server(ssl) ? SSL_get_certificate(ssl) : SSL_get0_peer_certificate(ssl);
+}
+
+/* The digest of a certificate's signature, or of RFC 5929 §4.1 in its place. NULL where the signature names
+ * none, e.g. Ed25519. */
+static const EVP_MD *end_point_digest(X509 *certificate)
+{
     int digest;
     if (!certificate || !X509_get_signature_info(certificate, &digest, NULL, NULL, NULL))
-        return str_none; /* e.g. Ed25519, whose signature names no digest */
-    if (digest == NID_md5 || digest == NID_sha1)
-        digest = NID_sha256;
-    const EVP_MD *md = EVP_get_digestbynid(digest);
+        return NULL;
+    return EVP_get_digestbynid(digest == NID_md5 || digest == NID_sha1 ? NID_sha256 : digest);
+}
+
+static str server_end_point(SSL *ssl, struct arena *arena)
+{
+    X509 *certificate = server_certificate(ssl);
+    const EVP_MD *md = end_point_digest(certificate);
     unsigned char *out = arena_alloc(arena, EVP_MAX_MD_SIZE);
     unsigned len;
     if (!md || X509_digest(certificate, md, out, &len) != 1)
@@ -53,19 +61,36 @@ static str server_end_point(SSL *ssl, struct arena *arena)
     return str_of((char *)out, len);
 }
 
-str tls_layer_binding(struct tls_layer *layer, enum channel_binding kind, struct arena *arena)
+bool tls_layer_has_binding(const struct tls_layer *layer, enum channel_binding kind)
 {
     SSL *ssl = layer->ssl;
     if (!layer->secured)
-        return str_none;
-    bool bound = SSL_version(ssl) >= TLS1_3_VERSION || SSL_get_extms_support(ssl) == 1;
+        return false;
+    bool is_13 = SSL_version(ssl) >= TLS1_3_VERSION;
     switch (kind) {
     case BINDING_TLS_EXPORTER:
-        return bound ? exporter(ssl, arena) : str_none;
+        return is_13 || SSL_get_extms_support(ssl) == 1;
     case BINDING_TLS_UNIQUE:
-        return bound ? unique(ssl, arena) : str_none;
+        return SSL_version(ssl) == TLS1_2_VERSION && SSL_get_extms_support(ssl) == 1;
     case BINDING_TLS_SERVER_END_POINT:
-        return server_end_point(ssl, arena);
+        return end_point_digest(server_certificate(ssl)) != NULL;
+    case BINDING_NONE:
+        break;
+    }
+    return false;
+}
+
+str tls_layer_binding(struct tls_layer *layer, enum channel_binding kind, struct arena *arena)
+{
+    if (!tls_layer_has_binding(layer, kind))
+        return str_none;
+    switch (kind) {
+    case BINDING_TLS_EXPORTER:
+        return exporter(layer->ssl, arena);
+    case BINDING_TLS_UNIQUE:
+        return unique(layer->ssl, arena);
+    case BINDING_TLS_SERVER_END_POINT:
+        return server_end_point(layer->ssl, arena);
     case BINDING_NONE:
         break;
     }

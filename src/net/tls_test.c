@@ -428,6 +428,8 @@ static void assert_binding(struct pair *pair, enum channel_binding kind, size_t 
     assert_int_equal(ours.len, len);
     assert_true(str_eq(ours, theirs));
     assert_int_equal(ours.p == NULL, len == 0);
+    assert_int_equal(tls_layer_has_binding(pair->client, kind), len > 0);
+    assert_int_equal(tls_layer_has_binding(pair->server, kind), len > 0);
     arena_fini(&arena);
 }
 

@@ -96,7 +96,7 @@ extern const struct link_ops c2s_ops;
 /* c2s_features.c */
 void c2s_send_features(struct c2s *c2s);
 void c2s_offer(struct c2s *c2s, struct arena *arena, const char **names, size_t *ret_count);
-size_t c2s_binding_types(struct c2s *c2s, struct arena *arena, const char **names);
+size_t c2s_binding_types(struct c2s *c2s, const char **names);
 
 /* c2s_auth.c */
 bool c2s_auth_element(struct c2s *c2s, const struct xml_node *node); /* false: not one of SASL's */

@@ -285,7 +285,7 @@ static void prepare(struct c2s *c2s, enum sasl_mechanism mechanism, const char *
     const char *types[3];
     arena_init(&login->arena, 2048);
     rand_token(login->nonce, sizeof login->nonce);
-    size_t type_count = c2s_binding_types(c2s, &login->arena, types);
+    size_t type_count = c2s_binding_types(c2s, types);
     login->c2s = c2s;
     login->shard = c2s->link.shard;
     login->sasl = (struct sasl_server){
@@ -312,7 +312,7 @@ static bool is_offered(struct c2s *c2s, str name, const char **names, size_t *re
     const char *tokens[SASL_MECHANISM_COUNT];
     c2s_offer(c2s, arena, names, ret_count);
     return is_among(names, *ret_count, name) ||
-           (c2s->sasl2 && is_among(tokens, c2s_fast_offer(c2s, arena, tokens), name));
+           (c2s->sasl2 && is_among(tokens, c2s_fast_offer(c2s, tokens), name));
 }
 
 void c2s_auth_begin(struct c2s *c2s, str mechanism, bool has_initial, str initial)

@@ -74,7 +74,7 @@ void c2s_want_tokens(struct c2s *c2s);
 void c2s_note_account(struct sasl2 *request, str row);
 struct fast_rules c2s_fast_rules(const struct c2s *c2s);
 /* The mechanisms of tokens that this stream can have, by their names; returns how many (at most 4). */
-size_t c2s_fast_offer(struct c2s *c2s, struct arena *arena, const char **names);
+size_t c2s_fast_offer(struct c2s *c2s, const char **names);
 void c2s_token_text(const struct server *server, const struct jid *bare, const struct sasl2 *request,
                     const struct fast_token *token, char *ret);
 

@@ -22,13 +22,13 @@ struct fast_rules c2s_fast_rules(const struct c2s *c2s)
     return rules;
 }
 
-size_t c2s_fast_offer(struct c2s *c2s, struct arena *arena, const char **names)
+size_t c2s_fast_offer(struct c2s *c2s, const char **names)
 {
     const char *types[3];
     size_t count = 0;
     if (!c2s_config(c2s)->c2s.token_lifetime_ms)
         return 0;
-    size_t type_count = c2s_binding_types(c2s, arena, types);
+    size_t type_count = c2s_binding_types(c2s, types);
     for (size_t i = 0; i < type_count; i++)
         for (enum sasl_mechanism mechanism = SASL_HT_SHA_256_EXPR; mechanism < SASL_HT_SHA_256_NONE;
              mechanism++)

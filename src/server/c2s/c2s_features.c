@@ -42,7 +42,7 @@ static bool is_offered(struct c2s *c2s, enum sasl_mechanism mechanism, bool can_
     }
 }
 
-size_t c2s_binding_types(struct c2s *c2s, struct arena *arena, const char **names)
+size_t c2s_binding_types(struct c2s *c2s, const char **names)
 {
     static const struct {
         enum channel_binding kind;
@@ -52,7 +52,7 @@ size_t c2s_binding_types(struct c2s *c2s, struct arena *arena, const char **name
                   { BINDING_TLS_UNIQUE, "tls-unique" } };
     size_t count = 0;
     for (size_t i = 0; conn_is_secure(&c2s->conn) && i < COUNT_OF(kinds); i++)
-        if (conn_channel_binding(&c2s->conn, kinds[i].kind, arena).p)
+        if (conn_has_channel_binding(&c2s->conn, kinds[i].kind))
             names[count++] = kinds[i].name;
     return count;
 }
@@ -61,7 +61,7 @@ void c2s_offer(struct c2s *c2s, struct arena *arena, const char **names, size_t 
 {
     const char *types[3];
     size_t addresses = 0, count = 0;
-    bool can_bind = c2s_binding_types(c2s, arena, types) > 0;
+    bool can_bind = c2s_binding_types(c2s, types) > 0;
     if (conn_is_secure(&c2s->conn))
         conn_client_addresses(&c2s->conn, arena, &addresses);
     for (enum sasl_mechanism mechanism = 0; mechanism < SASL_MECHANISM_COUNT; mechanism++)
@@ -103,7 +103,7 @@ static void write_sasl2(struct c2s *c2s, const char **names, size_t count, struc
     write_mechanisms(names, count, out);
     buf_lit(out, "<inline>");
     write_bind2(c2s, out);
-    size_t token_count = c2s_fast_offer(c2s, &c2s->link.shard->arena, tokens);
+    size_t token_count = c2s_fast_offer(c2s, tokens);
     if (token_count) {
         buf_lit(out, "<fast xmlns='" NS_FAST "'>");
         write_mechanisms(tokens, token_count, out);
@@ -128,7 +128,7 @@ static void write_sasl(struct c2s *c2s, struct buf *out)
     write_mechanisms(names, count, out);
     buf_lit(out, "</mechanisms>");
     write_sasl2(c2s, names, count, out);
-    count = c2s_binding_types(c2s, arena, types); /* XEP-0440 */
+    count = c2s_binding_types(c2s, types); /* XEP-0440 */
     if (!count)
         return;
     buf_lit(out, "<sasl-channel-binding xmlns='" NS_CHANNEL_BINDING "'>");

@@ -185,7 +185,7 @@ static int wanted_token(struct c2s *c2s, const struct sasl2 *request)
         !xml_child(&request->authenticate, STR("request-token"), STR(NS_FAST), &child))
         return -1;
     str name = xml_attr(&child, STR("mechanism"), arena);
-    for (size_t count = c2s_fast_offer(c2s, arena, names); count--;)
+    for (size_t count = c2s_fast_offer(c2s, names); count--;)
         if (str_eq(name, str_from(names[count])))
             return sasl_mechanism_named(name);
     return -1;
