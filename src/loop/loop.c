@@ -16,6 +16,7 @@ void loop_init(struct loop *loop, const struct loop_kind *kind, uint64_t now_ms)
 {
     loop->kind = kind;
     list_init(&loop->tasks);
+    list_init(&loop->queue);
     atomic_init(&loop->mail, NULL);
     atomic_init(&loop->posting, 0);
     loop->sockets = 0;
@@ -32,6 +33,7 @@ void loop_fini(struct loop *loop)
     assert(!loop->works);
     assert(!loop_has_mail(loop));
     assert(list_empty(&loop->tasks));
+    assert(list_empty(&loop->queue));
     (void)loop;
 }
 
@@ -84,16 +86,38 @@ void task_cancel(struct task *task)
         list_remove(&task->_link);
 }
 
+static void run_first(struct list *tasks)
+{
+    struct task *task = LIST_ITEM(list_shift(tasks), struct task, _link);
+    task->run(task);
+}
+
 bool loop_run_tasks(struct loop *loop)
 {
     if (list_empty(&loop->tasks))
         return false;
-    struct list *link;
-    while ((link = list_shift(&loop->tasks))) {
-        struct task *task = LIST_ITEM(link, struct task, _link);
-        task->run(task);
-    }
+    while (!list_empty(&loop->tasks))
+        run_first(&loop->tasks);
     return true;
+}
+
+void loop_queue(struct loop *loop, struct task *task)
+{
+    if (queued(task))
+        return;
+    if (list_empty(&loop->queue))
+        loop->kind->queued(loop);
+    list_append(&loop->queue, &task->_link);
+}
+
+bool loop_run_queue(struct loop *loop)
+{
+    unsigned done = 0;
+    while (!list_empty(&loop->queue) && loop->kind->has_time(loop, done)) {
+        run_first(&loop->queue);
+        done++;
+    }
+    return done != 0;
 }
 
 void loop_post(struct loop *loop, struct mail *mail)

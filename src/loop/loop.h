@@ -70,11 +70,18 @@ struct task {
 };
 
 /* Runs the task once, after the events at hand and before the loop sleeps: the place to flush what was
- * gathered. Deferring a queued task does nothing. A task deferred by a running task runs in the same turn. */
+ * gathered. Deferring one that is deferred or queued does nothing. A task deferred by a running task runs in
+ * the same turn. */
 void loop_defer(struct loop *loop, struct task *task);
 
 /* Takes a queued task back. */
 void task_cancel(struct task *task);
+
+/* Runs the task once, when those that were queued before have run: some of them each turn, for half a
+ * millisecond (in a simulation: a fixed number), and then the sockets are looked at again. So however much is
+ * queued, who has little to say is heard in between. A task that is queued or deferred already stays where it
+ * is. */
+void loop_queue(struct loop *loop, struct task *task);
 
 /* ---- Mail: from any thread
  * ------------------------------------------------------------------------------------- */

@@ -19,7 +19,9 @@ struct loop_kind {
     uint64_t (*now_us)(struct loop *loop);
     int64_t (*wall_ms)(const struct loop *loop);
     void (*timer_started)(struct loop *loop);
-    void (*posted)(struct loop *loop); /* a mail was put in; any thread */
+    void (*posted)(struct loop *loop);                  /* a mail was put in; any thread */
+    void (*queued)(struct loop *loop);                  /* the first task was queued */
+    bool (*has_time)(struct loop *loop, unsigned done); /* for another queued task, after `done` of them */
     void (*work)(struct loop *loop, struct work *work);
 
     enum err (*listen)(struct listener *listener, struct loop *loop, const char *address, uint16_t port);
@@ -38,6 +40,7 @@ struct loop_kind {
 struct loop {
     const struct loop_kind *kind;
     struct list tasks;
+    struct list queue;           /* tasks that wait for their turn */
     _Atomic(struct mail *) mail; /* a stack: the newest first */
     atomic_uint posting;         /* threads inside loop_post() */
     size_t sockets;
@@ -76,6 +79,9 @@ static inline bool loop_has_mail(struct loop *loop)
 
 /* Runs tasks until none is queued. Returns whether there was one. */
 bool loop_run_tasks(struct loop *loop);
+
+/* Runs queued tasks while there is time. Returns whether there was one. */
+bool loop_run_queue(struct loop *loop);
 
 /* Hands work to the pool of threads, which posts it back to its loop. */
 void pool_submit(struct work *work);

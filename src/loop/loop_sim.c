@@ -3,8 +3,8 @@
  *
  * Real loops run at once on several threads; here one thread gives each loop a turn, in an order that is
  * drawn anew each round, so that one seed after the other tries the orders that the real world might show. In
- * a turn a loop does what a real one does, in the same sequence: sockets, mail and tasks, timers, mail and
- * tasks again.
+ * a turn a loop does what a real one does, in the same sequence: sockets, mail and tasks, some of the queued
+ * tasks, timers, mail and tasks again.
  *
  * Time stands still while anything is left to do, and then jumps to the next timer or delivery. The world's
  * own wheel (ticks of a millisecond) holds bytes under way and work that takes time; the loops' timers are on
@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MAIL_ROUNDS_MAX = 64 };
+enum { MAIL_ROUNDS_MAX = 64, SLICE_TASKS = 4 };
 
 /* More turns than this in one instant are a livelock: the simulation is a test, and the test has failed. */
 #define TURNS_IN_AN_INSTANT 10000000u
@@ -139,6 +139,12 @@ static void nothing(struct loop *loop)
     (void)loop; /* wheels and mailboxes are looked at in each turn */
 }
 
+static bool has_time(struct loop *loop, unsigned done)
+{
+    (void)loop;
+    return done < SLICE_TASKS;
+}
+
 struct sim_work {
     struct timer timer;
     struct work *work;
@@ -170,6 +176,8 @@ static const struct loop_kind sim_kind = {
     .wall_ms = wall_ms,
     .timer_started = nothing,
     .posted = nothing,
+    .queued = nothing,
+    .has_time = has_time,
     .work = work,
     .listen = sim_socket_listen,
     .connect = sim_socket_connect,
@@ -240,6 +248,10 @@ static bool loop_turn(struct sim_loop *loop)
 {
     bool any = sim_sockets_turn(loop);
     any |= drain(loop);
+    if (loop_run_queue(&loop->loop)) {
+        any = true;
+        drain(loop);
+    }
     any |= timers(&loop->loop.wheel, loop->sim->now_us);
     any |= drain(loop);
     return any;
@@ -248,7 +260,7 @@ static bool loop_turn(struct sim_loop *loop)
 static void free_loop(struct loop *base)
 {
     struct sim_loop *loop = sim_of(base);
-    while (drain(loop) || base->works)
+    while (drain(loop) || loop_run_queue(base) || base->works)
         if (base->works)
             sim_advance(loop->sim, 1);
     loop_fini(base);

@@ -128,6 +128,102 @@ static void clocks_go_on(bool simulated)
     world_close(&world);
 }
 
+/* ---- A queue */
+
+enum { QUEUED = 64, LAST = QUEUED - 1, MANY_TURNS = 3 };
+
+struct line {
+    struct world *world;
+    struct task tasks[QUEUED], canceled, deferred;
+    struct mail mail;
+    unsigned done, when_mail_came, when_deferred_ran, again;
+};
+
+static struct line line;
+
+/* Takes as long as some of them may take in a turn. */
+static void queued_runs(struct task *task)
+{
+    uint64_t now = loop_now_us(line.world->loop);
+    assert_ptr_equal(task, &line.tasks[line.done]);
+    if (line.done++ == 0) {
+        loop_post(line.world->loop, &line.mail);
+        loop_defer(line.world->loop, &line.deferred);
+    }
+    if (!line.world->sim)
+        usleep(100);
+    assert_true(loop_now_us(line.world->loop) == now);
+    if (task == &line.tasks[LAST])
+        world_done(line.world);
+}
+
+static void never_runs(struct task *task)
+{
+    (void)task;
+    fail_msg("a task that was taken back has run");
+}
+
+static void mail_between(struct mail *mail)
+{
+    (void)mail;
+    line.when_mail_came = line.done;
+}
+
+static void task_between(struct task *task)
+{
+    (void)task;
+    line.when_deferred_ran = line.done;
+}
+
+static void queued_tasks_take_turns(bool simulated)
+{
+    struct world world;
+    world_open(&world, simulated, 1);
+    line = (struct line){ .world = &world,
+                          .mail.deliver = mail_between,
+                          .canceled.run = never_runs,
+                          .deferred.run = task_between };
+    loop_queue(world.loop, &line.canceled);
+    for (unsigned i = 0; i < QUEUED; i++) {
+        line.tasks[i].run = queued_runs;
+        loop_queue(world.loop, &line.tasks[i]);
+        loop_queue(world.loop, &line.tasks[0]); /* is there already */
+        loop_defer(world.loop, &line.tasks[i]);
+    }
+    task_cancel(&line.canceled);
+    world_run(&world);
+    assert_int_equal(line.done, QUEUED);
+    assert_in_range(line.when_mail_came, 1, QUEUED / 2);
+    assert_in_range(line.when_deferred_ran, 1, QUEUED / 2);
+    world_close(&world);
+}
+
+static void queued_again(struct task *task)
+{
+    if (++line.again == MANY_TURNS)
+        world_done(line.world);
+    else
+        loop_queue(line.world->loop, task);
+}
+
+/* The queue is emptied by taking back what was in it: the loop sleeps, and wakes for the next one. */
+static void a_queue_that_was_emptied_is_used_again(bool simulated)
+{
+    struct world world;
+    world_open(&world, simulated, 1);
+    line = (struct line){ .world = &world, .canceled.run = never_runs };
+    struct trace trace = { .world = &world, .mail.deliver = mail_comes };
+    loop_queue(world.loop, &line.canceled);
+    task_cancel(&line.canceled);
+    loop_post(world.loop, &trace.mail);
+    world_run(&world);
+    line.tasks[0].run = queued_again;
+    loop_queue(world.loop, &line.tasks[0]);
+    world_run(&world);
+    assert_int_equal(line.again, MANY_TURNS);
+    world_close(&world);
+}
+
 #define ON_BOTH(name)                                                                                        \
     static void name##_real(void **state)                                                                    \
     {                                                                                                        \
@@ -144,6 +240,8 @@ ON_BOTH(tasks_and_mail)
 ON_BOTH(work_comes_back)
 ON_BOTH(a_loop_ends_with_all_done)
 ON_BOTH(clocks_go_on)
+ON_BOTH(queued_tasks_take_turns)
+ON_BOTH(a_queue_that_was_emptied_is_used_again)
 
 /* ---- Threads */
 
@@ -298,6 +396,10 @@ int main(void)
         cmocka_unit_test(a_loop_ends_with_all_done_simulated),
         cmocka_unit_test(clocks_go_on_real),
         cmocka_unit_test(clocks_go_on_simulated),
+        cmocka_unit_test(queued_tasks_take_turns_real),
+        cmocka_unit_test(queued_tasks_take_turns_simulated),
+        cmocka_unit_test(a_queue_that_was_emptied_is_used_again_real),
+        cmocka_unit_test(a_queue_that_was_emptied_is_used_again_simulated),
         cmocka_unit_test(mail_of_many_threads_arrives_in_order),
         cmocka_unit_test(wake_ups_are_not_lost),
         cmocka_unit_test(the_same_seed_gives_the_same_run),

@@ -2,8 +2,9 @@
 /* The loop of the real world, on libuv.
  *
  * A turn: libuv waits and calls the sockets that are ready (socket_uv.c); after that, `after_sleep` delivers
- * the mail and runs the tasks, which flush what the turn gathered; then due timers fire; then `before_sleep`
- * does for them what `after_sleep` did for the sockets, and the loop sleeps again.
+ * the mail and runs the tasks, which flush what the turn gathered, and a slice of the queued ones; then due
+ * timers fire; then `before_sleep` does for them what `after_sleep` did for the sockets, and the loop sleeps
+ * again.
  *
  * System calls are what a turn costs, so none is made that is not needed. A sender writes to libuv's wake-up
  * descriptor only if the loop sleeps: `sleeps` is set before the last look into the mailbox, and a sender
@@ -19,7 +20,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { MAIL_ROUNDS_MAX = 64 };
+enum { MAIL_ROUNDS_MAX = 64, SLICE_NS = 500 * 1000 };
 
 /* Mail and tasks cause more of both. What is left after many rounds waits for the next turn, so that two
  * parts which write to each other can't keep the sockets from being read. */
@@ -65,11 +66,49 @@ static void woken(uv_async_t *wake)
     (void)wake; /* the mail is delivered after the sockets */
 }
 
+static void no_sleep(uv_idle_t *busy)
+{
+    (void)busy; /* that it is active is all it is for */
+}
+
+static void queued(struct loop *base)
+{
+    struct uv_loop *loop = uv_of(base);
+    uv_idle_start(&loop->busy, no_sleep);
+}
+
+static bool has_time(struct loop *base, unsigned done)
+{
+    struct uv_loop *loop = uv_of(base);
+    uint64_t now_ns = uv_hrtime();
+    if (!done)
+        loop->slice_ns = now_ns;
+    return now_ns - loop->slice_ns < SLICE_NS;
+}
+
+/* What the queued tasks cause leaves in this turn. */
+static void run_slice(struct uv_loop *loop)
+{
+    if (loop_run_queue(&loop->loop))
+        drain(loop);
+}
+
 static void after_sleep(uv_check_t *check)
 {
     struct uv_loop *loop = check->data;
     atomic_store_explicit(&loop->sleeps, false, memory_order_relaxed);
     drain(loop);
+    run_slice(loop);
+}
+
+static void fall_asleep(struct uv_loop *loop)
+{
+    uv_idle_stop(&loop->busy);
+    atomic_store(&loop->sleeps, true);
+    if (loop_has_mail(&loop->loop) || !list_empty(&loop->loop.tasks) || atomic_load(&loop->stopping)) {
+        atomic_store(&loop->sleeps, false);
+        uv_async_send(&loop->wake);
+    }
 }
 
 static void before_sleep(uv_prepare_t *prepare)
@@ -77,11 +116,8 @@ static void before_sleep(uv_prepare_t *prepare)
     struct uv_loop *loop = prepare->data;
     drain(loop);
     loop->now_us = 0;
-    atomic_store(&loop->sleeps, true);
-    if (loop_has_mail(&loop->loop) || !list_empty(&loop->loop.tasks) || atomic_load(&loop->stopping)) {
-        atomic_store(&loop->sleeps, false);
-        uv_async_send(&loop->wake);
-    }
+    if (list_empty(&loop->loop.queue))
+        fall_asleep(loop);
     if (atomic_load(&loop->stopping))
         uv_stop(&loop->uv);
 }
@@ -137,7 +173,8 @@ static void settle(struct uv_loop *loop)
     do {
         drain(loop);
         uv_run(&loop->uv, loop->loop.works ? UV_RUN_ONCE : UV_RUN_NOWAIT);
-    } while (loop->loop.works || loop_has_mail(&loop->loop) || !list_empty(&loop->loop.tasks));
+    } while (loop->loop.works || loop_has_mail(&loop->loop) || !list_empty(&loop->loop.tasks) ||
+             !list_empty(&loop->loop.queue));
 }
 
 static void free_loop(struct loop *base)
@@ -149,6 +186,7 @@ static void free_loop(struct loop *base)
     uv_close((uv_handle_t *)&loop->before_sleep, NULL);
     uv_close((uv_handle_t *)&loop->after_sleep, NULL);
     uv_close((uv_handle_t *)&loop->timer, NULL);
+    uv_close((uv_handle_t *)&loop->busy, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     int failed = uv_loop_close(&loop->uv);
     assert(!failed && !loop->socket_slab.in_use);
@@ -165,6 +203,8 @@ static const struct loop_kind uv_kind = {
     .wall_ms = wall_ms,
     .timer_started = timer_started,
     .posted = posted,
+    .queued = queued,
+    .has_time = has_time,
     .work = work,
     .listen = uv_socket_listen,
     .connect = uv_socket_connect,
@@ -198,6 +238,7 @@ struct loop *loop_new(void)
     must(uv_prepare_init(&loop->uv, &loop->before_sleep));
     must(uv_check_init(&loop->uv, &loop->after_sleep));
     must(uv_timer_init(&loop->uv, &loop->timer));
+    must(uv_idle_init(&loop->uv, &loop->busy));
     loop->before_sleep.data = loop->after_sleep.data = loop->timer.data = loop;
     uv_prepare_start(&loop->before_sleep, before_sleep);
     uv_check_start(&loop->after_sleep, after_sleep);

@@ -15,6 +15,8 @@ struct uv_loop {
     uv_prepare_t before_sleep;
     uv_check_t after_sleep;
     uv_timer_t timer;
+    uv_idle_t busy;    /* active while tasks are queued: the loop does not sleep */
+    uint64_t slice_ns; /* when the queued tasks of this turn began */
     uint64_t armed_ms; /* when `timer` fires; UINT64_MAX: it is stopped */
     uint64_t now_us;   /* 0: not read in this turn */
     atomic_bool sleeps;

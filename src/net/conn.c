@@ -32,9 +32,10 @@ enum {
     ENDED = 16,  /* for the reason in _why */
     HIGH = 32,   /* the queue was above the high mark */
     TOLD = 64,   /* `closed` was called */
+    QUEUED = 128 /* the flush task waits for its turn */
 };
 
-enum { WIRE_BATCH = 64 * 1024, WIRE_SPARE = 256 * 1024, OUT_MAX_MAX = 1 << 30 };
+enum { WIRE_BATCH = 64 * 1024, WIRE_SPARE = 256 * 1024, OUT_MAX_MAX = 1 << 30, QUEUED_MAX = 64 * 1024 };
 
 static _Thread_local char input_room[TLS_INPUT_MAX];
 static _Thread_local char plain_room[TLS_PLAIN_MAX];
@@ -59,6 +60,15 @@ static void watch(struct conn *conn)
     socket_want(conn->_socket, &conn->_owner, events);
 }
 
+/* At the end of the turn, even if it had been left for later. */
+static void flush_soon(struct conn *conn)
+{
+    if (conn->_flags & QUEUED)
+        task_cancel(&conn->_flush);
+    conn->_flags &= (uint8_t)~QUEUED;
+    loop_defer(conn->_loop, &conn->_flush);
+}
+
 /* Notes the end; the flush task tells it. */
 static void end(struct conn *conn, enum err why)
 {
@@ -67,7 +77,7 @@ static void end(struct conn *conn, enum err why)
     conn->_flags |= ENDED;
     conn->_why = (int8_t)why;
     watch(conn);
-    loop_defer(conn->_loop, &conn->_flush);
+    flush_soon(conn);
 }
 
 /* Whether bytes may still reach the peer. */
@@ -160,22 +170,40 @@ struct buf *conn_out(struct conn *conn)
     return &conn->_out;
 }
 
-void conn_wrote(struct conn *conn)
+/* Looks at what was written; returns whether it is to be sent. */
+static bool takes_written(struct conn *conn)
 {
     if (!can_send(conn)) {
         outbox_drop(&conn->_out, &conn->_sent);
-        return;
+        return false;
     }
     size_t waiting = conn_pending(conn);
     if (buf_failed(&conn->_out) || waiting > conn->_out_max) {
         outbox_drop(&conn->_out, &conn->_sent);
         end(conn, ERR_LIMIT);
-        return;
+        return false;
     }
     if (waiting > conn->_out_max / 2)
         conn->_flags |= HIGH;
-    if (!(conn->_flags & BLOCKED))
-        loop_defer(conn->_loop, &conn->_flush);
+    return !(conn->_flags & BLOCKED);
+}
+
+void conn_wrote(struct conn *conn)
+{
+    if (takes_written(conn))
+        flush_soon(conn);
+}
+
+void conn_wrote_to_many(struct conn *conn)
+{
+    if (!takes_written(conn))
+        return;
+    if (conn_pending(conn) > QUEUED_MAX) {
+        flush_soon(conn);
+        return;
+    }
+    conn->_flags |= QUEUED;
+    loop_queue(conn->_loop, &conn->_flush); /* unless it is deferred already */
 }
 
 void conn_write(struct conn *conn, str bytes)
@@ -201,7 +229,7 @@ static void tell_unread(struct conn *conn)
     struct buf bytes = conn->_tls->unread;
     buf_init(&conn->_tls->unread, TLS_PLAIN_MAX);
     if (conn->_flags & ENDED)
-        loop_defer(conn->_loop, &conn->_flush);
+        flush_soon(conn);
     conn->_events->data(conn, buf_str(&bytes));
     buf_fini(&bytes);
 }
@@ -209,6 +237,7 @@ static void tell_unread(struct conn *conn)
 static void flush(struct task *task)
 {
     struct conn *conn = CONTAINER_OF(task, struct conn, _flush);
+    conn->_flags &= (uint8_t)~QUEUED;
     if (conn->_flags & TOLD)
         return;
     send_out(conn);
@@ -264,7 +293,7 @@ static void read_tls(struct conn *conn, str input)
     if (err)
         end(conn, buf_failed(&tls->wire) ? ERR_LIMIT : err);
     if (tls->wire.len || (tls->secured && !was_secured))
-        loop_defer(conn->_loop, &conn->_flush);
+        flush_soon(conn);
     if (tls->secured && !was_secured)
         tell_secured(conn, str_of(plain_room, len));
     else if (len)
@@ -296,7 +325,7 @@ static void ready(struct socket_owner *owner, unsigned events)
         return;
     if (events & SOCKET_WRITABLE) {
         conn->_flags &= (uint8_t)~BLOCKED;
-        loop_defer(conn->_loop, &conn->_flush);
+        flush_soon(conn);
     }
     if (!(events & SOCKET_READABLE))
         return;
@@ -315,7 +344,7 @@ void conn_pause(struct conn *conn, bool pause)
     conn->_flags = (uint8_t)(pause ? conn->_flags | PAUSED : conn->_flags & ~PAUSED);
     watch(conn);
     if (!pause && conn->_tls && conn->_tls->unread.len)
-        loop_defer(conn->_loop, &conn->_flush);
+        flush_soon(conn);
 }
 
 /* ---- Life */
@@ -368,7 +397,7 @@ void conn_finish(struct conn *conn, unsigned timeout_ms)
     if (conn->_tls && !conn->_tls->secured)
         outbox_drop(&conn->_out, &conn->_sent); /* there is no way to say it */
     timer_start(conn->_loop, &conn->_deadline, timeout_ms);
-    loop_defer(conn->_loop, &conn->_flush);
+    flush_soon(conn);
 }
 
 void conn_peer(const struct conn *conn, char address[SOCKET_ADDRESS_MAX])
@@ -395,7 +424,7 @@ void conn_start_tls(struct conn *conn, struct tls_context *context, const char *
     conn->_tls = tls;
     if (server_name && tls_layer_start(tls))
         end(conn, ERR_TLS);
-    loop_defer(conn->_loop, &conn->_flush);
+    flush_soon(conn);
 }
 
 bool conn_is_secure(const struct conn *conn)

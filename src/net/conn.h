@@ -77,6 +77,11 @@ void conn_write(struct conn *conn, str bytes);
 struct buf *conn_out(struct conn *conn);
 void conn_wrote(struct conn *conn);
 
+/* The same as conn_wrote(), for what many connections are sent at once: it leaves when its turn comes
+ * (loop_queue()), with all that was written meanwhile, or as soon as something is written that is not of this
+ * kind. */
+void conn_wrote_to_many(struct conn *conn);
+
 /* Bytes queued here and not yet taken by the kernel. */
 size_t conn_pending(const struct conn *conn);
 

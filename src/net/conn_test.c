@@ -316,6 +316,94 @@ static void drained_is_told(bool simulated, bool tls)
     scene_close(&scene);
 }
 
+/* ---- To many */
+
+enum { PART = 100 };
+
+static struct marker {
+    struct task task;
+    struct peer *peer;
+    size_t pending;
+    bool ran;
+} marker;
+
+static void marker_runs(struct task *task)
+{
+    struct marker *self = CONTAINER_OF(task, struct marker, task);
+    self->ran = true;
+    self->pending = conn_pending(&self->peer->conn);
+}
+
+static void write_part(struct peer *peer, void (*wrote)(struct conn *conn))
+{
+    for (size_t i = 0; i < PART; i++)
+        buf_add_char(conn_out(&peer->conn), pattern(peer->sent + i));
+    peer->sent += PART;
+    wrote(&peer->conn);
+}
+
+/* Behind the marker, and so later than it. */
+static void writes_to_many(struct peer *peer, str bytes)
+{
+    (void)bytes;
+    marker = (struct marker){ .task.run = marker_runs, .peer = peer };
+    loop_queue(peer->scene->world.loop, &marker.task);
+    write_part(peer, conn_wrote_to_many);
+    write_part(peer, conn_wrote_to_many);
+}
+
+/* What it is sent alone takes the rest along, before the marker. */
+static void writes_to_many_and_alone(struct peer *peer, str bytes)
+{
+    writes_to_many(peer, bytes);
+    write_part(peer, conn_wrote);
+    write_part(peer, conn_wrote_to_many);
+}
+
+/* All of it leaves, whoever is in line. */
+static void writes_much_to_many(struct peer *peer, str bytes)
+{
+    writes_to_many(peer, bytes);
+    while (peer->sent < 2000 * (size_t)PART)
+        write_part(peer, conn_wrote_to_many);
+}
+
+static size_t awaited;
+
+static void reads_awaited(struct peer *peer, str bytes)
+{
+    (void)bytes;
+    if (peer->received == awaited)
+        conn_finish(&peer->conn, 5000);
+}
+
+static void what_many_get_leaves_later(bool simulated)
+{
+    static const struct {
+        void (*writes)(struct peer *peer, str bytes);
+        size_t parts;
+        bool leaves_before;
+    } cases[] = { { writes_to_many, 2, false },
+                  { writes_to_many_and_alone, 4, true },
+                  { writes_much_to_many, 2000, true } };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct scene scene;
+        scene_open(&scene, simulated, false); /* TLS has things of its own to say in that turn */
+        awaited = cases[i].parts * PART;
+        scene.client.to_send = 1;
+        scene.server.on_data = cases[i].writes;
+        scene.client.on_data = reads_awaited;
+        scene_play(&scene);
+        assert_int_equal(scene.client.received, awaited);
+        assert_true(marker.ran);
+        if (cases[i].leaves_before)
+            assert_true(marker.pending < awaited);
+        else
+            assert_int_equal(marker.pending, awaited);
+        scene_close(&scene);
+    }
+}
+
 /* ---- Ends */
 
 static void finishes(struct peer *peer, str bytes)
@@ -560,6 +648,7 @@ ON_ALL(drained_is_told)
 ON_ALL(what_was_written_before_the_end_arrives)
 ON_ALL(a_peer_that_stays_is_left)
 ON_ALL(an_owner_may_leave_in_a_callback)
+ON_BOTH(what_many_get_leaves_later)
 ON_BOTH(an_owner_may_leave_when_secured)
 ON_BOTH(a_pause_when_secured_keeps_bytes)
 ON_BOTH(a_failed_handshake_ends_both)
@@ -599,6 +688,7 @@ int main(void)
         cmocka_unit_test(resets_end_connections),
         TEST_ALL(a_deaf_peer_is_dropped),
         TEST_ALL(drained_is_told),
+        TEST_BOTH(what_many_get_leaves_later),
         TEST_ALL(what_was_written_before_the_end_arrives),
         TEST_ALL(a_peer_that_stays_is_left),
         TEST_ALL(an_owner_may_leave_in_a_callback),

@@ -106,6 +106,7 @@ static void enqueue(struct shard *shard, const struct delivery *delivery)
     struct delivery *queued = &shard->_queue[shard->_queue_len++];
     *queued = *delivery;
     queued->receipt = receipt_hold(shard);
+    shard->work += delivery->how == DELIVER_CROWD ? delivery->crowd->count : 1;
 }
 
 struct later {
@@ -158,7 +159,9 @@ void shard_drain(struct shard *shard)
     while (shard->_queue_head < shard->_queue_len) {
         struct delivery next = shard->_queue[shard->_queue_head++];
         struct receipt *before = receipt_enter(shard, next.receipt);
+        shard->to_many = next.how == DELIVER_CROWD || next.how == DELIVER_BROADCAST;
         deliver(shard, &next);
+        shard->to_many = false;
         receipt_leave(shard, before);
         receipt_release(shard, next.receipt);
     }
@@ -245,6 +248,7 @@ static struct shard_mail *mail_to(struct shard *shard, struct shard *home)
 static void send_away(struct shard *shard, struct shard *home, const struct delivery *delivery)
 {
     struct shard_mail *mail = mail_to(shard, home);
+    shard->work += delivery->how == DELIVER_CROWD ? delivery->crowd->count : 1;
     struct letter *letter = arena_alloc(&mail->arena, sizeof *letter);
     if (mail->source != delivery->stanza) {
         mail->source = delivery->stanza;

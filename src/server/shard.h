@@ -82,6 +82,8 @@ struct shard {
     struct loop *loop;
     unsigned index;
     unsigned _depth;    /* of shard_enter */
+    bool to_many;       /* what is being delivered goes to many at once: it may leave later than the rest */
+    uint64_t work;      /* stanzas taken in and given out, ever: who counts it knows what a stanza has cost */
     struct arena arena; /* of the event at hand */
     struct delivery *_queue;
     size_t _queue_head, _queue_len, _queue_room;

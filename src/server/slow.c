@@ -58,13 +58,18 @@ static void begin(struct shard *shard, struct session *session, uint32_t ms)
     timer_start(shard->loop, &session->slow->timer, ms);
 }
 
+static void begin_for(struct shard *shard, const struct jid *who, uint32_t ms)
+{
+    struct user *user = user_awake(shard, jid_bare(who));
+    struct session *session = user ? session_find(user, jid_resource(who)) : NULL;
+    if (session && !session->closing)
+        begin(shard, session, ms);
+}
+
 static void run(struct shard *shard, struct shard_call *call)
 {
     struct slow_call *slow = CONTAINER_OF(call, struct slow_call, call);
-    struct user *user = user_awake(shard, jid_bare(&slow->who));
-    struct session *session = user ? session_find(user, jid_resource(&slow->who)) : NULL;
-    if (session && !session->closing)
-        begin(shard, session, slow->ms);
+    begin_for(shard, &slow->who, slow->ms);
     free(slow);
 }
 
@@ -74,11 +79,17 @@ void slow_down(struct shard *shard, const struct jid *who, uint32_t ms)
     struct host *host = server_domain(server, jid_domain(who));
     if (!host || host->service || !who->local_len || !ms)
         return;
+    if (ms > SLOW_MS_MAX)
+        ms = SLOW_MS_MAX;
+    if (server_home(server, jid_bare(who)) == shard) {
+        begin_for(shard, who, ms);
+        return;
+    }
     struct slow_call *slow = xcalloc(1, sizeof *slow + who->full.len);
     memcpy(slow->text, who->full.p, who->full.len);
     slow->who = *who;
     slow->who.full.p = slow->text;
-    slow->ms = ms < SLOW_MS_MAX ? ms : SLOW_MS_MAX;
+    slow->ms = ms;
     slow->call.run = run;
     shard_post(server_home(server, jid_bare(who)), &slow->call);
 }

@@ -3,7 +3,8 @@
  * is there at once; what is not read costs nothing, and the client notices that it has to wait.
  *
  * Whoever counts (a room, for one) may be at home on another shard than the client: it asks, and the client
- * is left unread for that long from the moment when its own shard has heard of it. */
+ * is left unread for that long from the moment when its own shard has heard of it: at once, if that is the
+ * one at hand. */
 #ifndef SERVER_SLOW_H
 #define SERVER_SLOW_H
 

@@ -262,7 +262,7 @@ def test_the_archive_and_what_a_moderator_takes_out_of_it(server, ca, accounts):
     run(story)
 
 
-def test_who_floods_a_room_is_refused_and_others_are_heard(server, ca, accounts):
+def test_who_floods_a_room_is_held_back_and_others_are_heard(server, ca, accounts):
     names = accounts("alice", "bob", "carol")
     room = f"flooded-{names[0]}@conference.localhost"
 
@@ -273,11 +273,9 @@ def test_who_floods_a_room_is_refused_and_others_are_heard(server, ca, accounts)
         await carol.enter(room, "Carol")
         for number in range(300):
             bob.say(room, f"flood {number}")
-        error = await bob.wait("message", lambda m: m["type"] == "error")
-        said = error.xml.find("{jabber:client}error")
-        assert said.get("type") == "wait" and said.find("{urn:ietf:params:xml:ns:xmpp-stanzas}policy-violation") is not None
+        await alice.hears(room, "Bob", "flood 10")
         carol.say(room, "may I?")
         await alice.hears(room, "Carol", "may I?")
-        assert 30 <= sum(m["from"] == f"{room}/Bob" for m in alice.arrived["message"]) < 200
+        assert 10 <= sum(m["from"] == f"{room}/Bob" for m in alice.arrived["message"]) < 100
         await part(alice, carol, bob)
     run(story)

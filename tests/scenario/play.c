@@ -117,22 +117,38 @@ static bool does_send_raw(struct play *play, struct player *player, str what)
     return ok;
 }
 
-/* "100 times: TEXT": that many after another, in one go. */
-static bool does_send_times(struct play *play, struct player *player, str what)
+/* "100 times: TEXT": that many after another. */
+static bool write_times(struct play *play, const struct player *player, str what, struct buf *all)
 {
     str count = str_cut(&what, ' ');
     uint64_t times;
+    buf_init(all, 16 * SHOWN_MAX);
     if (!str_to_u64(count, 10000, &times) || !str_starts(what, STR("times:")))
-        return play_fail(play, "how often? write: sends 100 times: TEXT");
-    struct buf once, all;
+        return play_fail(play, "how often? write: 100 times: TEXT");
+    struct buf once;
     buf_init(&once, SHOWN_MAX);
-    buf_init(&all, 16 * SHOWN_MAX);
     unescape(&once, str_trim(str_sub(what, strlen("times:"), what.len)));
     while (times--)
-        buf_add(&all, buf_str(&once));
-    bool ok = player->socket || play->rough || play_fail(play, "%s is not connected", player->name);
-    player_send(player, buf_str(&all));
+        buf_add(all, buf_str(&once));
     buf_fini(&once);
+    return player->socket || play->rough || play_fail(play, "%s is not connected", player->name);
+}
+
+static bool does_send_times(struct play *play, struct player *player, str what)
+{
+    struct buf all;
+    bool ok = write_times(play, player, what, &all);
+    player_send(player, buf_str(&all));
+    buf_fini(&all);
+    return ok;
+}
+
+static bool does_write_times(struct play *play, struct player *player, str what)
+{
+    struct buf all;
+    bool ok = write_times(play, player, what, &all);
+    if (ok && !player_write(player, buf_str(&all)))
+        ok = play_fail(play, "the network does not hold so much");
     buf_fini(&all);
     return ok;
 }
@@ -259,6 +275,24 @@ static bool does_get_in_any_order(struct play *play, struct player *player, str 
         tree_free(match);
     bool ok = !at || mismatch(play, player, at);
     free_all(all);
+    return ok;
+}
+
+/* "300: XML": the element is among the next so many. */
+static bool does_get_within(struct play *play, struct player *player, str what)
+{
+    struct tree *expected;
+    uint64_t most, place = 0;
+    if (!str_to_u64(str_cut(&what, ':'), UINT32_MAX, &most) || !expected_of(play, player, what, &expected))
+        return play->failed || play_fail(play, "within what? write: gets within 300: XML");
+    const struct tree *at = player->first;
+    for (; at && !tree_matches(expected, at); at = at->next)
+        place++;
+    bool ok = (at && place < most) ||
+              play_fail(play, "%s got it in place %llu", player->name, (unsigned long long)place);
+    if (at)
+        tree_free(take_match(player, expected));
+    free_all(expected);
     return ok;
 }
 
@@ -472,10 +506,12 @@ static const struct {
     { STR_INIT("sends header:"), does_send_header, false },
     { STR_INIT("sends header"), does_send_header, false },
     { STR_INIT("sends "), does_send_times, false },
+    { STR_INIT("writes "), does_write_times, false },
     { STR_INIT("gets:"), does_get, true },
     { STR_INIT("answers:"), does_answer, false },
     { STR_INIT("refuses:"), does_refuse, false },
     { STR_INIT("gets in any order:"), does_get_in_any_order, true },
+    { STR_INIT("gets within "), does_get_within, true },
     { STR_INIT("gets nothing"), does_get_nothing, true },
     { STR_INIT("gets stream header:"), does_get_header, true },
     { STR_INIT("gets stream header"), does_get_header, true },

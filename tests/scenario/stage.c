@@ -382,6 +382,18 @@ static void player_end(struct player *player)
     player->listens = false;
 }
 
+bool player_write(struct player *player, str bytes)
+{
+    while (bytes.len && player->socket) {
+        size_t taken = 0;
+        struct iovec piece = { (void *)(uintptr_t)bytes.p, bytes.len };
+        if (socket_write(player->socket, &piece, 1, &taken) != OK)
+            return false;
+        bytes = str_sub(bytes, taken, bytes.len);
+    }
+    return true;
+}
+
 void player_send(struct player *player, str bytes)
 {
     while (bytes.len && player->socket) {

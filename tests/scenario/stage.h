@@ -88,10 +88,11 @@ bool player_connect(struct player *player);
 /* Waits at an address and port; who connects there becomes its connection. */
 bool player_listen(struct player *player, const char *address, uint16_t port);
 void player_send(struct player *player, str bytes);
-void player_cut(struct player *player);          /* both ends see a reset */
-void player_leave(struct player *player);        /* the socket is closed; what came is kept */
-struct tree *player_take(struct player *player); /* the next element, or NULL; the caller's to free */
-void player_forget(struct player *player);       /* drops all that came */
+bool player_write(struct player *player, str bytes); /* the simulation stands still; false: too much */
+void player_cut(struct player *player);              /* both ends see a reset */
+void player_leave(struct player *player);            /* the socket is closed; what came is kept */
+struct tree *player_take(struct player *player);     /* the next element, or NULL; the caller's to free */
+void player_forget(struct player *player);           /* drops all that came */
 /* What comes next begins with a stream header: the client is about to send its own. */
 void player_expect_header(struct player *player);
 

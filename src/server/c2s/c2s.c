@@ -3,9 +3,13 @@
  * (RFC 6120 §4).
  *
  * The client's bytes are looked at where they were read; only an element that is not complete yet, or that
- * came while the client has to wait
- * (`busy`: a login or a write is under way), is kept in `in`. While it waits nothing more is read, so what it
- * can send is bounded by one read buffer.
+ * came while the client has to wait (`busy`: a login or a write is under way), is kept in `in`. While it
+ * waits nothing more is read, so what it can send is bounded by one read buffer.
+ *
+ * Each stanza is delivered before the next one is looked at: whoever it went to may ask that its sender be
+ * read more slowly, and that holds for the next one. What one client may cause in a turn of the loop is
+ * bounded (SHARE, counted in stanzas in and out); what it has said beyond that stands in line with others'
+ * (loop_queue()).
  *
  * States and what is allowed in them stand in element(). Features: c2s_features.c; SASL: c2s_auth.c; the move
  * to the user's home shard: c2s_home.c; there, resource binding: c2s_bind.c, or resumption: c2s_resume.c;
@@ -23,6 +27,7 @@
 enum {
     FINISH_MS = 5000,
     IN_MAX = 17 << 20, /* the largest stanza that can be allowed, and a read behind it */
+    SHARE = 256,       /* of the shard's work, that one client may cause at once */
 };
 
 size_t c2s_size(void)
@@ -39,6 +44,7 @@ const struct config *c2s_config(const struct c2s *c2s)
  * --------------------------------------------------------------------------------------------- */
 
 static void timed_out(struct timer *timer);
+static void turn_comes(struct task *task);
 
 struct c2s *c2s_new(struct shard *shard)
 {
@@ -48,6 +54,7 @@ struct c2s *c2s_new(struct shard *shard)
     buf_init(&c2s->in, IN_MAX);
     scanner_init(&c2s->scanner, &shard->server->config->limits_before);
     c2s->timer.fired = timed_out;
+    c2s->turn.run = turn_comes;
     return c2s;
 }
 
@@ -87,6 +94,7 @@ static void c2s_free(struct c2s *c2s)
     uncount(c2s);
     atomic_fetch_sub(&shard->server->connections, 1);
     timer_stop(&c2s->timer);
+    task_cancel(&c2s->turn);
     scanner_fini(&c2s->scanner);
     buf_fini(&c2s->in);
     conn_fini(&c2s->conn);
@@ -104,6 +112,7 @@ static void leave_home(struct c2s *c2s)
     free(c2s->wished);
     c2s_depart(c2s);
     timer_stop(&c2s->timer);
+    task_cancel(&c2s->turn);
     list_remove(&c2s->link._in_shard);
     slab_free(&shard->c2s_slab, c2s);
 }
@@ -414,7 +423,8 @@ static bool element(struct c2s *c2s, const struct xml_node *node)
 
 static bool may_read(const struct c2s *c2s)
 {
-    return !c2s->busy && c2s->state != C2S_CLOSING && c2s->state != C2S_SECURING && c2s->state != C2S_BINDING;
+    return !c2s->busy && !c2s->in_line && c2s->state != C2S_CLOSING && c2s->state != C2S_SECURING &&
+           c2s->state != C2S_BINDING;
 }
 
 /* §4.4: what came before the end is answered before ours, also when all came at once. */
@@ -424,19 +434,34 @@ static void end_of_client(struct c2s *c2s)
     c2s_end(c2s);
 }
 
-/* Handles what is complete in `input`; returns how many bytes are done with. */
+static void stand_in_line(struct c2s *c2s)
+{
+    c2s->in_line = true;
+    loop_queue(c2s->link.shard->loop, &c2s->turn);
+}
+
+/* Handles what is complete in `input`, or its share of it; returns how many bytes are done with. An event
+ * that has just begun: no handler is running. */
 static size_t consume(struct c2s *c2s, str input)
 {
+    struct shard *shard = c2s->link.shard;
+    uint64_t enough = shard->work + SHARE;
     size_t done = 0;
     while (may_read(c2s)) {
         struct xml_node node;
         size_t used = 0;
+        if (shard->work >= enough) {
+            stand_in_line(c2s);
+            return done;
+        }
         enum scan_event event = scanner_next(&c2s->scanner, str_sub(input, done, input.len), &used, &node);
         if (event == SCAN_ELEMENT && !element(c2s, &node)) {
             c2s->busy = true; /* the same element is scanned again when the user is ready */
             return done;
         }
         done += used;
+        shard->work++;
+        shard_drain(shard);
         if (event == SCAN_OPEN)
             opened(c2s, &node);
         else if (event == SCAN_CLOSE)
@@ -461,7 +486,7 @@ static void keep(struct c2s *c2s, str rest)
     else
         buf_fini(&c2s->in);
     if (c2s->state != C2S_CLOSING)
-        conn_pause(&c2s->conn, c2s->busy);
+        conn_pause(&c2s->conn, c2s->busy || c2s->in_line);
 }
 
 /* The buffer is taken away meanwhile, since a part that moves or ends the link must find nothing half-read;
@@ -476,7 +501,7 @@ static void work_off(struct c2s *c2s)
     size_t done = consume(c2s, buf_str(&in));
     if (!done && c2s->state != C2S_CLOSING && c2s->state != C2S_SECURING) {
         c2s->in = in;
-        conn_pause(&c2s->conn, c2s->busy);
+        conn_pause(&c2s->conn, c2s->busy || c2s->in_line);
     } else {
         keep(c2s, str_sub(buf_str(&in), done, in.len));
         shard_free_later(shard, in.p);
@@ -492,7 +517,7 @@ static void data(struct conn *conn, str bytes)
     struct shard *shard = c2s->link.shard;
     c2s->heard_us = loop_now_us(shard->loop);
     c2s->pinged = false;
-    if (c2s->in.len || c2s->busy) {
+    if (c2s->in.len || c2s->busy || c2s->in_line) {
         buf_add(&c2s->in, bytes);
         if (buf_failed(&c2s->in))
             c2s_fail(c2s, STREAM_ERROR_RESOURCE_CONSTRAINT, NULL);
@@ -502,7 +527,7 @@ static void data(struct conn *conn, str bytes)
     }
     shard_enter(shard);
     size_t done = consume(c2s, bytes);
-    if (done < bytes.len || c2s->busy)
+    if (done < bytes.len || c2s->busy || c2s->in_line)
         keep(c2s, str_sub(bytes, done, bytes.len));
     if (c2s->passport)
         leave_home(c2s);
@@ -517,9 +542,17 @@ void c2s_go_on(struct c2s *c2s)
     }
     c2s->busy = false;
     if (c2s->in.len && may_read(c2s))
-        work_off(c2s);
+        stand_in_line(c2s);
     else if (may_read(c2s))
         conn_pause(&c2s->conn, false);
+}
+
+static void turn_comes(struct task *task)
+{
+    struct c2s *c2s = CONTAINER_OF(task, struct c2s, turn);
+    c2s->in_line = false;
+    if (may_read(c2s))
+        work_off(c2s);
 }
 
 static void secured(struct conn *conn)
@@ -582,11 +615,19 @@ void c2s_accept(struct shard *shard, struct socket *socket, bool direct_tls)
 /* ---- As a link
  * ------------------------------------------------------------------------------------------------------ */
 
+static void wrote(struct c2s *c2s)
+{
+    if (c2s->link.shard->to_many)
+        conn_wrote_to_many(&c2s->conn);
+    else
+        conn_wrote(&c2s->conn);
+}
+
 static void link_send(struct link *link, const struct stanza *stanza, const struct jid *to)
 {
     struct c2s *c2s = C2S_OF(link);
     stanza_write(conn_out(&c2s->conn), stanza, to);
-    conn_wrote(&c2s->conn);
+    wrote(c2s);
 }
 
 static void link_close(struct link *link, enum stream_error error, const char *text)
@@ -607,7 +648,9 @@ static void link_part(struct link *link, enum stream_error error, const char *te
 
 static void link_write(struct link *link, str bytes)
 {
-    c2s_write(C2S_OF(link), bytes);
+    struct c2s *c2s = C2S_OF(link);
+    buf_add(conn_out(&c2s->conn), bytes);
+    wrote(c2s);
 }
 
 static void link_resumed(struct link *link, str element)

@@ -68,6 +68,7 @@ struct c2s {
     struct c2s_login *login;   /* during and after failed SASL exchanges, until authenticated */
     struct sasl2 *sasl2;       /* during a login by SASL2, until its success (c2s_auth.h) */
     struct timer timer;        /* for negotiation; when bound, for silence */
+    struct task turn;          /* goes on with what is in `in` */
     uint64_t heard_us;         /* when the last bytes came */
     uint8_t state;
     uint8_t profile;           /* enum c2s_profile */
@@ -77,6 +78,7 @@ struct c2s {
     uint8_t slips;             /* failed exchanges in all, those without a guess at a password among them */
     bool pinged;               /* silent for long, and asked for a sign of life */
     bool authenticated, anonymous, direct_tls, header_sent, busy, counted;
+    bool in_line; /* `turn` is queued: others are heard first */
 };
 
 #define C2S_OF(link_pointer) CONTAINER_OF(link_pointer, struct c2s, link)
@@ -88,7 +90,7 @@ void c2s_fail(struct c2s *c2s, enum stream_error error, const char *text); /* st
 void c2s_end(struct c2s *c2s);     /* closes the stream from our side */
 void c2s_restart(struct c2s *c2s); /* a new stream header must follow */
 void c2s_watch(struct c2s *c2s);   /* bound: watches for silence from now on */
-void c2s_go_on(struct c2s *c2s);   /* works off what waits in `in`, after `busy` */
+void c2s_go_on(struct c2s *c2s);   /* works off what waits in `in`, after `busy`: when its turn comes */
 const struct config *c2s_config(const struct c2s *c2s);
 extern const struct conn_events c2s_events;
 extern const struct link_ops c2s_ops;
