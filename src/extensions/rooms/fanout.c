@@ -176,6 +176,8 @@ static const struct stanza *make_notice(const struct occupant *occupant, const s
     buf_add(&xml, notice->inside);
     write_status(&xml, status);
     buf_addf(&xml, "</x><occupant-id xmlns='" NS_OCCUPANT_ID "' id='%s'/>", occupant->id);
+    if (notice->type == TYPE_NONE)
+        hats_write(&xml, occupant);
     struct stanza *stanza = ARENA_NEW(arena, struct stanza);
     *stanza = stanza_make(STANZA_PRESENCE, notice->type, str_none, arena_str(arena, buf_str(&xml)), arena);
     if (notice->attrs.p)

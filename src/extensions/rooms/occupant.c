@@ -226,7 +226,7 @@ static bool is_the_rooms_to_say(const struct payload_filter *filter, const struc
     (void)filter;
     (void)arena;
     return str_is(child->ns, NS_MUC) || str_is(child->ns, NS_MUC_USER) || str_is(child->ns, NS_OCCUPANT_ID) ||
-           str_is(child->ns, "urn:xmpp:hats:0");
+           str_is(child->ns, NS_HATS);
 }
 
 str presence_filter(const struct stanza *presence, struct arena *arena)
@@ -243,6 +243,7 @@ static void write_tail(struct buf *to, const struct seat *seat, bool with_jid)
     if (with_jid)
         xml_write_attr(to, "jid", seat->jid.full);
     buf_addf(to, "/></x><occupant-id xmlns='" NS_OCCUPANT_ID "' id='%s'/>", occupant->id);
+    hats_write(to, occupant);
 }
 
 static void make_view(struct seat *seat, str attrs, str own)

@@ -134,6 +134,9 @@ static inline enum room_class class_of(const struct occupant *occupant)
     return occupant->role == ROLE_MODERATOR ? CLASS_MODERATORS : CLASS_PLAIN;
 }
 
+/* room_hats.c: <hats/> of who wears any. */
+void hats_write(struct buf *to, const struct occupant *occupant);
+
 /* ---- fanout.c: telling them -------------------------------------------------------------------------------
  */
 

@@ -56,7 +56,7 @@ bool room_affiliation_named(str name, enum affiliation *ret)
 static const char *rows(const struct actor *actor)
 {
     (void)actor;
-    return "affiliation,room";
+    return "affiliation,hat,hat-wearer,room";
 }
 
 static void free_subject(struct room *room)
@@ -94,6 +94,8 @@ static void load_row(struct actor *actor, const struct store_row *row)
     bool ok = true;
     if (str_is(row->kind, "affiliation"))
         ok = affiliation_load(room, row);
+    else if (str_starts(row->kind, STR("hat")))
+        ok = hats_load(room, row);
     else if (str_is(row->key, "subject"))
         load_subject(room, row->value);
     else if (str_is(row->key, "avatar"))
@@ -156,6 +158,7 @@ static void write_whole(struct room *room, struct store_batch *batch)
     write_subject(room, batch);
     store_put(batch, actor_bare(&room->actor), STR("room"), STR("secret"), str_from(room->secret));
     affiliations_save(room, batch);
+    hats_save(room, batch);
 }
 
 void room_save_config(struct room *room, const struct stanza *cause)
@@ -198,18 +201,35 @@ void room_end(struct room *room, const struct stanza *cause)
     if (room->is_stored) {
         appends_flush(room_shard(room)); /* what was said is written before, and goes too */
         write_away(room, actor_write(&room->actor, cause));
+        if (room->config->shares_bans)
+            bans_changed(room, str_none, false, str_none);
     }
     room->is_stored = false;
     room->has_ended = true;
     room->actor.exists = false;
+    bans_unfollow(room);
     service_list_room(room);
     room_config_free(room->config);
     room->config = room_config_new();
     affiliations_fini(room);
     affiliations_init(room);
+    hats_fini(room);
+    hats_init(room);
     free_subject(room);
     room_set_avatar(room, str_none);
     history_fini(room);
+}
+
+void room_hold(struct room *room)
+{
+    if (!room->holds++)
+        actor_block(&room->actor);
+}
+
+void room_let_go(struct room *room)
+{
+    if (!--room->holds)
+        actor_unblock(&room->actor);
 }
 
 void room_unlock(struct room *room)
@@ -257,6 +277,7 @@ static void loaded(struct actor *actor, bool ok)
     if (!actor->exists && room->occupants.count)
         actor->exists = true; /* it was never stored: it goes on in memory */
     room->_was_stored = room->is_stored;
+    bans_follow(room, true);
     recall_affiliations(room);
     if (room->occupants.count)
         service_list_room(room);
@@ -270,6 +291,7 @@ static void forget(struct actor *actor)
     struct room *room = ROOM_OF(actor);
     bool is_inhabited = room->occupants.count || !list_empty(&room->departed);
     room->has_ended = false;
+    bans_drop_news(room);
     if (!room->_was_stored && is_inhabited) {
         room->is_locked = room->_was_locked;
         if (room->_config_before) {
@@ -285,6 +307,8 @@ static void forget(struct actor *actor)
     room->config = room_config_new();
     affiliations_fini(room);
     affiliations_init(room);
+    hats_fini(room);
+    hats_init(room);
     free_subject(room);
     room_set_avatar(room, str_none);
 }
@@ -296,6 +320,7 @@ static void written(struct actor *actor)
     room->_was_stored = room->is_stored;
     room_config_free(room->_config_before);
     room->_config_before = NULL;
+    bans_tell_news(room);
 }
 
 /* XEP-0045 §11.2: they go while they can hear of it. */
@@ -307,7 +332,7 @@ static void stopping(struct actor *actor)
 static bool may_sleep(const struct actor *actor)
 {
     const struct room *room = ROOM_OF(actor);
-    return !room->occupants.count && !room->is_reading_history;
+    return !room->occupants.count && !room->is_reading_history && !room->holds;
 }
 
 static void room_free(struct actor *actor)
@@ -316,6 +341,9 @@ static void room_free(struct actor *actor)
     occupants_fini(room);
     room_watch_fini(&room->watch);
     affiliations_fini(room);
+    hats_fini(room);
+    bans_unfollow(room);
+    bans_drop_news(room);
     history_fini(room);
     room_config_free(room->config);
     room_config_free(room->_config_before);
@@ -381,7 +409,10 @@ static struct room *room_new(struct shard *shard, struct host *host, const struc
     struct room *room = NEW(struct room);
     room->config = room_config_new();
     affiliations_init(room);
+    hats_init(room);
     occupants_init(room);
+    list_init(&room->follows);
+    list_init(&room->ban_news);
     room_watch_init(&room->watch);
     room->actor.shard = shard;
     activity_begin(room);

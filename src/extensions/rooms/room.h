@@ -23,6 +23,8 @@
 #define NS_RETRACT     "urn:xmpp:message-retract:1"
 #define NS_MODERATE    "urn:xmpp:message-moderate:1"
 #define NS_VCARD       "vcard-temp"
+#define NS_HATS        "urn:xmpp:hats:0"
+#define NS_COMMANDS    "http://jabber.org/protocol/commands"
 #define ROOM_ARCHIVE   "archive" /* kind of the log */
 
 /* In the order of their power (§5.1, §5.2). */
@@ -61,7 +63,8 @@ struct rooms_settings {
     const char *domain, *name;
     struct config_list creators, admins;
     uint32_t max_occupants, max_extra, max_affiliations, nick_bytes, presence_bytes, quiet_size;
-    uint32_t user_rate, user_burst, room_rate, same_text_rooms;
+    uint32_t user_rate, user_burst, room_rate, same_text_rooms, log_entries, log_days;
+    struct config_list ban_lists;
     bool locks;
 };
 
@@ -102,8 +105,14 @@ struct room {
     struct seat **_remote;                      /* who is not reached by a crowd */
     uint32_t _remote_count;
     struct history *history;
-    uint64_t last_id;        /* of a message */
-    uint64_t archive_serial; /* of the last append (appends.h) */
+    uint64_t last_id;         /* of a message */
+    uint64_t archive_serial;  /* of the last append (appends.h) */
+    uint64_t last_log_id;     /* of an entry of the moderation log */
+    uint32_t logged;          /* entries since it woke */
+    uint32_t holds;           /* what it waits for before it takes anything (room_hold()) */
+    struct map hats, wearers; /* room_hats.c */
+    struct list follows;      /* ban lists (room_bans.c) */
+    struct list ban_news;     /* changes of its bans that are being written */
     bool is_reading_history;
 };
 
@@ -124,7 +133,14 @@ static inline struct jid room_jid(const struct room *room)
     return actor_jid(&room->actor);
 }
 
+/* What the extension keeps with each shard. */
+struct rooms_shard {
+    struct list banlists;
+    bool is_ready;
+};
+
 /* service.c */
+struct rooms_shard *rooms_shard(struct shard *shard);
 const struct rooms_settings *room_settings(const struct room *room);
 bool service_is_admin(const struct room *room, const struct jid *who);
 bool service_may_create(const struct room *room, const struct jid *who);
@@ -229,6 +245,40 @@ void room_send_invitation(struct room *room, const struct jid *to, const struct 
 
 /* room_register.c: an admin's answer to an application (§9.9); false if the message is none. */
 bool room_register_answer(struct room *room, const struct stanza *message);
+
+/* room_command.c: commands (XEP-0050). */
+void room_command(struct room_request *request);
+
+/* room_hats.c: hats (XEP-0317): in memory, in rows, and a hash of all (none: str_none). */
+void hats_init(struct room *room);
+void hats_fini(struct room *room);
+bool hats_load(struct room *room, const struct store_row *row);
+void hats_save(const struct room *room, struct store_batch *batch);
+str hats_hash(const struct room *room);
+
+/* room_log.c: notes that the sender of `cause` has done something: to whom (a bare JID; str_none: to nobody),
+ * under which nick, and why. */
+void room_log(struct room *room, const struct stanza *cause, const char *action, str whom, str nick, str why);
+
+/* room_bans.c. Follows the lists of its configuration; with `may_wait` the room is held until they are there,
+ * else who is banned by them goes. */
+void bans_follow(struct room *room, bool may_wait);
+void bans_unfollow(struct room *room);
+bool bans_hold(const struct room *room, const struct jid *who);
+
+/* What is wrong with the lists of a new configuration, or NULL: then they are in normal form. */
+const char *bans_fault(const struct room *room, struct room_config *config);
+
+/* Of a list: a ban was set or lifted (`jid` str_none: all may be other ones). It is told when it is on disk,
+ * or dropped. */
+void bans_changed(struct room *room, str jid, bool is_banned, str reason);
+void bans_tell_news(struct room *room);
+void bans_drop_news(struct room *room);
+void bans_fini_shard(struct shard *shard);
+
+/* room.c: busy until all that it waits for is there. */
+void room_hold(struct room *room);
+void room_let_go(struct room *room);
 
 /* room_vcard.c: its vCard and avatar (XEP-0054, XEP-0486). */
 void room_vcard_get(struct room_request *request);

@@ -276,10 +276,21 @@ static void invite(struct edit *edit, const struct change *change)
     room_send_invitation(room, &change->jid, &from, str_none, edit->iq);
 }
 
+static void log_change(struct edit *edit, const struct change *change)
+{
+    const char *action = change->is_role && change->role == ROLE_NONE ? "kick"
+                         : change->is_role                            ? role_name(change->role)
+                                           : room_affiliation_name(change->affiliation);
+    str whom = change->is_role ? jid_bare(&occupant_seat(change->occupant)->jid) : change->jid.full;
+    room_log(edit->room, edit->iq, action, whom,
+             change->is_role ? occupant_nick(change->occupant) : change->nick, change->reason);
+}
+
 static void carry_out(struct edit *edit, struct affected_list *all)
 {
     for (size_t i = 0; i < edit->count; i++) {
         const struct change *change = &edit->changes[i];
+        log_change(edit, change);
         if (change->is_role && change->occupant->role != change->role) {
             bool kick = change->role == ROLE_NONE;
             if (!kick) {

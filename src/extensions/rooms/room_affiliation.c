@@ -41,6 +41,8 @@ enum affiliation affiliation_of(const struct room *room, const struct jid *jid)
         return AFFILIATION_OWNER;
     if (!row && jid->local_len)
         row = affiliation_find(room, jid_domain(jid));
+    if (!row && bans_hold(room, jid))
+        return AFFILIATION_OUTCAST;
     return row ? row->affiliation : AFFILIATION_NONE;
 }
 
@@ -133,6 +135,10 @@ void affiliation_set(struct room *room, str jid, enum affiliation affiliation, s
     jid = arena_str(arena, jid); /* it may be the row's own */
     nick = arena_str(arena, nick);
     reason = arena_str(arena, reason);
+    const struct affiliated *before = affiliation_find(room, jid);
+    bool was_banned = before && before->affiliation == AFFILIATION_OUTCAST;
+    if (batch && room->config->shares_bans && (was_banned || affiliation == AFFILIATION_OUTCAST))
+        bans_changed(room, jid, affiliation == AFFILIATION_OUTCAST, reason);
     remove_row(room, affiliation_find(room, jid));
     if (affiliation != AFFILIATION_NONE) {
         const struct affiliated *row = add_row(room, jid, affiliation, nick, reason);

@@ -101,6 +101,10 @@ static const struct form_row rows[] = {
     { "muc#roomconfig_slow_mode_duration", FIELD_TEXT_SINGLE,
       "Seconds between two messages of one occupant (0: any)", FORM_NUMBER(struct room_config, slow_mode_s),
       .max = SLOW_MODE_MAX },
+    { "x-jabiru_share_bans", FIELD_BOOLEAN, "May other rooms follow the bans of this one?",
+      BOOL(shares_bans) },
+    { "x-jabiru_ban_lists", FIELD_JID_MULTI, "Rooms whose bans hold here too",
+      FORM_LINES(struct room_config, ban_lists) },
     { "x-jabiru_joins", FIELD_TEXT_SINGLE, "Strangers who may enter in a minute (0: any number)",
       FORM_NUMBER(struct room_config, joins_a_minute), .max = JOINS_MAX },
     { "x-jabiru_newcomer_minutes", FIELD_TEXT_SINGLE, "Minutes in which a stranger may send no links",
@@ -137,7 +141,7 @@ struct room_config *room_config_new(void)
 static str *text_of(struct room_config *config, unsigned number)
 {
     str *const texts[] = { &config->name, &config->description, &config->language, &config->pubsub,
-                           &config->logs, &config->password,    &config->words };
+                           &config->logs, &config->password,    &config->words,    &config->ban_lists };
     return number < COUNT_OF(texts) ? texts[number] : NULL;
 }
 

@@ -32,6 +32,8 @@ struct room_config {
     uint64_t slow_mode_s;                /* between two messages of one user; 0: off (XEP-0500) */
     uint64_t joins_a_minute;             /* of strangers; 0: any number */
     uint64_t newcomer_minutes;           /* so long strangers may send no links */
+    bool shares_bans;                    /* other rooms may follow its bans */
+    str ban_lists;                       /* rooms whose bans hold here, LF between them */
     str words;                           /* that strangers may not say, LF between them */
     struct form_jids admins, owners;     /* only while a form is read or written */
 };

@@ -6,6 +6,7 @@
  * and how many are in, which a room that is not public keeps to its occupants (§13.5). */
 #include "extensions/archive/mam.h"
 #include "occupant.h"
+#include "room_command.h"
 #include "xml/write.h"
 
 #define NS_INFO  "http://jabber.org/protocol/disco#info"
@@ -29,6 +30,8 @@ static const char *const features[] = {
     NS_MODERATE,
     NS_RETRACT,
     NS_VCARD,
+    NS_HATS,
+    NS_COMMANDS,
 };
 
 static const char *const archive_features[] = { NS_MAM, NS_MAM "#extended", NS_RETRACT "#tombstone" };
@@ -159,6 +162,8 @@ static void write_info(struct room *room, bool is_insider, struct buf *xml)
     form_write_rows(xml, &form, FORM_RESULT, &info);
     write_avatar(room, xml);
     write_activity(room, xml);
+    if (room->hats.count) /* XEP-0317 §2 */
+        form_add(xml, "hats#hash", FIELD_TEXT_SINGLE, "Hats hash", hats_hash(room));
     form_close(xml);
 }
 
@@ -198,6 +203,8 @@ void room_info(struct room_request *request)
     } else if (!node.len) {
         write_room(request, &xml);
         room_result(request, &xml);
+    } else if (room_command_info(request, node)) {
+        /* it has answered */
     } else if (str_is(node, "x-roomuser-item")) {
         write_nick(request, &xml);
         room_result(request, &xml);
@@ -214,6 +221,12 @@ void room_items(struct room_request *request)
     struct room *room = request->room;
     const struct seat *asker = seat_find(room, &request->iq->from);
     struct buf xml;
+    str node = xml_attr(&request->child, STR("node"), room_arena(room));
+    if (node.len && !(room->is_locked && !asker)) {
+        if (!room_command_items(request, node))
+            room_error(request, STANZA_ERROR_ITEM_NOT_FOUND, NULL);
+        return;
+    }
     buf_init(&xml, 16 << 20);
     buf_lit(&xml, "<query xmlns='" NS_ITEMS "'>");
     list_each (at, &room->order) {

@@ -176,7 +176,7 @@ static void loaded(struct store_read *read)
     }
     store_read_fini(read);
     room->is_reading_history = false;
-    actor_unblock(&room->actor);
+    room_let_go(room);
     shard_leave(shard);
     free(load);
 }
@@ -191,7 +191,7 @@ void history_load(struct room *room)
     load->room = room;
     load->read.done = loaded;
     room->is_reading_history = true; /* it must find the room again */
-    actor_block(&room->actor);
+    room_hold(room);
     store_log_find(room_shard(room)->server->store, room_shard(room)->loop, actor_bare(&room->actor),
                    STR("archive"), &query, &load->read);
 }

@@ -186,12 +186,14 @@ static void ask_moderators(const struct seat *asker)
     room_say_to(room, message, CLASS_MODERATORS, NULL);
 }
 
-static void grant(struct room *room, const struct voice *voice)
+static void grant(struct room *room, const struct voice *voice, const struct stanza *message)
 {
     struct occupant *occupant = occupant_find(room, voice->nick);
     if (!voice->allow || !occupant || occupant->role != ROLE_VISITOR ||
         (!jid_is_none(&voice->jid) && !seat_find(room, &voice->jid)))
         return;
+    room_log(room, message, "participant", jid_bare(&occupant_seat(occupant)->jid), occupant_nick(occupant),
+             str_none);
     occupant->role = ROLE_PARTICIPANT;
     role_remember(room, &occupant_seat(occupant)->jid, ROLE_PARTICIPANT);
     occupant_refresh(occupant);
@@ -213,7 +215,7 @@ bool room_voice(struct room *room, const struct stanza *message)
     else if (submitted.type == FORM_CANCEL)
         return true;
     else if (seat->occupant->role == ROLE_MODERATOR)
-        grant(room, &voice);
+        grant(room, &voice, message);
     else if (seat->occupant->role == ROLE_VISITOR)
         ask_moderators(seat);
     return true;

@@ -30,6 +30,7 @@ static const struct {
     { TYPE_SET, "query", NS_MUC_OWNER, room_owner_set },
     { TYPE_GET, "query", "jabber:iq:register", room_register_get },
     { TYPE_SET, "query", "jabber:iq:register", room_register_set },
+    { TYPE_SET, "command", NS_COMMANDS, room_command },
     { TYPE_GET, "vCard", NS_VCARD, room_vcard_get },
     { TYPE_SET, "vCard", NS_VCARD, room_vcard_set },
     { TYPE_SET, "query", NS_MAM, room_archive_query },

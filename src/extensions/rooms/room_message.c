@@ -106,6 +106,11 @@ static bool is_subject(const struct stanza *message)
     return (facts & PAYLOAD_SUBJECT) && !(facts & (PAYLOAD_BODY | PAYLOAD_THREAD));
 }
 
+static str subject_of(const struct stanza *message, struct arena *arena)
+{
+    return xml_child_text(&message->node, STR("subject"), STR(NS_CLIENT), arena);
+}
+
 static void set_subject(struct occupant *occupant, const struct stanza *message)
 {
     struct room *room = occupant->room;
@@ -121,6 +126,7 @@ static void set_subject(struct occupant *occupant, const struct stanza *message)
     room->subject.nick = str_of(str_dup(nick), nick.len);
     room->subject.set_ms = loop_wall_ms(room_shard(room)->loop);
     room_save_subject(room, message);
+    room_log(room, message, "subject", str_none, nick, subject_of(message, room_arena(room)));
     room_hand_out(room, said, occupant, &message->from);
 }
 

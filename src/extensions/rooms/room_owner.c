@@ -221,11 +221,16 @@ static void put_in_force(struct submission *submission)
     room_unlock(room);
     apply_people(submission, &admins, &owners);
     room_save_config(room, submission->request->iq);
+    if (actor_is_writing(&room->actor) &&
+        (submission->old->shares_bans != room->config->shares_bans || !room->_was_stored))
+        bans_changed(room, str_none, false, str_none);
+    room_log(room, submission->request->iq, was_locked ? "made" : "configured", str_none, str_none, str_none);
     room_result(submission->request, NULL);
     apply_to_occupants(submission);
     if (!was_locked)
         room_say_status(room, codes(submission));
     service_list_room(room);
+    bans_follow(room, false);
     room_emptied(room, submission->request->iq);
 }
 
@@ -235,6 +240,8 @@ static bool judge(struct submission *submission, const char *why)
     const struct room_config *new = submission->new;
     if (!why)
         why = room_config_fault(new);
+    if (!why)
+        why = bans_fault(submission->room, submission->new);
     if (new->admins.count > PEOPLE_MAX || new->owners.count > PEOPLE_MAX)
         why = "too many people in a list";
     for (size_t i = 0; i < new->admins.count + new->owners.count; i++) {

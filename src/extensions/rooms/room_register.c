@@ -214,6 +214,7 @@ static void approve(struct room *room, const struct application *application, co
         return;
     }
     affiliation_set(room, bare, AFFILIATION_MEMBER, nick, STR(""), message);
+    room_log(room, message, "member", bare, nick, str_none);
     refresh_user(room, &who);
     if (room->config->is_members_only) /* §9.5 */
         room_send_invitation(room, &who, &from, str_none, message);

@@ -22,6 +22,7 @@ struct retraction {
     struct ext_op op;
     uint64_t id;
     bool is_by_moderator;
+    char *author; /* bare JID; NULL: not known */
 };
 
 /* ---- The tombstone ---- */
@@ -89,10 +90,16 @@ static bool bury(struct iq_event *event, const struct store_entry *entry, str re
 
 /* ---- Reading what is to go ---- */
 
+static void retraction_fini(struct ext_op *op)
+{
+    free(CONTAINER_OF(op, struct retraction, op)->author);
+}
+
 static struct retraction *begin(const struct iq_event *event, uint64_t id)
 {
     struct retraction *retraction = ext_op_new(event, sizeof *retraction);
     retraction->id = id;
+    retraction->op.fini = retraction_fini;
     return retraction;
 }
 
@@ -209,8 +216,10 @@ static void announce(struct iq_event *event, uint64_t id)
     room_hand_out(room, message, NULL, &event->iq->from);
 }
 
-static void told(struct iq_event *event, uint64_t id)
+static void told(struct iq_event *event, uint64_t id, const char *author)
 {
+    str reason = xml_child_text(&event->child, STR("reason"), STR(NS_MODERATE), &event->shard->arena);
+    room_log(ROOM_OF(event->actor), event->iq, "retraction", str_from(author), str_none, reason);
     history_forget(ROOM_OF(event->actor), id);
     route_result(event->shard, event->iq, STR(""));
     announce(event, id);
@@ -226,12 +235,13 @@ static void moderator_buried(struct ext_op *op, struct iq_event *event)
     if (op->commit.err)
         refuse(event, STANZA_ERROR_RESOURCE_CONSTRAINT, NULL);
     else
-        told(event, CONTAINER_OF(op, struct retraction, op)->id);
+        told(event, CONTAINER_OF(op, struct retraction, op)->id,
+             CONTAINER_OF(op, struct retraction, op)->author);
 }
 
 static void moderator_read(struct ext_op *op, struct iq_event *event)
 {
-    const struct retraction *retraction = CONTAINER_OF(op, struct retraction, op);
+    struct retraction *retraction = CONTAINER_OF(op, struct retraction, op);
     if (op->read.err) {
         refuse(event, STANZA_ERROR_RESOURCE_CONSTRAINT, NULL);
         return;
@@ -241,6 +251,7 @@ static void moderator_read(struct ext_op *op, struct iq_event *event)
         return;
     }
     struct store_batch *batch = store_batch_new();
+    retraction->author = str_dup(op->read.entries[0].peer);
     if (bury(event, &op->read.entries[0], tombstone_xml(event, retraction, moderated_xml(event)), batch)) {
         ext_op_write(op, batch, moderator_buried);
         return;
@@ -286,7 +297,7 @@ void room_moderate(struct room_request *request)
         room_error(request, STANZA_ERROR_ITEM_NOT_FOUND, "there is no such message");
     } else if (!room_is_archived(room)) {
         if (history_forget(room, id))
-            told(&event, id);
+            told(&event, id, NULL);
         else
             room_error(request, STANZA_ERROR_ITEM_NOT_FOUND, "there is no such message");
     } else {

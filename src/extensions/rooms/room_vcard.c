@@ -111,6 +111,7 @@ static void set(struct room_request *request)
         room_error(request, STANZA_ERROR_NOT_ACCEPTABLE, "a photo in this vCard can't be read");
     } else {
         keep(room, request->iq, buf_str(&card), buf_str(&hashes));
+        room_log(room, request->iq, "vcard", str_none, str_none, str_none);
         room_result(request, NULL);
         room_say_status(room, STATUS_104);
     }

@@ -124,6 +124,27 @@ static const struct config_key keys[] = {
       .help =
           "So much one room may hand out: messages and presences, times its occupants. Who talks much is\n"
           "refused first. 0: without a limit." },
+    { .name = "moderation-log",
+      .type = CONFIG_INT,
+      IN(log_entries),
+      .default_text = "1000",
+      .max = 100000,
+      .unit = "entries",
+      .help = "What a persistent room keeps for its owners of who did what to whom. 0: nothing." },
+    { .name = "moderation-log-days",
+      .type = CONFIG_INT,
+      IN(log_days),
+      .default_text = "180",
+      .min = 1,
+      .max = 36500,
+      .unit = "days",
+      .help = "So long at most." },
+    { .name = "ban-lists",
+      .type = CONFIG_LIST,
+      IN(ban_lists),
+      .default_text = "",
+      .help = "Rooms whose bans hold in every room of the service, five at most; for rooms that wake or are\n"
+              "configured after a reload." },
     { .name = "same-text-rooms",
       .type = CONFIG_INT,
       IN(same_text_rooms),
@@ -145,6 +166,11 @@ static struct ext_slot slot;
 const struct rooms_settings *room_settings(const struct room *room)
 {
     return ext_settings(room->actor.host, &slot);
+}
+
+struct rooms_shard *rooms_shard(struct shard *shard)
+{
+    return ext_shard(shard, &slot);
 }
 
 static bool is_named(const struct config_list *list, const struct jid *who)
@@ -547,6 +573,7 @@ const struct ext ext_rooms = {
     .title = "Multi-User Chat",
     .xep = { 45, "1.35.5" },
     .more = (const struct ext_xep[]){ { 307, "0.1" },
+                                      { 317, "0.3.1" },
                                       { 410, "1.1.0" },
                                       { 421, "1.0.1" },
                                       { 424, "0.4.2" },
@@ -556,5 +583,7 @@ const struct ext ext_rooms = {
                                       { 502, "0.1.0" },
                                       { 0 } },
     .service = &service,
+    .shard_size = sizeof(struct rooms_shard),
+    .shard_fini = bans_fini_shard,
     .config = &config,
 };
