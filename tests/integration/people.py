@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""People at a terminal, each with a home folder of their own: with profanity, and with mcabber."""
+"""People at a terminal, each with a home folder of their own: with profanity, mcabber, and poezio."""
+import os
 import subprocess
 
 from jabiru import PATIENCE_S
@@ -101,6 +102,59 @@ class Chatter:
         self.sees(f"You have joined {room} as", f"joined as \"{nick}\"")
         self.types(f"/roster search {room}")
         self.types("")  # opens the window of what the cursor is on
+
+    def leave(self):
+        self.terminal.end()
+
+
+POEZIO = """[Poezio]
+jid = {jid}/poezio
+password = secret
+custom_host = 127.0.0.1
+custom_port = {port}
+ca_cert_path = {ca}
+muc_history_length = 0
+use_bookmarks_method =
+information_buffer_popup_on = error warning help info
+"""
+TLS_1_2 = "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = it\n[it]\nMaxProtocol = TLSv1.2\n"
+
+
+class Poet:
+    """The same with poezio, which shows no history but that of the archive. It will not run as root, so to itself it is somebody
+    else then; and it believes in tls-unique, which TLS 1.3 does not have (slix.py)."""
+
+    def __init__(self, folder, server, authority, user):
+        self.jid, home = f"{user}@localhost", folder / user
+        home.mkdir()
+        (home / "tls.conf").write_text(TLS_1_2)
+        (home / "poezio.cfg").write_text(POEZIO.format(jid=self.jid, port=server.port, ca=authority.certificate))
+        command = ["poezio", "-f", str(home / "poezio.cfg")]
+        if os.geteuid() == 0:
+            command = ["unshare", "--user", "--map-user=1000", "--map-group=1000", *command]
+        self.terminal = Terminal(home, command, {
+            "HOME": home, "LANG": "C.UTF-8", "TERM": "screen-256color", "OPENSSL_CONF": home / "tls.conf",
+            "XDG_CONFIG_HOME": home / "config", "XDG_DATA_HOME": home / "data", "XDG_CACHE_HOME": home / "cache"})
+        self.sees("Authentication success")
+
+    def types(self, line):
+        """Keys that come all at once are a paste, in which Enter begins a line."""
+        self.terminal.put(line)
+        self.sees(f"│{line[:20]}", f"│/{line[:20]}")
+        self.terminal.press("Enter")
+
+    def presses(self, *keys):
+        for key in keys:
+            self.terminal.press(key)
+
+    def sees(self, *texts):
+        return self.terminal.wait(*texts)
+
+    def enter(self, room, nick):
+        self.terminal.press("/")  # on the list of contacts it opens the line of commands
+        self.sees("│/")
+        self.types(f"join {room}/{nick}")
+        self.sees(f"You ({nick}) joined the room")
 
     def leave(self):
         self.terminal.end()

@@ -17,9 +17,16 @@ class Terminal:
         assert not check or done.returncode == 0, f"tmux {words}: {done.stderr}"
         return done.stdout
 
+    def put(self, text):
+        self._tmux("send-keys", "-l", text)
+
     def type(self, line):
-        self._tmux("send-keys", "-l", line)
+        self.put(line)
         self._tmux("send-keys", "Enter")
+
+    def press(self, key):
+        """A key by its name for tmux: Down, C-y, Space, or a character."""
+        self._tmux("send-keys", key)
 
     def screen(self):
         return self._tmux("capture-pane", "-p", "-J")
