@@ -3,7 +3,6 @@
 import statistics
 
 OURS, LIMIT = "jabiru", "relay"
-BEGIN, END = "<!-- bench/run writes from here -->", "<!-- bench/run writes to here -->"
 
 
 def medians(samples):
@@ -55,11 +54,12 @@ def markdown(rows, servers, samples, failures):
     return "\n".join(lines)
 
 
-def write_into(path, text):
-    """Replaces what stands between the marks of the page, or makes the page."""
-    page = path.read_text() if path.exists() else f"# Performance\n\n{BEGIN}\n{END}\n"
-    if BEGIN not in page or END not in page:
-        page += f"\n{BEGIN}\n{END}\n"
-    before, rest = page.split(BEGIN, 1)
+def write_into(path, section, text):
+    """Replaces what stands between the marks of this section of the page; they are put at its end if they are not there."""
+    begin, end = (f"<!-- bench/run writes {section} {word} here -->" for word in ("from", "to"))
+    page = path.read_text() if path.exists() else "# Performance\n"
+    if begin not in page or end not in page:
+        page += f"\n{begin}\n{end}\n"
+    before, rest = page.split(begin, 1)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END, 1)[1]}")
+    path.write_text(f"{before}{begin}\n{text}\n{end}{rest.split(end, 1)[1]}")

@@ -39,12 +39,14 @@ class TableTest(unittest.TestCase):
     def test_the_page_keeps_what_is_around(self):
         with tempfile.TemporaryDirectory() as folder:
             page = pathlib.Path(folder) / "docs" / "performance.md"
-            table.write_into(page, "first")
+            table.write_into(page, "rooms", "first")
+            table.write_into(page, "spine", "other")
             page.write_text("before\n" + page.read_text() + "after\n")
-            table.write_into(page, "second")
+            table.write_into(page, "rooms", "second")
             text = page.read_text()
         self.assertTrue(text.startswith("before\n") and text.endswith("after\n"))
         self.assertIn("\nsecond\n", text)
+        self.assertIn("\nother\n", text)
         self.assertNotIn("first", text)
 
 
