@@ -139,15 +139,14 @@ static void set_nick(struct occupant *occupant, str nick)
     occupant->jid.full = str_of(text, bare + 1 + nick.len);
 }
 
-/* XEP-0421 §4: the same for a user whenever he comes, and telling nothing. */
-static void set_id(struct occupant *occupant, const struct jid *who)
+void occupant_id(const struct room *room, const struct jid *who, char ret[OCCUPANT_ID_SIZE])
 {
     unsigned char hash[DIGEST_MAX_SIZE];
     struct buf hex;
-    digest_hmac(DIGEST_SHA256, str_from(occupant->room->secret), jid_bare(who), hash);
-    buf_init(&hex, sizeof occupant->id);
+    digest_hmac(DIGEST_SHA256, str_from(room->secret), jid_bare(who), hash);
+    buf_init(&hex, OCCUPANT_ID_SIZE);
     hex_encode(&hex, str_of((char *)hash, ID_BYTES));
-    str_copy(buf_str(&hex), occupant->id, sizeof occupant->id);
+    str_copy(buf_str(&hex), ret, OCCUPANT_ID_SIZE);
     buf_fini(&hex);
 }
 
@@ -161,7 +160,7 @@ static struct occupant *occupant_new(struct room *room, str nick, const struct j
     occupant->role = role;
     list_init(&occupant->seats);
     set_nick(occupant, nick);
-    set_id(occupant, who);
+    occupant_id(room, who, occupant->id);
     return occupant;
 }
 

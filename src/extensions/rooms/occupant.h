@@ -31,6 +31,8 @@ struct seat {
 
 #define SEAT_OF(link) LIST_ITEM(link, struct seat, _in_occupant)
 
+enum { OCCUPANT_ID_SIZE = 41 };
+
 struct occupant {
     struct map_node _in_room;
     struct list _in_order;
@@ -43,7 +45,7 @@ struct occupant {
     enum affiliation affiliation;
     uint32_t seats_kept; /* seats, and those that have departed */
     bool is_shown;       /* to all; else only to moderators, and to himself */
-    char id[41];         /* XEP-0421 */
+    char id[OCCUPANT_ID_SIZE];
 };
 
 #define OCCUPANT_OF(link) LIST_ITEM(link, struct occupant, _in_order)
@@ -73,6 +75,12 @@ enum {
     STATUS_CODES(X)
 #undef X
 };
+
+/* XEP-0421 §4: the same for a user whenever he comes, and telling nothing. */
+void occupant_id(const struct room *room, const struct jid *who, char ret[OCCUPANT_ID_SIZE]);
+
+/* room_notify.c: tells members who are away that a message to all mentions them. */
+void room_notify(const struct occupant *by, const struct stanza *message);
 
 void occupants_init(struct room *room);
 void occupants_fini(struct room *room); /* nobody is told */

@@ -194,6 +194,7 @@ void room_create(struct room *room)
     room->actor.exists = true;
     room->has_ended = false;
     room->is_locked = room_settings(room)->locks;
+    bans_follow(room, false);
 }
 
 void room_end(struct room *room, const struct stanza *cause)

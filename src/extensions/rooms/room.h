@@ -45,7 +45,9 @@ bool room_affiliation_named(str name, enum affiliation *ret);
 /* Who has an affiliation other than none. One block, freed with free(). */
 struct affiliated {
     struct map_node _node;
+    struct list asks; /* of the room's, if he wants to hear of mentions while he is away */
     enum affiliation affiliation;
+    bool is_asking;
     str jid;    /* bare, or a domain */
     str nick;   /* that is kept for him, or "" (§7.10) */
     str reason; /* given with it, or "" */
@@ -85,6 +87,7 @@ struct room {
     struct actor actor;
     struct room_config *config, *_config_before; /* before: of a room that is not stored yet */
     struct map affiliations;                     /* struct affiliated by jid */
+    struct list asks_for_notice;                 /* struct affiliated, room_notify.c */
     uint32_t owners, nicks;                      /* among them: owners, and those with a nick */
     bool is_stored, _was_stored;                 /* has rows; had them before the write under way */
     bool is_locked, _was_locked;                 /* made, and not configured yet (§10.1) */
@@ -187,6 +190,8 @@ enum affiliation affiliation_of(const struct room *room, const struct jid *jid);
 /* Sets or, with AFFILIATION_NONE, removes one, and writes it; `nick` and `reason` may be empty. */
 void affiliation_set(struct room *room, str jid, enum affiliation affiliation, str nick, str reason,
                      const struct stanza *cause);
+/* Whether he hears of mentions while he is away; a new affiliation from member on keeps it. */
+void affiliation_ask(struct room *room, str jid, bool is_asking, const struct stanza *cause);
 void affiliations_save(const struct room *room, struct store_batch *batch);
 
 /* Who has kept this nick for himself, or NULL. */

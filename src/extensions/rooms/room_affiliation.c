@@ -17,6 +17,7 @@ static str affiliated_key(const struct map_node *node)
 void affiliations_init(struct room *room)
 {
     map_init(&room->affiliations, affiliated_key);
+    list_init(&room->asks_for_notice);
     room->owners = room->nicks = 0;
 }
 
@@ -74,7 +75,18 @@ static void remove_row(struct room *room, struct affiliated *row)
     room->owners -= row->affiliation == AFFILIATION_OWNER;
     room->nicks -= row->nick.len > 0;
     map_remove(&room->affiliations, &row->_node);
+    if (row->is_asking)
+        list_remove(&row->asks);
     free(row);
+}
+
+static void set_asking(struct room *room, struct affiliated *row, bool is_asking)
+{
+    if (row->is_asking && !is_asking)
+        list_remove(&row->asks);
+    else if (!row->is_asking && is_asking)
+        list_append(&room->asks_for_notice, &row->asks);
+    row->is_asking = is_asking;
 }
 
 static struct affiliated *add_row(struct room *room, str jid, enum affiliation affiliation, str nick,
@@ -101,7 +113,9 @@ bool affiliation_load(struct room *room, const struct store_row *row)
         !room_affiliation_named(xml_attr(&item, STR("affiliation"), arena), &affiliation))
         return false;
     remove_row(room, affiliation_find(room, row->key));
-    add_row(room, row->key, affiliation, xml_attr(&item, STR("nick"), arena), xml_text(&item, arena));
+    struct affiliated *added =
+        add_row(room, row->key, affiliation, xml_attr(&item, STR("nick"), arena), xml_text(&item, arena));
+    set_asking(room, added, xml_attr(&item, STR("asks"), arena).p);
     return true;
 }
 
@@ -112,6 +126,8 @@ static void write_row(const struct room *room, const struct affiliated *row, str
     buf_addf(&xml, "<item affiliation='%s'", room_affiliation_name(row->affiliation));
     if (row->nick.len)
         xml_write_attr(&xml, "nick", row->nick);
+    if (row->is_asking)
+        buf_lit(&xml, " asks='1'");
     buf_add_char(&xml, '>');
     xml_write_text(&xml, row->reason);
     buf_lit(&xml, "</item>");
@@ -136,15 +152,27 @@ void affiliation_set(struct room *room, str jid, enum affiliation affiliation, s
     nick = arena_str(arena, nick);
     reason = arena_str(arena, reason);
     const struct affiliated *before = affiliation_find(room, jid);
+    bool was_asking = before && before->is_asking && affiliation >= AFFILIATION_MEMBER;
     bool was_banned = before && before->affiliation == AFFILIATION_OUTCAST;
     if (batch && room->config->shares_bans && (was_banned || affiliation == AFFILIATION_OUTCAST))
         bans_changed(room, jid, affiliation == AFFILIATION_OUTCAST, reason);
     remove_row(room, affiliation_find(room, jid));
     if (affiliation != AFFILIATION_NONE) {
-        const struct affiliated *row = add_row(room, jid, affiliation, nick, reason);
+        struct affiliated *row = add_row(room, jid, affiliation, nick, reason);
+        set_asking(room, row, was_asking);
         if (batch)
             write_row(room, row, batch);
     } else if (batch) {
         store_del(batch, actor_bare(&room->actor), STR("affiliation"), jid);
     }
+}
+
+void affiliation_ask(struct room *room, str jid, bool is_asking, const struct stanza *cause)
+{
+    struct affiliated *row = affiliation_find(room, jid);
+    if (!row || row->is_asking == is_asking || row->affiliation < AFFILIATION_MEMBER)
+        return;
+    set_asking(room, row, is_asking);
+    if (room->is_stored)
+        write_row(room, row, actor_write(&room->actor, cause));
 }

@@ -27,6 +27,7 @@ struct banlist {
     struct map banned;     /* struct banned by jid */
     struct list followers; /* struct following */
     bool is_known, is_reading, again;
+    bool is_telling; /* who follows may stop following on being told */
     char *jid;
 };
 
@@ -144,6 +145,7 @@ bool bans_hold(const struct room *room, const struct jid *who)
 /* Those who are in and are banned by what has come go, as by a ban of the room's own (§9.1). */
 static void apply(struct room *room)
 {
+    bool has_removed = false;
     list_each_safe (at, &room->order) {
         struct occupant *occupant = OCCUPANT_OF(at);
         const struct jid *who = &occupant_seat(occupant)->jid;
@@ -159,8 +161,10 @@ static void apply(struct room *room)
         occupant_become(occupant, AFFILIATION_OUTCAST, occupant->role);
         occupant_remove_own(occupant, &notice);
         occupant_remove_others(occupant, &notice);
+        has_removed = true;
     }
-    room_emptied(room, NULL);
+    if (has_removed)
+        room_emptied(room, NULL);
 }
 
 static void run_apply(struct actor *actor, struct parked *parked)
@@ -176,8 +180,10 @@ static void drop_apply(struct actor *actor, struct parked *parked)
     free(parked);
 }
 
+/* Frees the list if nobody follows it any more. */
 static void tell_followers(struct banlist *list)
 {
+    list->is_telling = true;
     list_each_safe (at, &list->followers) {
         struct following *following = LIST_ITEM(at, struct following, of_list);
         struct room *room = following->room;
@@ -190,6 +196,9 @@ static void tell_followers(struct banlist *list)
         *parked = (struct parked){ .run = run_apply, .drop = drop_apply };
         actor_when_ready(&room->actor, parked);
     }
+    list->is_telling = false;
+    if (list_empty(&list->followers))
+        list_free(list);
 }
 
 /* ---- Reading a list ---- */
@@ -240,8 +249,6 @@ static void has_read(struct store_read *read)
     } else {
         list->is_known = true;
         tell_followers(list);
-        if (list_empty(&list->followers))
-            list_free(list);
     }
     shard_leave(shard);
 }
@@ -265,7 +272,7 @@ static void unfollow(struct following *following)
     list_remove(&following->of_list);
     list_remove(&following->of_room);
     free(following);
-    if (list_empty(&list->followers) && !list->is_reading)
+    if (list_empty(&list->followers) && !list->is_reading && !list->is_telling)
         list_free(list);
 }
 

@@ -193,5 +193,8 @@ void room_enter(struct room *room, const struct stanza *presence, const struct x
     seat = seat_take(room, entrance.nick, &presence->from, entrance.affiliation,
                      role_at_door(room, &presence->from, entrance.affiliation));
     seat_show(seat, presence);
+    struct watched *known = room_watch_known(&room->watch, &presence->from);
+    if (known)
+        known->is_told = false;
     welcome(&entrance, seat);
 }

@@ -94,6 +94,7 @@ static void say_to_all(struct occupant *occupant, const struct stanza *message)
 {
     room_hand_out(occupant->room, say_as(occupant, message, STR("")), occupant, &message->from);
     activity_count(occupant->room, message);
+    room_notify(occupant, message);
     if (payload_facts(message) & PAYLOAD_RETRACTION)
         room_retract(occupant, message);
 }

@@ -26,11 +26,14 @@ enum {
 
 struct registration {
     str nick;
+    bool notify;
 };
 
 static const struct form_row rows[] = {
     { "muc#register_roomnick", FIELD_TEXT_SINGLE, "The nickname that you want",
       FORM_TEXT(struct registration, nick), .required = true },
+    { "x-jabiru_notify", FIELD_BOOLEAN, "Tell you of mentions while you are away?",
+      FORM_BOOL(struct registration, notify) },
 };
 
 static const struct form_table form = { NS_MUC_REGISTER, FORM_ROWS(rows),
@@ -75,7 +78,7 @@ static bool may_register(struct room_request *request)
 void room_register_get(struct room_request *request)
 {
     const struct affiliated *row = affiliation_find(request->room, jid_bare(&request->iq->from));
-    struct registration now = { .nick = row && row->nick.len ? row->nick : str_none };
+    struct registration now = { row && row->nick.len ? row->nick : str_none, row && row->is_asking };
     struct buf xml;
     if (!may_register(request))
         return;
@@ -84,9 +87,8 @@ void room_register_get(struct room_request *request)
     if (now.nick.p) {
         buf_lit(&xml, "<registered/>");
         xml_write_element(&xml, "username", str_none, now.nick);
-    } else {
-        form_write(&xml, &form, FORM_ASKS, &now);
     }
+    form_write(&xml, &form, FORM_ASKS, &now);
     buf_lit(&xml, "</query>");
     room_result(request, &xml);
     buf_fini(&xml);
@@ -235,7 +237,7 @@ bool room_register_answer(struct room *room, const struct stanza *message)
     return true;
 }
 
-static void take(struct room_request *request, str nick)
+static void take(struct room_request *request, str nick, bool notify)
 {
     struct room *room = request->room;
     const struct jid *who = &request->iq->from;
@@ -252,6 +254,7 @@ static void take(struct room_request *request, str nick)
         return;
     }
     affiliation_set(room, jid_bare(who), affiliation, nick, row ? row->reason : STR(""), request->iq);
+    affiliation_ask(room, jid_bare(who), notify, request->iq);
     room_result(request, NULL);
     refresh_user(room, who);
 }
@@ -286,7 +289,8 @@ static void give_up(struct room_request *request)
 void room_register_set(struct room_request *request)
 {
     struct arena *arena = room_arena(request->room);
-    struct registration wish = { str_none };
+    const struct affiliated *row = affiliation_find(request->room, jid_bare(&request->iq->from));
+    struct registration wish = { str_none, row && row->is_asking };
     struct form submitted;
     struct xml_node x;
     str nick;
@@ -305,5 +309,5 @@ void room_register_set(struct room_request *request)
         !nick_is_good(request->room, nick))
         room_error(request, STANZA_ERROR_NOT_ACCEPTABLE, "this nickname can't be used");
     else
-        take(request, nick);
+        take(request, nick, wish.notify);
 }

@@ -17,6 +17,7 @@ struct watched {
     uint64_t came_us;    /* first known */
     uint64_t wrote_us;   /* the last message with a body; 0: none yet (XEP-0500) */
     uint64_t held_us;    /* until then his client is not read */
+    bool is_told;        /* that he was mentioned, since he was in */
     uint64_t applied_us; /* for membership, the last time; 0: never */
     uint8_t role;        /* enum role that he was given by hand; 0: none */
     struct bucket said;
