@@ -209,7 +209,7 @@ def test_a_room_outlives_a_crash(make_server, ca):
 
     def archived():
         with sqlite3.connect(server.database) as data:
-            return data.execute("SELECT count(*) FROM log WHERE owner = ?", (room,)).fetchone()[0]
+            return data.execute("SELECT count(*) FROM log WHERE owner = ? AND kind = 'archive' AND value LIKE '%remember this%'", (room,)).fetchone()[0]
 
     run(before)
     wait_for(archived, "the message in the archive")  # live delivery does not wait for the disk

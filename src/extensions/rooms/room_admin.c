@@ -290,7 +290,6 @@ static void carry_out(struct edit *edit, struct affected_list *all)
 {
     for (size_t i = 0; i < edit->count; i++) {
         const struct change *change = &edit->changes[i];
-        log_change(edit, change);
         if (change->is_role && change->occupant->role != change->role) {
             bool kick = change->role == ROLE_NONE;
             if (!kick) {
@@ -304,6 +303,7 @@ static void carry_out(struct edit *edit, struct affected_list *all)
             set_affiliation(edit, change);
             find_affected(edit, change, all);
         }
+        log_change(edit, change);
     }
 }
 

@@ -83,6 +83,7 @@ static bool make_member(struct room *room, const struct jid *who, const struct s
         return false;
     }
     affiliation_set(room, jid_bare(who), AFFILIATION_MEMBER, STR(""), STR(""), message);
+    room_log(room, message, "member", jid_bare(who), str_none, str_none);
     return true;
 }
 

@@ -107,20 +107,26 @@ static bool is_among(const struct form_jids *list, str jid)
     return false;
 }
 
+static void set_by_list(struct submission *submission, str jid, enum affiliation affiliation, str nick)
+{
+    const struct stanza *iq = submission->request->iq;
+    affiliation_set(submission->room, jid, affiliation, nick, STR(""), iq);
+    room_log(submission->room, iq, room_affiliation_name(affiliation), jid, str_none, str_none);
+}
+
 /* Who stands in the room's table as this and not in the list any more loses it. */
 static void take_from(struct submission *submission, enum affiliation affiliation,
                       const struct form_jids *list)
 {
     struct room *room = submission->room;
     struct form_jids now = people(room, affiliation);
+    enum affiliation after = affiliation == AFFILIATION_OWNER   ? AFFILIATION_ADMIN
+                             : submission->new->is_members_only ? AFFILIATION_MEMBER
+                                                                : AFFILIATION_NONE;
     for (size_t i = 0; i < now.count; i++) {
         const struct affiliated *row = affiliation_find(room, now.list[i].full);
         if (row && !is_among(list, row->jid))
-            affiliation_set(room, row->jid,
-                            affiliation == AFFILIATION_OWNER   ? AFFILIATION_ADMIN
-                            : submission->new->is_members_only ? AFFILIATION_MEMBER
-                                                               : AFFILIATION_NONE,
-                            row->nick, STR(""), submission->request->iq);
+            set_by_list(submission, now.list[i].full, after, row->nick);
     }
 }
 
@@ -131,8 +137,7 @@ static void give_to(struct submission *submission, enum affiliation affiliation,
         str jid = jid_bare(&list->list[i]);
         const struct affiliated *row = affiliation_find(room, jid);
         if (!row || row->affiliation != affiliation)
-            affiliation_set(room, jid, affiliation, row ? row->nick : STR(""), STR(""),
-                            submission->request->iq);
+            set_by_list(submission, jid, affiliation, row ? row->nick : STR(""));
     }
 }
 
