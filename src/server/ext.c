@@ -101,6 +101,25 @@ void ext_user_reset(struct user *user)
     }
 }
 
+bool ext_bind2_read(struct bind2_wait *wait, struct user *user, void (*ready)(struct bind2_wait *wait))
+{
+    struct host *host = user->actor.host;
+    *wait = (struct bind2_wait){ .user = user, ._ready = ready };
+    for (const struct ext *const *ext = host->server->extensions; *ext; ext++) {
+        if (!(*ext)->bind2_read || !ext_is_on(host, *ext))
+            continue;
+        wait->_pending++;
+        (*ext)->bind2_read(wait);
+    }
+    return wait->_pending;
+}
+
+void bind2_was_read(struct bind2_wait *wait)
+{
+    if (!--wait->_pending)
+        wait->_ready(wait);
+}
+
 void ext_bind2(struct session *session, const struct xml_node *bind, struct buf *bound)
 {
     struct host *host = session->user->actor.host;

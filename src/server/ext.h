@@ -44,6 +44,14 @@ struct ext_nonza {
     void (*handle)(struct session *session, const struct xml_node *element);
 };
 
+/* What a binding by XEP-0386 waits for: what extensions read from the store first. Its user takes nothing
+ * else meanwhile, and stays awake. */
+struct bind2_wait {
+    struct user *user;
+    unsigned _pending;
+    void (*_ready)(struct bind2_wait *wait);
+};
+
 /* A session is being bound by XEP-0386, and nothing was sent to it yet. */
 struct bind2_event {
     struct session *session;
@@ -103,6 +111,9 @@ struct ext {
     const struct ext_iq *iqs;
     const struct ext_nonza *nonzas;
     const struct ext_bind2 *bind2;
+    /* Begins to read what its handlers of bind2 need, and calls bind2_was_read() when it has it or can't have
+     * it, not within this call. May be NULL. */
+    void (*bind2_read)(struct bind2_wait *wait);
     const struct ext_hook *hooks;
     const struct ext_service *service;
     const struct adhoc_command *adhoc;      /* commands for users and administrators (extensions/adhoc.h) */
@@ -126,6 +137,9 @@ enum { EXT_MAX = 64 };
 /* Answers the request; the payload is copied. */
 void ext_result(struct iq_event *event, const struct buf *payload);
 void ext_error(struct iq_event *event, enum stanza_error error, const char *text);
+
+/* What `bind2_read` began has ended; in an event of the user's shard. */
+void bind2_was_read(struct bind2_wait *wait);
 
 /* Whether who asks may know of the account's presence: it is the account itself, or has a subscription from
  * it (RFC 6121 §4.3.2). */
@@ -182,6 +196,9 @@ void ext_dispatch(struct iq_event *event, enum ext_target target);
 bool ext_nonza(struct session *session, const struct xml_node *element);
 /* Runs what there is for the children of <bind/> of XEP-0386, in the order of the extensions. */
 void ext_bind2(struct session *session, const struct xml_node *bind, struct buf *bound);
+
+/* Begins what extensions read before that; false: nothing. Else `ready` is called once, later. */
+bool ext_bind2_read(struct bind2_wait *wait, struct user *user, void (*ready)(struct bind2_wait *wait));
 
 /* Whether there is one at this host. */
 bool ext_takes(const struct host *host, const struct xml_node *element);

@@ -162,7 +162,7 @@ class Talk:
             await phone.ping()
             got = [int(m.body.any()) for m in phone.messages]
             # aioxmpp sends again in reverse order what was not acknowledged
-            assert sorted(got) == list(range(1, self.number + 1)), got
+            assert sorted(got) == list(range(1, self.number + 1)), f"{phone.jid} got {got}"
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["cut", "killed"])

@@ -56,6 +56,8 @@ static str keep(struct user *user, const struct stanza *message, const struct ji
         entry.text = words_of(message, &shard->arena);
     archive->serial = appends_add(shard, user_bare(user), STR(ARCHIVE_KIND), &entry, NULL);
     archive->last_id = id;
+    if (archive->ends_known && !archive->first_id)
+        archive->first_id = id;
     buf_fini(&value);
     shard->counters.archived++;
     return arena_str(&shard->arena, mam_id_write(id, text));
@@ -299,6 +301,8 @@ const struct ext ext_archive = {
     .account_features =
         (const char *const[]){ NS_MAM, NS_MAM "#extended", NS_MAM "#groupchat-field", NS_SID, NULL },
     .iqs = iqs,
+    .bind2 = (const struct ext_bind2[]){ { NULL, NULL, NULL, archive_bind_tell }, { 0 } },
+    .bind2_read = archive_bind_read,
     .hooks = hooks,
     .config = &config,
     .user_size = sizeof(struct archive_user),

@@ -26,6 +26,8 @@ struct archive_prefs {
 
 struct archive_user {
     uint64_t last_id, serial;    /* of the last append; 0: none since the user woke */
+    uint64_t first_id;           /* of all, while somebody binds (archive_bind.c) */
+    bool ends_known;             /* the same: first_id and last_id are those of the log */
     struct archive_prefs *prefs; /* NULL: what the host's configuration says */
 };
 
@@ -55,6 +57,10 @@ void archive_prefs_get(struct iq_event *event);
 void archive_prefs_set(struct iq_event *event);
 void archive_prefs_load(struct user *user, const struct store_row *row);
 void archive_prefs_free(struct archive_prefs *prefs);
+
+/* archive_bind.c: what a client that binds by XEP-0386 is told. */
+void archive_bind_read(struct bind2_wait *wait);
+void archive_bind_tell(struct bind2_event *event);
 
 /* archive_expiry.c: old messages go, in the shard's own time. Of the shard: its memory. */
 struct archive_expiry {

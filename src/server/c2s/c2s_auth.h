@@ -48,6 +48,7 @@ struct sasl2 {
     bool must_settle;            /* the store has to know before there is success (c2s_sasl2_home.c) */
     char token[FAST_TOKEN_SIZE]; /* given; "" for none */
     int64_t token_expires_s;
+    bool read;       /* what extensions need for a binding */
     str not_resumed; /* <failed/>, when a resumption was asked for in vain */
 };
 

@@ -8,8 +8,7 @@
  * all of it is said in <success/>. Who asks for nothing of all that stays where it came in.
  *
  * XEP-0386 §3.2 has the offline messages cleared, since the client will find them in its archive. Here it
- * gets them as ever: an extension that keeps an archive knows which of them are there, and may leave those
- * out (the hook kept_stanza). */
+ * gets them as ever, but for those that it has fetched from there (the hook kept_stanza). */
 #include "server/c2s/c2s_auth.h"
 #include "server/ext.h"
 
@@ -176,14 +175,54 @@ static bool resume(struct user *user, struct c2s *c2s, const struct xml_node *el
     return over;
 }
 
-static void go_on(struct user *user, struct c2s *c2s)
+/* ---- What extensions read before a binding
+ * ---------------------------------------------------------------------------------- */
+
+struct reading {
+    struct bind2_wait wait;
+    struct user *user;
+    struct passport *passport;
+};
+
+static void all_read(struct bind2_wait *wait)
 {
+    struct reading *reading = CONTAINER_OF(wait, struct reading, wait);
+    struct user *user = reading->user;
+    if (reading->passport->c2s)
+        reading->passport->c2s->sasl2->read = true;
+    actor_unblock(&user->actor);
+    passport_return(user, reading->passport);
+    actor_unpin(&user->actor);
+    free(reading);
+}
+
+/* False: there is nothing to wait for. */
+static bool read_first(struct user *user, struct passport *passport)
+{
+    struct reading *reading = NEW(struct reading);
+    reading->user = user;
+    reading->passport = passport;
+    if (!ext_bind2_read(&reading->wait, user, all_read)) {
+        free(reading);
+        return false;
+    }
+    passport_stay(passport);
+    actor_pin(&user->actor);
+    actor_block(&user->actor);
+    return true;
+}
+
+static void go_on(struct user *user, struct passport *passport)
+{
+    struct c2s *c2s = passport->c2s;
     struct sasl2 *request = c2s->sasl2;
     struct xml_node child;
-    if (xml_child(&request->authenticate, STR("resume"), STR(NS_SM), &child) && resume(user, c2s, &child))
+    if (!request->read && xml_child(&request->authenticate, STR("resume"), STR(NS_SM), &child) &&
+        resume(user, c2s, &child))
         return;
     if (xml_child(&request->authenticate, STR("bind"), STR(NS_BIND2), &child)) {
-        bind(user, c2s, &child);
+        if (request->read || !read_first(user, passport))
+            bind(user, c2s, &child);
         return;
     }
     c2s->state = C2S_AUTHENTICATED;
@@ -366,7 +405,7 @@ static void arrived(struct user *user, struct passport *passport)
     if (c2s->sasl2->must_settle)
         settle(user, passport);
     else
-        go_on(user, c2s);
+        go_on(user, passport);
 }
 
 void c2s_sasl2_finish(struct c2s *c2s)
