@@ -153,7 +153,8 @@ struct newcomer_event; /* newcomer.h */
     X(account_removed, struct account_event)                                                                 \
     X(disco_info, struct disco_event)                                                                        \
     X(disco_items, struct disco_event)                                                                       \
-    X(message_to_host, struct stanza_event) /* user NULL */
+    X(message_to_host, struct stanza_event)  /* user NULL */                                                 \
+    X(presence_to_host, struct stanza_event) /* the same */
 
 enum hook_phase { PHASE_GUARD, PHASE_STAMP, PHASE_ARCHIVE, PHASE_COPY, PHASE_DELIVER, PHASE_OBSERVE };
 

@@ -4,11 +4,13 @@
 #include "server/host.h"
 
 #include "server/ext.h"
+#include "server/s2s/remote_many.h"
 
 static void answer_iq(struct shard *shard, struct host *host, const struct stanza *iq)
 {
     struct iq_event event = { .shard = shard, .host = host, .iq = iq };
     if (iq->type != TYPE_GET && iq->type != TYPE_SET) {
+        many_answer(shard, iq);
         fire_answer_to_host(host, &(struct stanza_event){ .stanza = iq, .to = iq->to, .shard = shard });
         return;
     }
@@ -40,7 +42,10 @@ void host_deliver(struct shard *shard, struct host *host, const struct delivery 
         message_to_host(shard, host, delivery);
         return;
     case STANZA_PRESENCE:
-        return; /* a server has no presence to share, and says nothing (RFC 6121 §4.3.2 leaves that open) */
+        /* a server has no presence to share, and says nothing (RFC 6121 §4.3.2 leaves that open) */
+        fire_presence_to_host(host,
+                              &(struct stanza_event){ .stanza = stanza, .to = delivery->to, .shard = shard });
+        return;
     }
 }
 

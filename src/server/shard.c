@@ -17,6 +17,7 @@
 #include "server/host.h"
 #include "server/receipt.h"
 #include "server/s2s/remote.h"
+#include "server/s2s/remote_many.h"
 #include "server/s2s/s2s.h"
 #include "server/user/user.h"
 
@@ -63,6 +64,7 @@ struct shard *shard_new(struct server *server, struct loop *loop, unsigned index
     map_init(&shard->s2s_ids, s2s_key);
     list_init(&shard->links);
     list_init(&shard->s2s_links);
+    list_init(&shard->gatherings);
     appends_init(shard);
     slab_init(&shard->user_slab, server->user_size);
     slab_init(&shard->session_slab, server->session_size);
@@ -154,7 +156,7 @@ static void deliver(struct shard *shard, const struct delivery *delivery)
         host_deliver(shard, host, delivery);
 }
 
-void shard_drain(struct shard *shard)
+static void deliver_queued(struct shard *shard)
 {
     while (shard->_queue_head < shard->_queue_len) {
         struct delivery next = shard->_queue[shard->_queue_head++];
@@ -165,6 +167,13 @@ void shard_drain(struct shard *shard)
         receipt_leave(shard, before);
         receipt_release(shard, next.receipt);
     }
+}
+
+void shard_drain(struct shard *shard)
+{
+    do
+        deliver_queued(shard);
+    while (many_flush_all(shard));
     shard->_queue_head = shard->_queue_len = 0;
     if (shard->_queue_room > 4096) {
         free(shard->_queue);

@@ -39,6 +39,8 @@
     X(s2s_resent, "stanzas sent again to another server that had not got them")                              \
     X(s2s_slowed, "times that another server sent too fast and was read more slowly")                        \
     X(s2s_refused, "other servers that could not prove who they are")                                        \
+    X(many_in, "stanzas received for many addresses at once")                                                \
+    X(many_out, "stanzas sent to another server for many addresses at once")                                 \
     X(archived, "messages put into archives")                                                                \
     X(held_back, "times that clients were not read because the store had fallen behind")                     \
     X(refused, "connections refused by a limit")                                                             \
@@ -97,6 +99,7 @@ struct shard {
     struct map s2s_ids;         /* streams of other servers by their id (s2s.h) */
     struct dns *dns;            /* NULL: no federation */
     struct list s2s_links;      /* streams with other servers */
+    struct list gatherings;     /* of this event, for other servers (remote_many.h) */
     struct sm_batch *_sm_batch; /* of the turn at hand (sm_store.c), or NULL */
     struct list links;          /* all links of clients and components */
     struct slab user_slab, session_slab, c2s_slab;

@@ -23,5 +23,6 @@
 #define NS_BIDI             "urn:xmpp:bidi"
 #define NS_BIDI_FEATURE     "urn:xmpp:features:bidi"
 #define NS_DELAY            "urn:xmpp:delay"
+#define NS_ADDRESS          "http://jabber.org/protocol/address"
 
 #endif

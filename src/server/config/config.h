@@ -74,7 +74,7 @@ struct config_c2s {
 struct config_s2s {
     struct config_list listen;
     uint16_t port, tls_port; /* both 0: no federation */
-    bool require_tls, require_certificate, dialback, bidi, sm;
+    bool require_tls, require_certificate, dialback, bidi, sm, multicast;
     struct config_list without_tls, with_certificate, block, allow; /* domains, "*.example.org", or "*" */
     const char *ca;                                                 /* "": the system's */
     const char *secret;                                             /* of dialback; "": made at the start */

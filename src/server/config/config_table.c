@@ -378,6 +378,12 @@ static const struct config_key s2s_keys[] = {
       IN_CONFIG(s2s.sm),
       .default_text = "true",
       .help = "Whether other servers acknowledge what they get, and we what we get (XEP-0198)." },
+    { .name = "multicast",
+      .type = CONFIG_BOOL,
+      IN_CONFIG(s2s.multicast),
+      .default_text = "true",
+      .help = "Whether presence, events and what is said in rooms go out as one stanza for many addresses\n"
+              "to servers that take that (XEP-0033)." },
     { .name = "resume-time",
       .type = CONFIG_DURATION,
       IN_CONFIG(s2s.resume_ms),

@@ -9,6 +9,7 @@
 #include "server/s2s/remote.h"
 
 #include "base/log.h"
+#include "server/s2s/remote_many.h"
 #include "server/s2s/remote_queue.h"
 #include "server/s2s/remote_reach.h"
 #include "server/s2s/s2s.h"
@@ -71,6 +72,7 @@ str remote_key(const struct map_node *node)
 
 static void pair_free(struct pair *pair)
 {
+    many_pair_fini(pair);
     while (pair->queued)
         waiting_done(pair->remote->shard, queue_shift(pair));
     timer_stop(&pair->wait_timer);
@@ -91,6 +93,7 @@ static void remote_free(struct remote *remote)
 {
     struct list *link;
     s2s_sm_drop_all(remote);
+    many_remote_fini(remote);
     while ((link = remote->pairs.next) != &remote->pairs)
         pair_free(LIST_ITEM(link, struct pair, link));
     while ((link = list_shift(&remote->verifies)))
@@ -125,7 +128,7 @@ static void idle_fired(struct timer *timer)
     shard_leave(shard);
 }
 
-static struct remote *remote_find(struct shard *shard, str domain)
+struct remote *remote_named(struct shard *shard, str domain)
 {
     struct map_node *node = map_get(&shard->remotes, domain);
     return MAP_ITEM(node, struct remote, _node);
@@ -153,7 +156,7 @@ static struct remote *remote_new(struct shard *shard, str domain)
 
 struct pair *remote_pair(struct shard *shard, str ours, str domain)
 {
-    struct remote *remote = remote_find(shard, domain);
+    struct remote *remote = remote_named(shard, domain);
     if (!remote)
         remote = remote_new(shard, domain);
     if (!remote)
@@ -234,7 +237,7 @@ static void explain_pair(const struct pair *pair, struct buf *out)
 void remote_explain(struct shard *shard, str domain, struct buf *out)
 {
     struct s2s_policy policy = s2s_policy_for(shard->server->config, domain);
-    const struct remote *remote = remote_find(shard, domain);
+    const struct remote *remote = remote_named(shard, domain);
     buf_addf(out, "policy: %s; TLS %s; certificate %s; dialback %s\n",
              policy.refused ? "nothing is exchanged" : "allowed",
              policy.require_tls ? "required" : "if it can be had",
@@ -255,6 +258,21 @@ void remote_explain(struct shard *shard, str domain, struct buf *out)
 /* ---- Deliveries
  * ------------------------------------------------------------------------------------------------ */
 
+void pair_deliver(struct pair *pair, const struct delivery *delivery)
+{
+    struct remote *remote = pair->remote;
+    struct shard *shard = remote->shard;
+    if (pair->sending && !pair->queued && send_now(pair, delivery))
+        return;
+    if (!pair->sending && remote->dead_until_us > loop_now_us(shard->loop))
+        delivery_bounce(shard, delivery, remote->error, remote->why);
+    else if (!wait(pair, delivery))
+        delivery_bounce(shard, delivery, STANZA_ERROR_RESOURCE_CONSTRAINT,
+                        "too much waits for the other server");
+    else
+        reach(pair);
+}
+
 void remote_deliver(struct shard *shard, const struct delivery *delivery)
 {
     str domain = jid_domain(&delivery->to);
@@ -273,16 +291,10 @@ void remote_deliver(struct shard *shard, const struct delivery *delivery)
                         "too many other domains are in use");
         return;
     }
-    struct remote *remote = pair->remote;
-    if (pair->sending && !pair->queued && send_now(pair, delivery))
+    if (many_gather(pair, delivery))
         return;
-    if (!pair->sending && remote->dead_until_us > loop_now_us(shard->loop))
-        delivery_bounce(shard, delivery, remote->error, remote->why);
-    else if (!wait(pair, delivery))
-        delivery_bounce(shard, delivery, STANZA_ERROR_RESOURCE_CONSTRAINT,
-                        "too much waits for the other server");
-    else
-        reach(pair);
+    many_flush(pair);
+    pair_deliver(pair, delivery);
 }
 
 /* ---- Questions about keys

@@ -14,6 +14,8 @@
 #include "server/shard.h"
 #include "xmpp/dialback.h"
 
+struct gathering;
+struct many;
 struct s2s;
 struct remote;
 
@@ -46,11 +48,12 @@ struct pair {
     enum pair_state state;
     struct dns_lookup lookup;
     struct dial dial;
-    size_t endpoint;    /* of the lookup: the one that is in use */
-    bool was_proven;    /* over its own stream */
-    bool no_external;   /* SASL EXTERNAL failed: dialback from now on */
-    bool try_again;     /* at the same endpoint */
-    bool no_passengers; /* another pair's stream did not take our key */
+    size_t endpoint;             /* of the lookup: the one that is in use */
+    bool was_proven;             /* over its own stream */
+    bool no_external;            /* SASL EXTERNAL failed: dialback from now on */
+    bool try_again;              /* at the same endpoint */
+    bool no_passengers;          /* another pair's stream did not take our key */
+    struct gathering *gathering; /* what may go out together (remote_many.h), or NULL */
 };
 
 struct remote {
@@ -66,6 +69,7 @@ struct remote {
     uint64_t dead_until_us;  /* left alone until then */
     enum stanza_error error; /* why */
     const char *why;
+    struct many *many; /* what is known of its way with many addresses (remote_many.h), or NULL */
     struct timer idle;
 };
 
@@ -84,6 +88,13 @@ void remote_explain(struct shard *shard, str domain, struct buf *out);
 
 /* The pair of two domains; NULL when there are too many. */
 struct pair *remote_pair(struct shard *shard, str ours, str theirs);
+
+/* The domain, if it is known here, or NULL. */
+struct remote *remote_named(struct shard *shard, str domain);
+
+/* Sends a delivery over the pair's stream, or lets it wait for one. Its `crowd`, if any, are those for whom
+ * it is meant (remote_many.c); it is referred to. */
+void pair_deliver(struct pair *pair, const struct delivery *delivery);
 
 /* Asks the domain verify->theirs about a key; from any shard. The answer comes to s2s_verified() on the
  * asker's. Takes `verify` over. */

@@ -6,8 +6,12 @@
 #include "server/s2s/remote_queue.h"
 
 #include "server/receipt.h"
+#include "xmpp/ns.h"
 
 #include <stdlib.h>
+
+/* Behind the payload of what is meant for many (remote_many.c). */
+#define ADDRESSES "<addresses xmlns='" NS_ADDRESS "'>"
 
 static const struct config_s2s *config_of(const struct pair *pair)
 {
@@ -33,6 +37,7 @@ struct waiting *waiting_new(struct pair *pair, const struct delivery *delivery)
     waiting->to.full.p = waiting->text;
     waiting->how = delivery->how;
     waiting->receipt = receipt_hold(pair->remote->shard);
+    waiting->crowd = delivery->crowd ? crowd_ref(delivery->crowd) : NULL;
     waiting->since_us = loop_now_us(pair->remote->shard->loop);
     waiting->size = (uint32_t)waiting_size(delivery);
     return waiting;
@@ -41,15 +46,37 @@ struct waiting *waiting_new(struct pair *pair, const struct delivery *delivery)
 void waiting_done(struct shard *shard, struct waiting *waiting)
 {
     struct receipt *receipt = waiting->receipt;
+    crowd_unref(waiting->crowd);
     shard_free_later(shard, waiting->stanza);
     shard_free_later(shard, waiting);
     receipt_release(shard, receipt);
+}
+
+/* Each for whom it was meant has not got it. */
+static void bounce_many(struct shard *shard, const struct delivery *delivery, enum stanza_error error,
+                        const char *why)
+{
+    struct stanza *stanza = ARENA_NEW(&shard->arena, struct stanza);
+    str payload = stanza_payload(delivery->stanza);
+    const char *addresses = memmem(payload.p, payload.len, ADDRESSES, sizeof ADDRESSES - 1);
+    *stanza = *delivery->stanza;
+    stanza->node.content = str_of(payload.p, (size_t)(addresses - payload.p));
+    for (uint32_t i = 0; i < delivery->crowd->count; i++) {
+        const struct delivery one = { .stanza = stanza,
+                                      .to = jid_copy(&delivery->crowd->members[i].to, &shard->arena),
+                                      .how = delivery->how };
+        delivery_bounce(shard, &one, error, why);
+    }
 }
 
 void delivery_bounce(struct shard *shard, const struct delivery *delivery, enum stanza_error error,
                      const char *why)
 {
     const struct stanza *stanza = delivery->stanza;
+    if (delivery->crowd) {
+        bounce_many(shard, delivery, error, why);
+        return;
+    }
     if (delivery->how == DELIVER_BROADCAST ||
         (stanza->kind == STANZA_PRESENCE && stanza->type == TYPE_UNAVAILABLE))
         return;
@@ -61,7 +88,9 @@ void delivery_bounce(struct shard *shard, const struct delivery *delivery, enum 
 
 void waiting_bounce(struct shard *shard, struct waiting *waiting, enum stanza_error error, const char *why)
 {
-    const struct delivery delivery = { .stanza = waiting->stanza, .to = waiting->to, .how = waiting->how };
+    const struct delivery delivery = {
+        .stanza = waiting->stanza, .to = waiting->to, .how = waiting->how, .crowd = waiting->crowd
+    };
     struct receipt *before = receipt_enter(shard, waiting->receipt);
     delivery_bounce(shard, &delivery, error, why);
     receipt_leave(shard, before);

@@ -15,6 +15,7 @@ struct waiting {
     struct jid to;
     enum deliver how;
     struct receipt *receipt;
+    struct crowd *crowd; /* for whom it is meant, if for many (remote_many.h), or NULL */
     uint64_t since_us;
     uint32_t size;
     char text[];

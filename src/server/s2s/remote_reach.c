@@ -8,6 +8,7 @@
 #include "server/s2s/remote_reach.h"
 
 #include "base/log.h"
+#include "server/s2s/remote_many.h"
 #include "server/s2s/remote_queue.h"
 #include "server/s2s/s2s.h"
 #include "server/s2s/s2s_sm.h"
@@ -62,6 +63,8 @@ void pair_may_send(struct pair *pair, struct s2s *s2s)
                                 : "another host's");
     if (s2s->outgoing)
         s2s_out_proven(s2s, str_from(pair->ours));
+    if (s2s == pair->own)
+        many_forget(pair->remote);
     pair_drained(pair);
 }
 

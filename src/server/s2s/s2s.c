@@ -18,6 +18,7 @@
 #include "server/component.h"
 #include "server/receipt.h"
 #include "server/s2s/remote.h"
+#include "server/s2s/remote_many.h"
 #include "server/s2s/s2s_sm.h"
 #include "xml/write.h"
 #include "xmpp/ns.h"
@@ -363,6 +364,19 @@ static enum stream_error check_addresses(const struct s2s *s2s, const struct sta
                : STREAM_ERROR_NOT_AUTHORIZED;
 }
 
+/* How much a stanza counts: what is sent to a host itself may be for many (XEP-0033). Each address takes an
+ * element, however it is written. */
+static uint64_t weight_of(const struct stanza *stanza)
+{
+    str payload = stanza_payload(stanza);
+    uint64_t weight = 1;
+    if (stanza->kind == STANZA_IQ || stanza->to.local_len)
+        return weight;
+    for (size_t i = 0; i < payload.len; i++)
+        weight += payload.p[i] == '<';
+    return weight;
+}
+
 static void stanza_in(struct s2s *s2s, const struct xml_node *node)
 {
     struct shard *shard = s2s->link.shard;
@@ -387,10 +401,11 @@ static void stanza_in(struct s2s *s2s, const struct xml_node *node)
     s2s->used_us = loop_now_us(shard->loop);
     shard->counters.s2s_in++;
     s2s->stanzas_in++;
+    s2s->weight_in += weight_of(stanza);
     struct receipt *receipt = s2s_sm_receive(s2s), *before = receipt_enter(shard, receipt);
-    if (fault == STANZA_OK)
+    if (fault == STANZA_OK && !many_error(shard, stanza))
         route(shard, stanza);
-    else
+    else if (fault != STANZA_OK)
         route_error(shard, stanza, STANZA_ERROR_BAD_REQUEST, NULL);
     receipt_leave(shard, before);
     receipt_release(shard, receipt);
@@ -530,7 +545,7 @@ static void data(struct conn *conn, str bytes)
 {
     struct s2s *s2s = CONTAINER_OF(conn, struct s2s, conn);
     struct shard *shard = s2s->link.shard;
-    uint64_t before = s2s->stanzas_in;
+    uint64_t before = s2s->weight_in;
     s2s->heard_us = loop_now_us(shard->loop);
     shard_enter(shard);
     if (!s2s->in.len) {
@@ -546,7 +561,7 @@ static void data(struct conn *conn, str bytes)
     if (s2s->moving)
         s2s_in_leave(s2s);
     else
-        hold_to_rate(s2s, bytes.len, s2s->stanzas_in - before);
+        hold_to_rate(s2s, bytes.len, s2s->weight_in - before);
     shard_leave(shard);
 }
 

@@ -65,6 +65,7 @@ struct s2s {
     struct bucket stanza_rate, byte_rate; /* of what comes in */
     struct timer rate_timer;              /* running: nothing is read until then */
     uint64_t since_us, stanzas_in, stanzas_out;
+    uint64_t weight_in;     /* stanzas, those for many counted for each */
     bool bidi_due;          /* to be used in the other direction when the peer has begun (s2s_in_bidi) */
     bool parted;            /* the peer has ended it in order */
     struct s2s_sm *sm;      /* stream management, or NULL */
