@@ -4,13 +4,11 @@
 #include "server/host.h"
 
 #include "server/ext.h"
-#include "server/s2s/remote_many.h"
 
 static void answer_iq(struct shard *shard, struct host *host, const struct stanza *iq)
 {
     struct iq_event event = { .shard = shard, .host = host, .iq = iq };
     if (iq->type != TYPE_GET && iq->type != TYPE_SET) {
-        many_answer(shard, iq);
         fire_answer_to_host(host, &(struct stanza_event){ .stanza = iq, .to = iq->to, .shard = shard });
         return;
     }

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Three servers of ours, all talking to all, while wires are cut, stall and heal, a server is killed and comes back, and the
-name server goes away: every message is delivered once, or its sender gets an error; none comes twice."""
+name server goes away: every message is delivered once, or its sender gets an error; none comes twice. The same from one of
+ours to an ejabberd, which has no stream management between servers."""
 import asyncio
 import itertools
 
 import pytest
 
 from jabiru import free_ports
-from lab import Names, jabiru
+from lab import EJABBERD, Ejabberd, Names, jabiru
 from slix import Client, run
 from wire import Wire
 
@@ -140,3 +141,61 @@ def test_three_servers(ring):
         for client in talk.clients.values():
             await client.leave()
     run(story)
+
+
+@pytest.mark.skipif(not EJABBERD, reason="ejabberd is not installed")
+def test_a_server_without_stream_management(tmp_path, ca):
+    ours, theirs = "one.example", "theirs.example"
+    ports = free_ports(2)
+    wire = Wire(ports[1])
+    names = Names(tmp_path / "names", {ours: ports[0], theirs: wire.port}).start()
+    pairs = {name: ca.issue(name, f"DNS:{name}", "serverAuth,clientAuth") for name in (ours, theirs)}
+    one = jabiru(tmp_path / "one", names, ours, pairs[ours], ports[0], IMPATIENT.format(bidi="false", ca=ca.certificate)).start()
+    one.add_user(f"user@{ours}")
+    two = Ejabberd(tmp_path / "ejabberd", names, theirs, pairs[theirs], ca, ports[1], True).start()
+    heard, bounced, numbers = [], set(), []
+
+    async def flood(sender, fault):
+        for turn in range(60):
+            if turn == 30:
+                await asyncio.get_running_loop().run_in_executor(None, fault)
+            message = sender.make_message(f"romeo@{theirs}", mtype="chat")
+            message["id"] = message["body"] = f"m{len(numbers)}"
+            message.send()
+            numbers.append(message["id"])
+            await asyncio.sleep(0.01)
+
+    async def settle():
+        end = asyncio.get_running_loop().time() + SETTLE_S
+        while open_ := [n for n in numbers if n not in bounced and n not in heard]:
+            assert asyncio.get_running_loop().time() < end, f"lost without a word: {open_}"
+            await asyncio.sleep(0.05)
+        assert len(set(heard)) == len(heard), "one came twice"
+
+    async def story():
+        sender, receiver = Client(one, ca, "user", "r", host=ours), Client(two, ca, "romeo", "r", host=theirs)
+        receiver.add_event_handler("message", lambda message: heard.append(message["body"]))
+        sender.add_event_handler("message_error", lambda message: bounced.add(message["id"]))
+        await asyncio.gather(sender.login(), receiver.login())
+        await flood(sender, lambda: None)
+        await settle()
+        await asyncio.get_running_loop().run_in_executor(None, one.wait_log, "has proved")
+        assert not bounced
+        for _ in range(3):
+            await flood(sender, wire.cut)
+            await settle()
+        assert numbers[0] not in bounced
+        # what goes into a wire that stalls is lost with it, and its senders are told
+        before = set(bounced)
+        await flood(sender, wire.stall)
+        wire.heal()
+        await settle()
+        assert bounced - before - set(heard)
+        await asyncio.gather(sender.leave(), receiver.leave())
+    try:
+        run(story)
+    finally:
+        one.stop()
+        two.stop()
+        wire.close()
+        names.stop()

@@ -14,6 +14,7 @@
 #include "server/s2s/remote_reach.h"
 #include "server/s2s/s2s.h"
 #include "server/s2s/s2s_sm.h"
+#include "server/s2s/s2s_tail.h"
 
 #include <stdlib.h>
 
@@ -37,14 +38,29 @@ static bool wait(struct pair *pair, const struct delivery *delivery)
     return true;
 }
 
+/* It was written, and is kept until the other server is known to have it. */
+static void keep(struct s2s *s2s, struct waiting *waiting)
+{
+    if (s2s->sm)
+        s2s_sm_keep(s2s->sm, waiting);
+    else
+        s2s_tail_keep(s2s, waiting);
+}
+
 /* False: its stream takes no more now. */
 static bool send_now(struct pair *pair, const struct delivery *delivery)
 {
     struct s2s *s2s = pair->sending;
     enum s2s_sent sent = s2s_send(s2s, delivery->stanza, &delivery->to);
-    if (sent == S2S_SENT && s2s->sm)
-        s2s_sm_keep(s2s->sm, waiting_new(pair, delivery));
+    if (sent == S2S_SENT && (s2s->sm || s2s_tail_wants(delivery)))
+        keep(s2s, waiting_new(pair, delivery));
     return sent != S2S_FULL;
+}
+
+static bool is_to_keep(const struct s2s *s2s, const struct waiting *waiting)
+{
+    const struct delivery delivery = { .stanza = waiting->stanza, .how = waiting->how };
+    return s2s->sm || s2s_tail_wants(&delivery);
 }
 
 void pair_drained(struct pair *pair)
@@ -55,8 +71,8 @@ void pair_drained(struct pair *pair)
         if (sent == S2S_FULL)
             return;
         struct waiting *waiting = queue_shift(pair);
-        if (sent == S2S_SENT && pair->sending->sm)
-            s2s_sm_keep(pair->sending->sm, waiting);
+        if (sent == S2S_SENT && is_to_keep(pair->sending, waiting))
+            keep(pair->sending, waiting);
         else
             waiting_done(pair->remote->shard, waiting);
     }

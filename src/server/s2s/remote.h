@@ -65,6 +65,7 @@ struct remote {
     struct list verifies;
     struct list past; /* streams that broke and may be resumed (s2s_sm.h) */
     unsigned verify_count;
+    bool proves;             /* it has answered a ping (s2s_tail.h) */
     unsigned failures;       /* in a row */
     uint64_t dead_until_us;  /* left alone until then */
     enum stanza_error error; /* why */

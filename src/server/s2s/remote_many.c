@@ -142,20 +142,16 @@ void many_remote_fini(struct remote *remote)
 /* ---- The question
  * ----------------------------------------------------------------------------------------------- */
 
-/* In the name of the virtual host: services answer for themselves what comes to them. */
 static void ask(struct pair *pair)
 {
     struct shard *shard = pair->remote->shard;
     struct many *many = many_of(pair->remote);
-    struct host *host = server_domain(shard->server, str_from(pair->ours));
     struct stanza *iq = ARENA_NEW(&shard->arena, struct stanza);
-    if (host->parent)
-        host = host->parent;
     settle(pair->remote, MANY_ASKED, ASKED_MS);
     rand_token(many->id, sizeof many->id);
     *iq = stanza_make(STANZA_IQ, TYPE_GET, arena_str(&shard->arena, str_from(many->id)),
                       STR("<query xmlns='" NS_DISCO_INFO "'/>"), &shard->arena);
-    iq->from = jid_make(str_none, str_from(host->name), str_none, &shard->arena);
+    iq->from = jid_make(str_none, str_from(pair->ours), str_none, &shard->arena);
     iq->to = jid_make(str_none, str_from(pair->remote->domain), str_none, &shard->arena);
     struct receipt *before = receipt_enter(shard, NULL);
     route(shard, iq);
@@ -174,30 +170,6 @@ static bool takes_many(struct pair *pair)
     return many->state == MANY_YES;
 }
 
-/* Something that travels to the home of a domain. */
-struct errand {
-    struct shard_call call;
-    struct stanza *stanza;
-    struct receipt *receipt;
-};
-
-static void errand_free(struct shard *shard, struct errand *errand)
-{
-    shard_free_later(shard, errand->stanza);
-    receipt_release(shard, errand->receipt);
-    free(errand);
-}
-
-static void send_home(struct shard *shard, const struct stanza *stanza,
-                      void (*run)(struct shard *shard, struct shard_call *call))
-{
-    struct errand *errand = NEW(struct errand);
-    errand->call.run = run;
-    errand->stanza = stanza_copy(stanza);
-    errand->receipt = receipt_hold(shard);
-    shard_post(server_home(shard->server, jid_domain(&stanza->from)), &errand->call);
-}
-
 static bool has_feature(const struct stanza *iq, struct arena *arena)
 {
     struct xml_node query, child;
@@ -210,29 +182,15 @@ static bool has_feature(const struct stanza *iq, struct arena *arena)
     return false;
 }
 
-static void answered(struct shard *shard, struct shard_call *call)
+bool many_answered(struct remote *remote, const struct stanza *iq)
 {
-    struct errand *errand = CONTAINER_OF(call, struct errand, call);
-    const struct stanza *iq = errand->stanza;
-    struct remote *remote = remote_named(shard, jid_domain(&iq->from));
-    struct many *many = remote ? remote->many : NULL;
-    if (many && many->state == MANY_ASKED && str_eq(iq->id, str_from(many->id))) {
-        many->addresses = ADDRESSES;
-        settle(remote, has_feature(iq, &shard->arena) ? MANY_YES : MANY_NO, KNOWN_MS);
-        log_debug(s2s, "%s %s one stanza for many", remote->domain,
-                  many->state == MANY_YES ? "takes" : "does not take");
-    }
-    errand_free(shard, errand);
-}
-
-/* Ids of ours are 24 characters; the home knows better. */
-bool many_answer(struct shard *shard, const struct stanza *iq)
-{
-    str domain = jid_domain(&iq->from);
-    if (iq->from.full.len != domain.len || iq->id.len != sizeof((struct many *)NULL)->id - 1 || !shard->dns ||
-        s2s_is_ours(shard->server, domain))
+    struct many *many = remote->many;
+    if (!many || many->state != MANY_ASKED || !str_eq(iq->id, str_from(many->id)))
         return false;
-    send_home(shard, iq, answered);
+    many->addresses = ADDRESSES;
+    settle(remote, has_feature(iq, &remote->shard->arena) ? MANY_YES : MANY_NO, KNOWN_MS);
+    log_debug(s2s, "%s %s one stanza for many", remote->domain,
+              many->state == MANY_YES ? "takes" : "does not take");
     return true;
 }
 
@@ -250,7 +208,6 @@ static bool may_be_shared(const struct pair *pair, const struct delivery *delive
                   (stanza->type == TYPE_HEADLINE || stanza->type == TYPE_GROUPCHAT);
     return fits && delivery->how <= DELIVER_BROADCAST && !delivery->crowd && delivery->to.local_len &&
            payload.len <= PAYLOAD_MAX && pair->remote->shard->server->config->s2s.multicast &&
-           server_domain(pair->remote->shard->server, str_from(pair->ours)) &&
            (!payload.len || !memmem(payload.p, payload.len, NS_ADDRESS, sizeof NS_ADDRESS - 1));
 }
 
@@ -419,7 +376,7 @@ void many_pair_fini(struct pair *pair)
 
 static struct kept *kept_for(struct remote *remote, const struct stanza *error)
 {
-    if (!remote || !remote->many)
+    if (!remote->many)
         return NULL;
     list_each (at, &remote->many->kept) {
         struct kept *kept = LIST_ITEM(at, struct kept, link);
@@ -444,37 +401,22 @@ static void send_again(struct kept *kept)
     }
 }
 
-static void refused(struct shard *shard, struct shard_call *call)
+bool many_refused(struct remote *remote, const struct stanza *stanza)
 {
-    struct errand *errand = CONTAINER_OF(call, struct errand, call);
-    const struct stanza *stanza = errand->stanza;
-    struct remote *remote = remote_named(shard, jid_domain(&stanza->from));
     struct kept *kept = kept_for(remote, stanza);
-    struct receipt *before = receipt_enter(shard, kept ? NULL : errand->receipt);
+    struct receipt *before = receipt_enter(remote->shard, NULL);
     if (kept) {
-        struct many *many = remote->many;
         struct xml_node error;
         bool too_many = xml_child(&stanza->node, STR("error"), STR(NS_CLIENT), &error) &&
                         stanza_error_read(&error) == STANZA_ERROR_NOT_ACCEPTABLE &&
                         kept->crowd->count > ADDRESSES_FEW;
-        many->addresses = ADDRESSES_FEW;
+        remote->many->addresses = ADDRESSES_FEW;
         if (!too_many)
             settle(remote, MANY_NO, KNOWN_MS);
         log_info(s2s, "%s has refused a stanza for %u addresses", remote->domain, kept->crowd->count);
         send_again(kept);
-        kept_free(many, kept);
-    } else {
-        route(shard, stanza);
+        kept_free(remote->many, kept);
     }
-    receipt_leave(shard, before);
-    errand_free(shard, errand);
-}
-
-bool many_error(struct shard *shard, const struct stanza *error)
-{
-    if (error->type != TYPE_ERROR || error->kind == STANZA_IQ || error->from.local_len ||
-        !jid_is_bare(&error->from))
-        return false;
-    send_home(shard, error, refused);
-    return true;
+    receipt_leave(remote->shard, before);
+    return kept != NULL;
 }

@@ -21,11 +21,9 @@ void many_forget(struct remote *remote);
 void many_pair_fini(struct pair *pair);
 void many_remote_fini(struct remote *remote);
 
-/* An answer to a host of ours: false if it is none to a question of ours. On any shard. */
-bool many_answer(struct shard *shard, const struct stanza *iq);
-
-/* A message or presence of type error that another domain itself has sent: may be its answer to a stanza for
- * many. True: it is looked into, and routed if it is none. On any shard. */
-bool many_error(struct shard *shard, const struct stanza *error);
+/* What the domain has answered (remote_answers.h): false if it is no answer to a question of ours, or no
+ * refusal of a stanza for many. */
+bool many_answered(struct remote *remote, const struct stanza *iq);
+bool many_refused(struct remote *remote, const struct stanza *error);
 
 #endif

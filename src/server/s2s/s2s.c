@@ -18,8 +18,9 @@
 #include "server/component.h"
 #include "server/receipt.h"
 #include "server/s2s/remote.h"
-#include "server/s2s/remote_many.h"
+#include "server/s2s/remote_answers.h"
 #include "server/s2s/s2s_sm.h"
+#include "server/s2s/s2s_tail.h"
 #include "xml/write.h"
 #include "xmpp/ns.h"
 #include "xmpp/rescope.h"
@@ -119,6 +120,7 @@ static void leave_pairs(struct s2s *s2s, enum s2s_end how, const char *why)
     bool was_open = s2s->state == S2S_OPEN;
     s2s->state = S2S_CLOSING;
     s2s_sm_leave(s2s, how);
+    s2s_tail_leave(s2s, how);
     s2s->pair = NULL;
     while ((link = list_shift(&s2s->senders)))
         pair_lost(LIST_ITEM(link, struct pair, _sending));
@@ -329,10 +331,15 @@ void s2s_write_dialback(struct s2s *s2s, const struct dialback *dialback)
 
 enum s2s_sent s2s_send(struct s2s *s2s, const struct stanza *stanza, const struct jid *to)
 {
-    struct shard *shard = s2s->link.shard;
     if (conn_pending(&s2s->conn) > s2s_config(s2s)->limits.output_bytes / 2 ||
-        (s2s->sm && !s2s_sm_has_room(s2s->sm)))
+        (s2s->sm && !s2s_sm_has_room(s2s->sm)) || !s2s_tail_has_room(s2s->tail))
         return S2S_FULL;
+    return s2s_write(s2s, stanza, to);
+}
+
+enum s2s_sent s2s_write(struct s2s *s2s, const struct stanza *stanza, const struct jid *to)
+{
+    struct shard *shard = s2s->link.shard;
     s2s->used_us = loop_now_us(shard->loop);
     if (!rescope_write(conn_out(&s2s->conn), stanza, to, STR(NS_SERVER), &shard->arena)) {
         route_error(shard, stanza, STANZA_ERROR_NOT_ACCEPTABLE,
@@ -403,7 +410,7 @@ static void stanza_in(struct s2s *s2s, const struct xml_node *node)
     s2s->stanzas_in++;
     s2s->weight_in += weight_of(stanza);
     struct receipt *receipt = s2s_sm_receive(s2s), *before = receipt_enter(shard, receipt);
-    if (fault == STANZA_OK && !many_error(shard, stanza))
+    if (fault == STANZA_OK && !remote_answers(shard, stanza))
         route(shard, stanza);
     else if (fault != STANZA_OK)
         route_error(shard, stanza, STANZA_ERROR_BAD_REQUEST, NULL);
@@ -580,13 +587,18 @@ static void secured(struct conn *conn)
     shard_leave(shard);
 }
 
+void s2s_drain(struct s2s *s2s)
+{
+    list_each_safe (at, &s2s->senders)
+        pair_drained(LIST_ITEM(at, struct pair, _sending));
+}
+
 static void drained(struct conn *conn)
 {
     struct s2s *s2s = CONTAINER_OF(conn, struct s2s, conn);
     struct shard *shard = s2s->link.shard;
     shard_enter(shard);
-    list_each_safe (at, &s2s->senders)
-        pair_drained(LIST_ITEM(at, struct pair, _sending));
+    s2s_drain(s2s);
     shard_leave(shard);
 }
 

@@ -34,6 +34,7 @@ enum s2s_state {
 
 struct pair;
 struct s2s_sm;
+struct s2s_tail;
 
 /* The peer may speak for this domain. */
 struct proof {
@@ -69,6 +70,7 @@ struct s2s {
     bool bidi_due;          /* to be used in the other direction when the peer has begun (s2s_in_bidi) */
     bool parted;            /* the peer has ended it in order */
     struct s2s_sm *sm;      /* stream management, or NULL */
+    struct s2s_tail *tail;  /* what was sent without it (s2s_tail.h), or NULL */
     enum stream_error told; /* the error with which the peer ended it */
     /* of an outgoing one */
     struct pair *pair; /* that opened it; NULL: it has gone */
@@ -111,6 +113,8 @@ bool s2s_is_proven(const struct s2s *s2s, str theirs, str ours);
  * it is drained. S2S_NEVER: it can't be written, and was answered with an error. */
 enum s2s_sent { S2S_SENT, S2S_FULL, S2S_NEVER };
 enum s2s_sent s2s_send(struct s2s *s2s, const struct stanza *stanza, const struct jid *to);
+enum s2s_sent s2s_write(struct s2s *s2s, const struct stanza *stanza, const struct jid *to); /* full or not */
+void s2s_drain(struct s2s *s2s); /* it takes more: its pairs send what waits */
 void s2s_write_dialback(struct s2s *s2s, const struct dialback *dialback);
 
 /* A line about it for people: direction, domains, address, TLS, what was proved and how, and what is used. */
