@@ -101,26 +101,31 @@ static void tell(const struct occupant *by, const struct jid *to, str body)
     route(room_shard(room), message);
 }
 
+/* Rooms may have thousands who have asked: what costs more comes last. */
+static void look_at(const struct occupant *by, const struct stanza *message, const struct affiliated *row,
+                    str body, bool has_mentions)
+{
+    struct room *room = by->room;
+    bool is_named = names(body, row->nick);
+    struct jid who;
+    if ((!is_named && !has_mentions) || jid_parse(row->jid, room_arena(room), &who) != OK)
+        return;
+    const struct watched *known = room_watch_known(&room->watch, &who);
+    if ((known && known->is_told) || (!is_named && !points_at(room, message, &who)) || is_in(room, &who))
+        return;
+    room_watch_user(&room->watch, &who, loop_now_us(room_shard(room)->loop))->is_told = true;
+    tell(by, &who, body);
+}
+
 void room_notify(const struct occupant *by, const struct stanza *message)
 {
     struct room *room = by->room;
-    struct arena *arena = room_arena(room);
-    uint64_t now = loop_now_us(room_shard(room)->loop);
+    struct xml_node mention;
     if (list_empty(&room->asks_for_notice) || !(payload_facts(message) & PAYLOAD_BODY) ||
         (payload_facts(message) & PAYLOAD_CORRECTION))
         return;
-    str body = xml_child_text(&message->node, STR("body"), STR(NS_CLIENT), arena);
-    list_each (at, &room->asks_for_notice) {
-        const struct affiliated *row = LIST_ITEM(at, struct affiliated, asks);
-        const struct watched *known;
-        struct jid who;
-        if (jid_parse(row->jid, arena, &who) != OK)
-            continue;
-        known = room_watch_known(&room->watch, &who);
-        if ((known && known->is_told) || (!names(body, row->nick) && !points_at(room, message, &who)) ||
-            is_in(room, &who))
-            continue;
-        room_watch_user(&room->watch, &who, now)->is_told = true;
-        tell(by, &who, body);
-    }
+    str body = xml_child_text(&message->node, STR("body"), STR(NS_CLIENT), room_arena(room));
+    bool has_mentions = xml_child(&message->node, STR("mention"), STR(NS_MENTIONS), &mention);
+    list_each (at, &room->asks_for_notice)
+        look_at(by, message, LIST_ITEM(at, struct affiliated, asks), body, has_mentions);
 }
