@@ -418,5 +418,10 @@ static str link_describe(struct link *link, struct arena *arena)
 }
 
 static const struct link_ops component_ops = {
-    .send = link_send, .close = link_close, .resume = link_resume, .describe = link_describe
+    .send = link_send,
+    .close = link_close,
+    .weight = stream_link_weight,
+    .drop = stream_link_drop,
+    .resume = link_resume,
+    .describe = link_describe,
 };

@@ -24,6 +24,10 @@ struct link_ops {
     void (*resumed)(struct link *link, str element);
     /* The user was busy and is ready: go on with the client's stanzas. Called as a part of an event. */
     void (*resume)(struct link *link);
+    /* Bytes that are kept for the peer: output that it does not read, an element that it does not end. */
+    size_t (*weight)(struct link *link);
+    /* Ends it at once, without a word, as if the connection had broken, and frees it. */
+    void (*drop)(struct link *link);
     /* A line about it for people: address, security. In the arena. */
     str (*describe)(struct link *link, struct arena *arena);
 };

@@ -49,6 +49,7 @@ struct server {
     unsigned char token_key[32]; /* of tokens; of this run until server_read_key() */
     atomic_uint connections;     /* links of clients, all shards */
     atomic_uint unauthenticated;
+    atomic_bool is_short_of_memory;              /* budget.h */
     struct gate gate;                            /* who may come in, by address */
     struct component_domain *_Atomic components; /* component.h */
     atomic_uint strange_components;              /* connections that have not proved who they are */

@@ -43,6 +43,8 @@
     X(many_out, "stanzas sent to another server for many addresses at once")                                 \
     X(archived, "messages put into archives")                                                                \
     X(held_back, "times that clients were not read because the store had fallen behind")                     \
+    X(ended_for_memory, "connections and sessions ended because memory was short")                           \
+    X(refused_memory, "logins refused because memory was short")                                             \
     X(refused, "connections refused by a limit")                                                             \
     X(refused_address, "of these, because their address had too many")                                       \
     X(refused_stranger, "of these, because their address had too many that had not logged in")               \

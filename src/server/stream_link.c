@@ -186,6 +186,17 @@ static void closed(struct conn *conn, enum err why)
     shard_leave(shard);
 }
 
+size_t stream_link_weight(struct link *link)
+{
+    struct stream_link *stream = STREAM_LINK_OF(link);
+    return conn_pending(&stream->conn) + stream->in.len;
+}
+
+void stream_link_drop(struct link *link)
+{
+    closed(&STREAM_LINK_OF(link)->conn, ERR_LIMIT);
+}
+
 static const struct conn_events conn_events = { .data = data, .closed = closed };
 
 /* ---- The move

@@ -68,6 +68,10 @@ void stream_link_fail(struct stream_link *stream, enum stream_error error, const
 void stream_link_end(struct stream_link *stream);
 bool stream_link_is_ending(const struct stream_link *stream);
 
+/* For its owner's link_ops. */
+size_t stream_link_weight(struct link *link);
+void stream_link_drop(struct link *link);
+
 /* No longer `waiting`: handles what has come meanwhile. */
 void stream_link_go_on(struct stream_link *stream);
 

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "doap.h"
 #include "extensions/list.h"
+#include "server/budget.h"
 #include "server/config/config.h"
 #include "server/control/control.h"
 #include "server/ext.h"
@@ -213,6 +214,7 @@ static int serve(const struct config *config, struct store *store, const sigset_
     struct loop **loops = xcalloc(count, sizeof(struct loop *));
     pthread_t *threads = xcalloc(count, sizeof *threads);
     struct control *control = NULL;
+    struct budget *budget = NULL;
     char why[512] = "";
     int code = EXIT_START;
     for (unsigned i = 0; i < count; i++)
@@ -228,6 +230,7 @@ static int serve(const struct config *config, struct store *store, const sigset_
     struct control_calls calls = { .reload = reload, .stop = stop };
     if (control_open(server, config->control, &calls, &control) != OK)
         log_error(main, "the control socket %s can't be opened; jabiructl will not work", config->control);
+    budget = budget_start(server);
     for (unsigned i = 0; i < count; i++)
         pthread_create(&threads[i], NULL, run_loop, loops[i]);
     log_info(main, "jabirud " JABIRU_VERSION " ready: %zu hosts, %u shards, port %u, TLS port %u",
@@ -240,6 +243,7 @@ static int serve(const struct config *config, struct store *store, const sigset_
     code = EXIT_SUCCESS;
 out:
     control_close(control);
+    budget_free(budget);
     store_close(store);
     if (server)
         server_free(server);

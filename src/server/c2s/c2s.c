@@ -270,6 +270,10 @@ static void opened(struct c2s *c2s, const struct xml_node *node)
         error = choose_host(c2s, &header);
     if (error == STREAM_ERROR_NONE)
         error = check_from(c2s, &header);
+    if (error == STREAM_ERROR_NONE && !c2s->authenticated && c2s->link.shard->server->is_short_of_memory) {
+        c2s->link.shard->counters.refused_memory++;
+        error = STREAM_ERROR_RESOURCE_CONSTRAINT;
+    }
     free(c2s->wished);
     c2s->wished = jid_is_none(&header.from) ? NULL : str_dup(jid_bare(&header.from));
     /* §4.7.2: `to` answers a `from`, which before TLS a client should not have shown */
@@ -667,6 +671,16 @@ static void link_resume(struct link *link)
     c2s_go_on(C2S_OF(link));
 }
 
+static size_t link_weight(struct link *link)
+{
+    return conn_pending(&C2S_OF(link)->conn) + C2S_OF(link)->in.len;
+}
+
+static void link_drop(struct link *link)
+{
+    c2s_free(C2S_OF(link));
+}
+
 static str link_describe(struct link *link, struct arena *arena)
 {
     struct c2s *c2s = C2S_OF(link);
@@ -680,6 +694,8 @@ static str link_describe(struct link *link, struct arena *arena)
 const struct link_ops c2s_ops = {
     .send = link_send,
     .close = link_close,
+    .weight = link_weight,
+    .drop = link_drop,
     .part = link_part,
     .write = link_write,
     .resumed = link_resumed,

@@ -97,6 +97,7 @@ struct config_addresses {
 struct config_limits {
     uint32_t stanza_before, stanza_after; /* before and after login */
     uint16_t depth, attributes, name_bytes;
+    uint64_t memory;       /* of the process; 0: three quarters of what there is */
     uint32_t output_bytes; /* queued for one connection */
     uint32_t store_queue;  /* bytes of log entries on their way to the disk, in all */
     uint32_t roster_items, offline_messages, subscription_requests; /* of one user */
@@ -114,6 +115,8 @@ struct config {
     uint32_t shards;     /* 0: one for each core */
     const char *store;   /* for store_open(), with the data folder put in */
     const char *control; /* path of the control socket; "": none */
+    const char *user;    /* to run as when started as root; "": stay */
+    bool confine;
     struct config_c2s c2s;
     struct config_components components;
     struct config_s2s s2s;

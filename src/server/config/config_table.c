@@ -129,6 +129,23 @@ static const struct config_key top_keys[] = {
       .help =
           "Where accounts, rosters and messages are kept: sqlite:FILE (a relative one starts in the data\n"
           "folder), or memory: for tests, which keeps nothing." },
+    { .name = "user",
+      .type = CONFIG_STRING,
+      .effect = ON_RESTART,
+      IN_CONFIG(user),
+      .default_text = "",
+      .help = "The user to become when it is started as root, before any file of the store is opened; empty: "
+              "none.\n"
+              "The data folder, certificates and keys must be readable by this user." },
+    { .name = "confine",
+      .type = CONFIG_BOOL,
+      .effect = ON_RESTART,
+      IN_CONFIG(confine),
+      .default_text = "true",
+      .help = "Whether the process gives up what it does not need (Landlock, seccomp): other files than its "
+              "own,\n"
+              "starting programs, odd sockets. Files that a later reload names must lie in folders named at "
+              "the start." },
     { .name = "control",
       .type = CONFIG_DATA_PATH,
       .effect = ON_RESTART,
@@ -638,6 +655,14 @@ static const struct config_key limits_keys[] = {
       .min = 64,
       .max = 4096,
       .help = "The longest name of an element or attribute, with its prefix." },
+    { .name = "memory",
+      .type = CONFIG_SIZE,
+      IN_CONFIG(limits.memory),
+      .default_text = "0",
+      .max = (uint64_t)1 << 50,
+      .help = "What the whole process may allocate; 0: three quarters of the machine's memory, or of the "
+              "control\n"
+              "group's. Beyond it logins are refused, and those for whom most is kept are ended first." },
     { .name = "output",
       .type = CONFIG_SIZE,
       IN_CONFIG(limits.output_bytes),

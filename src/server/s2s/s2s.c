@@ -632,6 +632,16 @@ static void link_close(struct link *link, enum stream_error error, const char *t
         s2s_fail(S2S_OF(link), error, text);
 }
 
+static size_t link_weight(struct link *link)
+{
+    return conn_pending(&S2S_OF(link)->conn) + S2S_OF(link)->in.len;
+}
+
+static void link_drop(struct link *link)
+{
+    s2s_free(S2S_OF(link));
+}
+
 static void link_resume(struct link *link)
 {
     (void)link;
@@ -679,5 +689,10 @@ static str link_describe(struct link *link, struct arena *arena)
 }
 
 static const struct link_ops link_ops = {
-    .send = link_send, .close = link_close, .resume = link_resume, .describe = link_describe
+    .send = link_send,
+    .close = link_close,
+    .weight = link_weight,
+    .drop = link_drop,
+    .resume = link_resume,
+    .describe = link_describe,
 };

@@ -95,6 +95,10 @@ static enum stream_error take_domains(struct s2s *s2s, const struct stream_heade
 void s2s_in_opened(struct s2s *s2s, const struct stream_header *header)
 {
     enum stream_error error = take_domains(s2s, header);
+    if (error == STREAM_ERROR_NONE && s2s->stranger && s2s->link.shard->server->is_short_of_memory) {
+        s2s->link.shard->counters.refused_memory++;
+        error = STREAM_ERROR_RESOURCE_CONSTRAINT;
+    }
     s2s_send_header(s2s);
     if (error != STREAM_ERROR_NONE) {
         s2s_fail(s2s, error, NULL);

@@ -93,6 +93,10 @@ bool sm_is_resuming(const struct sm *sm);
  * there is room for some more. */
 bool sm_is_stored(const struct sm *sm);
 bool sm_has_room(const struct sm *sm);
+/* Bytes that wait for its client, for people the session's address, and its end because they are too many. */
+size_t sm_weight(const struct sm *sm);
+const char *sm_name(const struct sm *sm);
+void sm_overflow(struct sm *sm);
 /* Something of what the store has of the session is different (session_changed()). */
 void sm_changed(struct sm *sm);
 

@@ -250,10 +250,24 @@ void sm_send(struct sm *sm, const struct stanza *stanza, const struct jid *to)
     if (logged)
         sm_store_message(sm, entry->number, entry->body, primary);
     sm_out_flush(sm);
-    if (sm->out - sm->acked <= sm->limits->stanzas && sm->queue_bytes <= sm->limits->bytes)
-        return;
+    if (sm->out - sm->acked > sm->limits->stanzas || sm->queue_bytes > sm->limits->bytes)
+        sm_overflow(sm);
+}
+
+void sm_overflow(struct sm *sm)
+{
     sm->over = true;
     loop_defer(sm->shard->loop, &sm->end_task);
+}
+
+size_t sm_weight(const struct sm *sm)
+{
+    return sm->over ? 0 : sm->queue_bytes;
+}
+
+const char *sm_name(const struct sm *sm)
+{
+    return sm->session->full;
 }
 
 /* ---- The store

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/* See budget.h. What counts is what the allocator has given out, not what the kernel has mapped: that falls
+ * at once when something is freed, so that nobody is ended for memory that is free already.
+ *
+ * Two tours of the shards: the first puts all holders into bins by the power of two of what they hold; from
+ * these follows the bar, the bin in which enough has been gathered from the top. The second ends all above
+ * the bar, and of those in its bin as many as are needed. Ending a session with stream management loses
+ * nothing: what was not acknowledged goes where it goes when such a session ends (sm_end.c). */
+#include "server/budget.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "server/link.h"
+#include "server/sm/sm.h"
+#include "server/tour.h"
+#include "server/user/user.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { TICK_MS = 200, BIN_FIRST = 16, BINS = 16, VICTIMS_MAX = 1000 };
+
+struct budget {
+    struct server *server;
+    struct timer timer;
+    struct tour tour;
+    bool is_touring;
+    size_t too_much;   /* bytes */
+    size_t bins[BINS]; /* bytes of those who hold 64 KiB and more, 128 KiB and more, ... */
+    unsigned bar;
+    size_t from_bar; /* bytes that those in the bar's bin must give */
+};
+
+/* One who holds memory: a link or, if that is NULL, a session with stream management. */
+struct holder {
+    struct link *link;
+    struct sm *sm;
+    size_t bytes;
+};
+
+/* ---- How much there is */
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+size_t __sanitizer_get_current_allocated_bytes(void); /* their allocator is another one */
+
+size_t budget_used(void)
+{
+    return __sanitizer_get_current_allocated_bytes();
+}
+#else
+size_t budget_used(void)
+{
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
+#endif
+
+static size_t read_number(const char *path)
+{
+    unsigned long long number = 0;
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return SIZE_MAX;
+    if (fscanf(file, "%llu", &number) != 1) /* "max" */
+        number = SIZE_MAX;
+    fclose(file);
+    return (size_t)number;
+}
+
+/* Of the machine, or of the control group if that has less; as they were when it is first asked. */
+static size_t available(void)
+{
+    static _Atomic size_t known;
+    if (known)
+        return known;
+    size_t least = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
+    const size_t groups[] = { read_number("/sys/fs/cgroup/memory.max"),
+                              read_number("/sys/fs/cgroup/memory/memory.limit_in_bytes") };
+    for (size_t i = 0; i < COUNT_OF(groups); i++)
+        least = groups[i] < least ? groups[i] : least;
+    known = least;
+    return least;
+}
+
+size_t budget_limit(const struct server *server)
+{
+    uint64_t limit = server->config->limits.memory;
+    return limit ? (size_t)limit : available() / 4 * 3;
+}
+
+/* ---- Who holds it */
+
+static unsigned bin_of(size_t bytes)
+{
+    unsigned bin = 0;
+    while (bin < BINS - 1 && bytes >> (BIN_FIRST + 1 + bin))
+        bin++;
+    return bin;
+}
+
+typedef void (*visitor)(struct budget *budget, const struct holder *holder);
+
+static void visit_holder(struct budget *budget, struct holder holder, visitor visit)
+{
+    if (holder.bytes >> BIN_FIRST)
+        visit(budget, &holder);
+}
+
+static void visit_links(struct budget *budget, struct list *links, visitor visit)
+{
+    list_each (at, links) {
+        struct link *link = LIST_ITEM(at, struct link, _in_shard);
+        if (link->ops->weight)
+            visit_holder(budget, (struct holder){ link, NULL, link->ops->weight(link) }, visit);
+    }
+}
+
+static void visit_users(struct budget *budget, struct shard *shard, visitor visit)
+{
+    struct map_walk walk = { 0 };
+    struct map_node *node;
+    while ((node = map_next(&shard->actors, &walk))) {
+        struct user *user = user_awake(shard, actor_key(node));
+        if (!user)
+            continue;
+        list_each (at, &user->sessions) {
+            struct session *session = SESSION_OF(at);
+            if (session->sm)
+                visit_holder(budget, (struct holder){ NULL, session->sm, sm_weight(session->sm) }, visit);
+        }
+    }
+}
+
+static void visit_shard(struct budget *budget, struct shard *shard, visitor visit)
+{
+    visit_users(budget, shard, visit);
+    visit_links(budget, &shard->links, visit);
+    visit_links(budget, &shard->s2s_links, visit);
+}
+
+/* ---- The first tour: how much is to be had from whom */
+
+static void weigh(struct budget *budget, const struct holder *holder)
+{
+    budget->bins[bin_of(holder->bytes)] += holder->bytes;
+}
+
+static void weigh_shard(struct shard *shard, struct tour *tour)
+{
+    visit_shard(CONTAINER_OF(tour, struct budget, tour), shard, weigh);
+}
+
+/* ---- The second tour: they are ended */
+
+/* Of one shard, on its thread. */
+static _Thread_local struct {
+    struct holder list[VICTIMS_MAX];
+    size_t count;
+} victims;
+
+static void choose(struct budget *budget, const struct holder *holder)
+{
+    unsigned bin = bin_of(holder->bytes);
+    if (bin < budget->bar || victims.count == VICTIMS_MAX || (bin == budget->bar && !budget->from_bar))
+        return;
+    if (bin == budget->bar)
+        budget->from_bar -= holder->bytes < budget->from_bar ? holder->bytes : budget->from_bar;
+    victims.list[victims.count++] = *holder;
+}
+
+static void end(struct shard *shard, const struct holder *holder)
+{
+    shard->counters.ended_for_memory++;
+    if (holder->link) {
+        str who = holder->link->ops->describe(holder->link, &shard->arena);
+        log_warn(main, "memory is short: the connection %.*s ends, for which %zu KiB were kept",
+                 STR_ARGS(who), holder->bytes / 1024);
+        holder->link->ops->drop(holder->link);
+        return;
+    }
+    log_warn(main, "memory is short: the session %s ends, for which %zu KiB were kept", sm_name(holder->sm),
+             holder->bytes / 1024);
+    sm_overflow(holder->sm);
+}
+
+static void relieve_shard(struct shard *shard, struct tour *tour)
+{
+    victims.count = 0;
+    visit_shard(CONTAINER_OF(tour, struct budget, tour), shard, choose);
+    /* sessions come first in the list: they only note their end, while a link may take its session along */
+    for (size_t i = 0; i < victims.count; i++)
+        end(shard, &victims.list[i]);
+}
+
+/* ---- The watch */
+
+static void relieved(struct tour *tour)
+{
+    CONTAINER_OF(tour, struct budget, tour)->is_touring = false;
+}
+
+static void weighed(struct tour *tour)
+{
+    struct budget *budget = CONTAINER_OF(tour, struct budget, tour);
+    size_t above = 0;
+    for (budget->bar = BINS - 1; budget->bar > 0 && above + budget->bins[budget->bar] < budget->too_much;
+         budget->bar--)
+        above += budget->bins[budget->bar];
+    budget->from_bar = above < budget->too_much ? budget->too_much - above : 0;
+    budget->tour.visit = relieve_shard;
+    budget->tour.done = relieved;
+    tour_start(&budget->tour);
+}
+
+static void begin(struct budget *budget)
+{
+    memset(budget->bins, 0, sizeof budget->bins);
+    budget->is_touring = true;
+    budget->tour.home = budget->server->shards[0];
+    budget->tour.visit = weigh_shard;
+    budget->tour.done = weighed;
+    tour_start(&budget->tour);
+}
+
+static void tick(struct timer *timer)
+{
+    struct budget *budget = CONTAINER_OF(timer, struct budget, timer);
+    struct server *server = budget->server;
+    struct shard *shard = server->shards[0];
+    size_t used = budget_used(), limit = budget_limit(server);
+    bool is_short = used > limit;
+    if (shard->stopping)
+        return;
+    shard_enter(shard);
+    if (is_short != atomic_load(&server->is_short_of_memory))
+        log_warn(main, "memory is %s: %zu KiB of %zu KiB are in use", is_short ? "short" : "enough again",
+                 used / 1024, limit / 1024);
+    atomic_store(&server->is_short_of_memory, is_short);
+    budget->too_much = is_short ? used - limit : 0;
+    if (is_short && !budget->is_touring)
+        begin(budget);
+    timer_start(shard->loop, timer, TICK_MS);
+    shard_leave(shard);
+}
+
+struct budget *budget_start(struct server *server)
+{
+    struct budget *budget = NEW(struct budget);
+    budget->server = server;
+    budget->timer.fired = tick;
+    timer_start(server->shards[0]->loop, &budget->timer, TICK_MS);
+    return budget;
+}
+
+void budget_free(struct budget *budget)
+{
+    if (!budget)
+        return;
+    timer_stop(&budget->timer);
+    free(budget);
+}
