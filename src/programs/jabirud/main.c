@@ -4,6 +4,7 @@
  */
 #include "base/log.h"
 #include "base/mem.h"
+#include "confine.h"
 #include "doap.h"
 #include "extensions/list.h"
 #include "server/budget.h"
@@ -221,11 +222,13 @@ static int serve(const struct config *config, struct store *store, const sigset_
         loops[i] = loop_new();
     struct server *server = server_new(config, extension_list, store, loops, count, why, sizeof why);
     state.server = server;
-    if (!server || server_read_key(server, why, sizeof why) != OK ||
+    if (!server || server_read_key(server, why, sizeof why) != OK || !confine_raise() ||
         server_listen(server, why, sizeof why) != OK) {
         log_error(main, "%s", why);
         goto out;
     }
+    if (!confine_drop(config))
+        goto out;
     server->stop = stop;
     struct control_calls calls = { .reload = reload, .stop = stop };
     if (control_open(server, config->control, &calls, &control) != OK)
@@ -233,6 +236,8 @@ static int serve(const struct config *config, struct store *store, const sigset_
     budget = budget_start(server);
     for (unsigned i = 0; i < count; i++)
         pthread_create(&threads[i], NULL, run_loop, loops[i]);
+    if (config->confine)
+        confine_calls(confine_has_tools());
     log_info(main, "jabirud " JABIRU_VERSION " ready: %zu hosts, %u shards, port %u, TLS port %u",
              config->host_count, count, config->c2s.port, config->c2s.tls_port);
     notify("READY=1");
@@ -276,7 +281,11 @@ static int start(void)
         return EXIT_CONFIG;
     state.configs[state.config_count++] = config;
     harden();
+    if (!confine_user(config))
+        return EXIT_START;
     apply_log(config);
+    if (config->confine)
+        confine_files(config, state.config_path);
     sigemptyset(&signals);
     sigaddset(&signals, SIGHUP);
     sigaddset(&signals, SIGTERM);

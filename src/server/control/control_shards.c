@@ -140,7 +140,8 @@ static void tell_status(struct request *request)
                  atomic_load(&server->s2s_strangers));
     buf_addf(out, "%-16s %zu\n%-16s %zu KiB\n", "users awake", request->users, "memory",
              resident_bytes() / 1024);
-    buf_addf(out, "%-16s %zu KiB of %zu KiB\n", "allocated", budget_used() / 1024, budget_limit(server) / 1024);
+    buf_addf(out, "%-16s %zu KiB of %zu KiB\n", "allocated", budget_used() / 1024,
+             budget_limit(server) / 1024);
     buf_addf(out, "%-16s %llu batches in %llu commits\n", "store", (unsigned long long)store.batches,
              (unsigned long long)store.commits);
 #define X(name, text) buf_addf(out, "%-16s %llu (%s)\n", #name, (unsigned long long)request->sum.name, text);
