@@ -10,9 +10,18 @@ from jabiru import JABIRUD, PATIENCE_S, Authority, Server
 _numbers = itertools.count(1)
 
 
+def pytest_addoption(parser):
+    parser.addoption("--kills", type=int, default=10, help="kill -9 so often in the tests of sessions that resume")
+
+
 def pytest_configure(config):
     if not JABIRUD.exists():
         pytest.exit(f"{JABIRUD} is not built; run `make debug`, or name the build folder in JABIRU_BUILD", 2)
+
+
+@pytest.fixture
+def kills(request):
+    return request.config.getoption("--kills")
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Stream management (XEP-0198) with real connections: two clients exchange numbered messages while their connections
-are cut at random points, a thousand times, and the server is killed with -9 ten times. What one has sent, the other
-gets exactly once and in order. And slixmpp, which comes back by itself."""
+are cut at random points, a thousand times, and the server is killed with -9 ten times (or --kills N). What one has sent, the
+other gets exactly once and in order. And slixmpp, which comes back by itself."""
 import asyncio
 import random
 import time
@@ -9,13 +9,13 @@ import time
 from slix import Client, run
 from sm_client import Cutter, SmClient
 
-CUTS, KILLS, SECONDS = 1000, 10, 240
+CUTS, SECONDS, SECONDS_A_KILL = 1000, 200, 6
 PLAIN = "  require-tls = false\n  insecure-login = true\n  scram-iterations = 4096\n"
 
 
 class Talk:
-    def __init__(self, server, seed):
-        self.server, self.random = server, random.Random(seed)
+    def __init__(self, server, seed, kills):
+        self.server, self.random, self.kills = server, random.Random(seed), kills
         self.sent = {}
 
     async def begin(self):
@@ -58,9 +58,10 @@ class Talk:
 
     async def talk(self):
         alice, bob = self.clients
-        kills, end = 0, time.monotonic() + SECONDS
-        while self.cutter.cuts < CUTS or kills < KILLS:
-            assert time.monotonic() < end, (f"{self.cutter.cuts} cuts and {kills} kills in {SECONDS} s; "
+        kills, seconds = 0, SECONDS + SECONDS_A_KILL * self.kills
+        end = time.monotonic() + seconds
+        while self.cutter.cuts < CUTS or kills < self.kills:
+            assert time.monotonic() < end, (f"{self.cutter.cuts} cuts and {kills} kills in {seconds} s; "
                                             f"{[client.state() for client in self.clients]}")
             self.check_alive()
             for client, other in ((alice, bob), (bob, alice)):
@@ -69,7 +70,7 @@ class Talk:
                 else:
                     client.ask()
             await asyncio.sleep(self.random.uniform(0, 0.004))
-            if self.cutter.cuts >= (kills + 0.5) * CUTS / KILLS and kills < KILLS:
+            if kills < self.kills and self.cutter.cuts >= (kills + 0.5) * CUTS / self.kills:
                 kills += 1
                 await asyncio.get_running_loop().run_in_executor(None, self.restart)
 
@@ -99,19 +100,19 @@ class Talk:
                                      f"{other.bodies[max(0, at - 3):at + 10]}")
 
 
-def test_every_message_arrives_once_and_in_order(make_server):
+def test_every_message_arrives_once_and_in_order(make_server, kills):
     server = make_server(c2s_lines=PLAIN)
     server.add_user("alice@localhost", "bob@localhost")
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
 
     async def run():
-        talk = Talk(server, seed)
+        talk = Talk(server, seed, kills)
         await talk.begin()
         await talk.talk()
         await talk.finish()
         talk.judge()
-        print(f"{[client.sent for client in talk.clients]} messages, {talk.cutter.cuts} cuts, "
+        print(f"{[client.sent for client in talk.clients]} messages, {talk.cutter.cuts} cuts, {kills} kills, "
               f"{[client.resumed for client in talk.clients]} resumptions")
 
     asyncio.run(run())

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: MIT
+"""What goes wrong beneath a server: the disk is full, another program holds the store, a certificate expires while people talk, the clock jumps,
+the configuration is read again under load. docs/reliability.md says what users see of each; here it is seen."""
+import contextlib
+import os
+import sqlite3
+import ssl
+import struct
+import subprocess
+import threading
+import time
+
+import pytest
+
+from jabiru import PATIENCE_S
+from raw import CLIENT, Raw
+
+HELD_S = 10
+
+
+def note(text, to="bob@localhost", number=0):
+    return f"<message to='{to}' type='chat' id='{number}'><body>{text}</body></message>"
+
+
+def bodies(client, until):
+    got = client.until(lambda e: e.findtext(CLIENT + "body") == until)
+    return [e.findtext(CLIENT + "body") for e in got if e.tag == CLIENT + "message"]
+
+
+# -- the disk is full --
+
+@contextlib.contextmanager
+def small_disk(folder, size):
+    folder.mkdir(exist_ok=True)
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", folder], capture_output=True, timeout=PATIENCE_S)
+    if made.returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True, timeout=PATIENCE_S)
+
+
+def errors_before_an_answer(client):
+    """The numbers of the messages that were refused until a ping was answered."""
+    asked = client.start_iq("<ping xmlns='urn:xmpp:ping'/>")
+    passed = client.until(lambda e: e.get("id") == asked)
+    return [int(e.get("id")) for e in passed if e.tag == CLIENT + "message" and e.get("type") == "error"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small disk")
+def test_a_full_disk(make_server, ca):
+    """Who sends what can't be kept is told so, message by message; who reads and who is online goes on; what was not refused is there, also
+    after kill -9; and when there is room again all is as before."""
+    server = make_server(start=False)
+    data = server.folder / "data"
+    with small_disk(data, "3m"):
+        server.start()
+        server.add_user("alice@localhost", "bob@localhost", "carol@localhost")
+        alice, carol = Raw(server, ca).login("alice", "a"), Raw(server, ca).login("carol", "c")
+        sent, refused = [], []
+        while len(refused) < 5:
+            assert len(sent) < 500
+            sent.append(len(sent))
+            alice.send(note(f"{sent[-1]} {'x' * 20000}", number=sent[-1]))
+            refused += errors_before_an_answer(alice)
+        while more := errors_before_an_answer(alice):
+            refused += more
+        kept = [number for number in sent if number not in refused]
+        assert kept, refused
+        carol.send(note("are you there?", "carol@localhost/c"))
+        assert "are you there?" in bodies(carol, "are you there?")
+        subprocess.run(["mount", "-o", "remount,size=64m", data], check=True, timeout=PATIENCE_S)
+        alice.send(note("room again", number=999))
+        alice.ping()
+        server.kill()
+        for one in (alice, carol):
+            one.cut()
+        server.start()
+        bob = Raw(server, ca).login("bob", "b")
+        got = bodies(bob, "room again")
+        numbers = [int(body.split()[0]) for body in got if body != "room again"]
+        assert numbers == kept, (refused, numbers)
+        bob.ping()
+        bob.close()
+        server.stop()
+
+
+# -- the store hangs --
+
+def test_a_store_that_hangs(make_server, ca):
+    """Ten seconds in which nothing can be written: who needs no disk goes on, the others wait, and nobody loses anything."""
+    server = make_server()
+    server.add_user("alice@localhost", "bob@localhost")
+    alice, bob = Raw(server, ca).login("alice", "a"), Raw(server, ca).login("bob", "b")
+    alice.ping(), bob.ping()
+    with sqlite3.connect(server.database, timeout=PATIENCE_S, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        asked = alice.start_iq("<query xmlns='jabber:iq:roster'><item jid='c@localhost'/></query>", "set")
+        alice.send(note("while it hangs"))
+        worst, got = 0, []
+        while time.monotonic() - began < HELD_S:
+            before = time.monotonic()
+            bob.send("<presence/>")
+            got += bob.until(lambda e: e.tag == CLIENT + "presence")
+            worst = max(worst, time.monotonic() - before)
+        other.execute("ROLLBACK")
+    assert worst < HELD_S / 2
+    answer = alice.until(lambda e: e.get("id") == asked)[-1]
+    assert answer.get("type") in ("result", "error")
+    alice.send(note("afterwards"))
+    got = [e.findtext(CLIENT + "body") for e in got] + bodies(bob, "afterwards")
+    refused = [e for e in alice.elements if e.get("type") == "error"]
+    assert "while it hangs" in got or refused
+    alice.close()
+    bob.close()
+
+
+# -- a certificate expires --
+
+def test_a_certificate_that_expires(make_server, ca, tmp_path):
+    """Who is connected goes on; who comes is warned off by their own client; a new certificate and a reload are all it takes."""
+    names = "DNS:localhost"
+    good = ca.issue("good", names)
+    pair = [tmp_path / "served.pem", tmp_path / "served.key"]
+
+    def serve(files):
+        for target, source in zip(pair, files):
+            target.write_bytes(source.read_bytes())
+    serve(good)
+    server = make_server(hosts={"localhost": tuple(pair)})
+    server.add_user("alice@localhost", "bob@localhost")
+    alice = Raw(server, ca).login("alice", "a")
+    request, extensions = ca.folder / "good.csr", ca.folder / "good.ext"
+    expired = tmp_path / "expired.pem"
+    ca._openssl("x509", "-req", "-in", request, "-CA", ca.certificate, "-CAkey", ca.key, "-CAcreateserial", "-days", "0",
+                "-extfile", extensions, "-out", expired)
+    time.sleep(1.1)  # it ends with the second in which it was made
+    serve((expired, good[1]))
+    server.reload()
+    with pytest.raises(ssl.SSLCertVerificationError, match="expired"):
+        Raw(server, ca)
+    assert alice.ping().get("type") == "result"
+    serve(ca.issue("new", names))
+    server.reload()
+    Raw(server, ca).login("bob", "b").close()
+    assert alice.ping().get("type") == "result"
+    alice.close()
+
+
+# -- the clock jumps --
+
+CLOCK = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+static volatile long *offset;
+static int (*real)(clockid_t, struct timespec *);
+__attribute__((constructor)) static void start(void)
+{
+    int fd = open(getenv("CLOCK_OFFSET"), O_RDONLY);
+    real = dlsym(RTLD_NEXT, "clock_gettime");
+    offset = mmap(NULL, sizeof *offset, PROT_READ, MAP_SHARED, fd, 0);
+}
+int clock_gettime(clockid_t clock, struct timespec *to)
+{
+    int result = (real ? real : (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime"))(clock, to);
+    if (clock == CLOCK_REALTIME && offset && offset != MAP_FAILED)
+        to->tv_sec += *offset;
+    return result;
+}
+"""
+
+
+@pytest.fixture
+def clock(tmp_path, monkeypatch):
+    """A wall clock that the servers of this test see, and that can be set."""
+    source, library, offset = tmp_path / "clock.c", tmp_path / "clock.so", tmp_path / "offset"
+    source.write_text(CLOCK)
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True, timeout=PATIENCE_S)
+    offset.write_bytes(struct.pack("l", 0))
+    monkeypatch.setenv("CLOCK_OFFSET", str(offset))
+    monkeypatch.setenv("LD_PRELOAD", str(library))
+    monkeypatch.setenv("ASAN_OPTIONS", "verify_asan_link_order=0")
+
+    def jump(seconds):
+        with open(offset, "r+b") as file:
+            file.write(struct.pack("l", seconds))
+    return jump
+
+
+def archived(client):
+    page = "<set xmlns='http://jabber.org/protocol/rsm'><max>50</max></set>"
+    asked = client.start_iq(f"<query xmlns='urn:xmpp:mam:2'>{page}</query>", "set")
+    passed = client.until(lambda e: e.get("id") == asked)
+    results = [e.find("{urn:xmpp:mam:2}result") for e in passed]
+    return [(r.get("id"), next(r.iter(CLIENT + "body")).text, next(r.iter("{urn:xmpp:delay}delay")).get("stamp"))
+            for r in results if r is not None]
+
+
+def test_a_clock_that_jumps(make_server, ca, clock):
+    """Back by a day, on by three: nobody is cut off, since time that passes is measured by another clock; archives and offline messages
+    keep the order in which things happened, and no id comes twice."""
+    server = make_server(c2s_lines='  idle-time = "1m"')
+    server.add_user("alice@localhost", "bob@localhost")
+    alice, bob = Raw(server, ca).login("alice", "a"), Raw(server, ca).login("bob", "b")
+    bob.ping()
+    days = [0, -1, -1, 3, 3, 0]
+    for number, day in enumerate(days):
+        clock(day * 86400)
+        alice.send(note(f"live {number}"))
+        assert bodies(bob, f"live {number}") == [f"live {number}"]
+    found = archived(bob)
+    assert [body for _, body, _ in found] == [f"live {number}" for number in range(len(days))]
+    assert len({name for name, _, _ in found}) == len(days)
+    assert found[3][2] > found[0][2]  # the clock that jumped is the one that was asked
+    bob.close()
+    for number, day in enumerate(days):
+        clock(day * 86400)
+        alice.send(note(f"kept {number}"))
+        alice.ping()
+    bob = Raw(server, ca).login("bob", "b")
+    assert bodies(bob, f"kept {len(days) - 1}") == [f"kept {number}" for number in range(len(days))]
+    for one in (alice, bob):
+        one.ping()
+        one.close()
+
+
+# -- under load --
+
+class Writer(threading.Thread):
+    """Writes numbers to bob until it is told to stop."""
+
+    def __init__(self, client):
+        super().__init__(daemon=True)
+        self.client, self.sent, self.over = client, 0, threading.Event()
+
+    def run(self):
+        while not self.over.is_set():
+            self.client.send(note(self.sent, "bob@localhost/b"))
+            self.sent += 1
+            if self.sent % 20 == 0:
+                self.client.ping()
+
+
+def test_reload_under_load(make_server, ca):
+    server = make_server()
+    server.add_user("alice@localhost", "bob@localhost")
+    alice, bob = Raw(server, ca).login("alice", "a"), Raw(server, ca).login("bob", "b")
+    bob.ping()
+    writer = Writer(alice)
+    writer.start()
+    reading = threading.Thread(target=lambda: got.extend(bodies(bob, "the end")), daemon=True)
+    got = []
+    reading.start()
+    for _ in range(20):
+        server.reload()
+    writer.over.set()
+    writer.join(PATIENCE_S)
+    alice.send(note("the end", "bob@localhost/b"))
+    reading.join(PATIENCE_S)
+    assert got == [*map(str, range(writer.sent)), "the end"]
+    assert writer.sent > 20
+    alice.close()
+    bob.close()
