@@ -145,6 +145,16 @@ static void element(struct client *client, const struct xml_node *node)
         client_login_element(client, node);
 }
 
+/* From here on all is compressed; a new stream begins. We trust the server's ratio of compression. */
+static void squeeze(struct client *client, str behind)
+{
+    static const struct zip_settings settings = {
+        .level = 6, .window_bits = 15, .memory_level = 8, .ratio = 1100, .burst = 1 << 20
+    };
+    conn_compress(&client->_conn, &settings, behind);
+    client_login_open(client);
+}
+
 /* Handles what is whole in the input. Returns the bytes used, or ALL_USED when the client has ended or is
  * ending (then, if `*gone`, it must not be touched). */
 static ptrdiff_t consume(struct client *client, str input, const bool *gone)
@@ -169,6 +179,10 @@ static ptrdiff_t consume(struct client *client, str input, const bool *gone)
             /* RFC 6120 §5.4.3.3: what stands behind proceed in plain text may be anybody's. */
             if (at < input.len)
                 client_end(client, ERR_SYNTAX, STR("data-before-tls"));
+            return ALL_USED;
+        }
+        if (client->_state == CLIENT_SQUEEZING) {
+            squeeze(client, str_sub(input, at, input.len));
             return ALL_USED;
         }
     }

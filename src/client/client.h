@@ -33,6 +33,7 @@ struct client_settings {
                   and bound. For a peer that passes stanzas and speaks no XMPP */
     bool component; /* a component's stream: only the password is used, as the secret, and stanzas are in the
                        namespace jabber:component:accept both ways (xmpp/rescope.h reads and writes it) */
+    bool compress;  /* streams are compressed (XEP-0138), or the login ends: not with `instant` */
     struct scan_limits limits;
     uint32_t out_max;          /* bytes that may wait to be sent */
     uint32_t login_timeout_ms; /* from client_start() to `ready`; 0: none */

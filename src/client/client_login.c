@@ -9,7 +9,7 @@
  *
  * Logins by SASL2 take another way in the middle: client_instant.c.
  *
- * Sections: headers and features, mechanisms, SASL, binding. */
+ * Sections: headers and features, mechanisms, SASL, compression, binding. */
 #include "client/client_login.h"
 
 #include "base/base64.h"
@@ -253,6 +253,32 @@ static void sasl_element(struct client *client, const struct xml_node *node)
         client_end(client, ERR_PERMISSION, STR("server-not-authenticated"));
 }
 
+/* ---- Compression (XEP-0138) */
+
+static void ask_for_compression(struct client *client, const struct xml_node *features)
+{
+    struct xml_node offer, method;
+    bool found = xml_child(features, STR("compression"), STR(NS_COMPRESS_FEATURE), &offer);
+    for (bool more = found && xml_first(&offer, &method); more; more = xml_next(&method)) {
+        if (!str_is(str_trim(xml_text(&method, &client->_login->arena)), "zlib"))
+            continue;
+        conn_write(&client->_conn, STR("<compress xmlns='" NS_COMPRESS "'><method>zlib</method></compress>"));
+        client->_state = CLIENT_COMPRESS;
+        return;
+    }
+    client_end(client, ERR_UNSUPPORTED, STR("no-compression"));
+}
+
+static void compress_element(struct client *client, const struct xml_node *node)
+{
+    struct xml_node condition;
+    if (xml_is(node, STR("compressed"), STR(NS_COMPRESS)))
+        client->_state = CLIENT_SQUEEZING;
+    else
+        client_end(client, ERR_REFUSED,
+                   xml_first(node, &condition) ? condition.name : STR("compression-refused"));
+}
+
 /* ---- Binding */
 
 static void bind_resource(struct client *client, const struct xml_node *features)
@@ -339,6 +365,9 @@ static void features_element(struct client *client, const struct xml_node *featu
         client->_state = CLIENT_STARTTLS;
     } else if (client->_login->authenticated && client->_jid) {
         client_enter(client);
+    } else if (client->_login->authenticated && client->_settings->compress &&
+               !conn_is_compressed(&client->_conn)) {
+        ask_for_compression(client, features);
     } else if (client->_login->authenticated) {
         bind_resource(client, features);
     } else if (client_instant_offered(client, features)) {
@@ -366,6 +395,9 @@ void client_login_element(struct client *client, const struct xml_node *node)
         return;
     case CLIENT_SASL2:
         client_instant_element(client, node);
+        return;
+    case CLIENT_COMPRESS:
+        compress_element(client, node);
         return;
     case CLIENT_BIND:
     case CLIENT_SESSION:

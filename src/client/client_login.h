@@ -14,6 +14,8 @@ enum client_state {
     CLIENT_STARTTLS,  /* waits for proceed */
     CLIENT_SASL,      /* waits for a challenge or the outcome */
     CLIENT_SASL2,     /* the same, of XEP-0388 */
+    CLIENT_COMPRESS,  /* waits for the answer to <compress/> */
+    CLIENT_SQUEEZING, /* it was <compressed/>: what stands behind it is */
     CLIENT_BIND,      /* waits for the JID */
     CLIENT_SESSION,   /* waits for the session that an old server wants (RFC 3921 section 3) */
     CLIENT_HANDSHAKE, /* of a component: waits for the answer to the handshake */

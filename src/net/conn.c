@@ -2,12 +2,12 @@
 /* Connections: readiness in, plain bytes out, and the way back.
  *
  * In: one read a turn into a buffer that all connections of the thread share, through TLS if there is any,
- * and to the owner in one piece. A callback of the owner may end or move the connection, so nothing here
- * touches it after one; where two callbacks follow each other (`secured` and `data`) the layer's `gone`
- * tells.
+ * and to the owner in one piece; or, if it was compressed, in several, and what becomes of one read may take
+ * several turns. A callback of the owner may end or move the connection, so nothing here touches it after
+ * one; where two callbacks follow each other (`secured` and `data`, or pieces) the layer's `gone` tells.
  *
- * Out: what is written gathers in a queue, and a task at the end of the turn encrypts and sends it, with one
- * system call in the usual case. What the kernel does not take waits for SOCKET_WRITABLE.
+ * Out: what is written gathers in a queue, and a task at the end of the turn deflates, encrypts and sends it,
+ * with one system call in the usual case. What the kernel does not take waits for SOCKET_WRITABLE.
  *
  * End: whatever ends a connection only notes why; the same task tells the owner, after a last attempt to send
  * what may still be wanted (an answer to the peer's last words, a TLS alert). So `closed` never comes inside
@@ -15,11 +15,12 @@
  * closing at once would let the kernel throw the last bytes away, should the peer have sent something that we
  * have not read.
  *
- * Not here: TLS itself (tls_layer.c), sockets (src/loop). */
+ * Not here: TLS itself (tls_layer.c), compression (zip_layer.c), sockets (src/loop). */
 #include "net/conn.h"
 
 #include "net/outbox.h"
 #include "net/tls_layer.h"
+#include "net/zip_layer.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -39,10 +40,12 @@ enum { WIRE_BATCH = 64 * 1024, WIRE_SPARE = 256 * 1024, OUT_MAX_MAX = 1 << 30, Q
 
 static _Thread_local char input_room[TLS_INPUT_MAX];
 static _Thread_local char plain_room[TLS_PLAIN_MAX];
+static _Thread_local char inflated_room[ZIP_STEP];
 
 struct conn_parcel {
     int socket;
     struct tls_layer *tls;
+    struct zip_layer *zip;
     struct buf out;
     uint32_t sent, out_max;
     uint8_t flags;
@@ -50,10 +53,22 @@ struct conn_parcel {
     uint64_t mark;
 };
 
+/* Bytes that may wait: up to half of the queue's memory may be bytes that are gone already. */
+static size_t out_max(const struct conn *conn)
+{
+    return conn->_out._max / 2;
+}
+
+/* Whether there are compressed bytes that the owner has not got yet. */
+static bool has_unread(const struct conn *conn)
+{
+    return conn->_zip && (conn->_zip->unread.len || conn->_zip->more) && !(conn->_flags & FINISHING);
+}
+
 static void watch(struct conn *conn)
 {
     unsigned events = conn->_flags & BLOCKED ? SOCKET_WRITABLE : 0;
-    if (!(conn->_flags & PAUSED))
+    if (!(conn->_flags & PAUSED) && !has_unread(conn))
         events |= SOCKET_READABLE;
     if (conn->_flags & ENDED)
         events = 0;
@@ -90,9 +105,16 @@ static bool can_send(const struct conn *conn)
 
 /* ---- Out */
 
-size_t conn_pending(const struct conn *conn)
+/* Bytes that are not encrypted yet. */
+static size_t pending_above_tls(const struct conn *conn)
 {
     size_t waiting = conn->_out.len - conn->_sent;
+    return conn->_zip ? waiting + conn->_zip->wire.len - conn->_zip->wire_sent : waiting;
+}
+
+size_t conn_pending(const struct conn *conn)
+{
+    size_t waiting = pending_above_tls(conn);
     return conn->_tls ? waiting + conn->_tls->wire.len - conn->_tls->wire_sent : waiting;
 }
 
@@ -119,14 +141,42 @@ static bool send_queue(struct conn *conn, struct buf *queue, uint32_t *sent)
     return false;
 }
 
-/* Encrypts the next part of the queue; false when there is none or it failed. */
-static bool encrypt(struct conn *conn)
+/* Deflates the next part of the queue; false when there is none or it failed. */
+static bool deflate_part(struct conn *conn)
 {
     str waiting = outbox_waiting(&conn->_out, conn->_sent);
-    if (!conn->_tls->secured)
-        return false;
-    if (!waiting.len) {
+    size_t all = waiting.len;
+    if (!all) {
         outbox_drop(&conn->_out, &conn->_sent);
+        return false;
+    }
+    if (waiting.len > WIRE_BATCH)
+        waiting.len = WIRE_BATCH;
+    if (zip_layer_write(conn->_zip, waiting, waiting.len == all)) {
+        end(conn, ERR_LIMIT);
+        return false;
+    }
+    outbox_take(&conn->_out, &conn->_sent, waiting.len);
+    return true;
+}
+
+static void send_zip(struct conn *conn)
+{
+    struct zip_layer *zip = conn->_zip;
+    bool more = true;
+    while (more) {
+        more = zip->wire.len - zip->wire_sent < WIRE_BATCH && deflate_part(conn);
+        if (!send_queue(conn, &zip->wire, &zip->wire_sent))
+            return;
+    }
+}
+
+/* Encrypts the next part of a queue; false when there is none or it failed. */
+static bool encrypt_part(struct conn *conn, struct buf *queue, uint32_t *sent)
+{
+    str waiting = outbox_waiting(queue, *sent);
+    if (!waiting.len) {
+        outbox_drop(queue, sent);
         return false;
     }
     if (waiting.len > WIRE_BATCH)
@@ -135,8 +185,18 @@ static bool encrypt(struct conn *conn)
         end(conn, buf_failed(&conn->_tls->wire) ? ERR_LIMIT : ERR_TLS);
         return false;
     }
-    outbox_take(&conn->_out, &conn->_sent, waiting.len);
+    outbox_take(queue, sent, waiting.len);
     return true;
+}
+
+static bool encrypt(struct conn *conn)
+{
+    struct zip_layer *zip = conn->_zip;
+    if (!conn->_tls->secured)
+        return false;
+    if (!zip)
+        return encrypt_part(conn, &conn->_out, &conn->_sent);
+    return encrypt_part(conn, &zip->wire, &zip->wire_sent) || deflate_part(conn);
 }
 
 static void send_tls(struct conn *conn)
@@ -145,7 +205,7 @@ static void send_tls(struct conn *conn)
     bool more = true;
     while (more) {
         more = tls->wire.len - tls->wire_sent < WIRE_BATCH && encrypt(conn);
-        if (!more && conn->_flags & FINISHING && conn->_out.len == conn->_sent)
+        if (!more && conn->_flags & FINISHING && !pending_above_tls(conn))
             tls_layer_finish(tls);
         if (!send_queue(conn, &tls->wire, &tls->wire_sent))
             return;
@@ -160,6 +220,8 @@ static void send_out(struct conn *conn)
         return;
     if (conn->_tls)
         send_tls(conn);
+    else if (conn->_zip)
+        send_zip(conn);
     else
         send_queue(conn, &conn->_out, &conn->_sent);
 }
@@ -178,12 +240,12 @@ static bool takes_written(struct conn *conn)
         return false;
     }
     size_t waiting = conn_pending(conn);
-    if (buf_failed(&conn->_out) || waiting > conn->_out_max) {
+    if (buf_failed(&conn->_out) || waiting > out_max(conn)) {
         outbox_drop(&conn->_out, &conn->_sent);
         end(conn, ERR_LIMIT);
         return false;
     }
-    if (waiting > conn->_out_max / 2)
+    if (waiting > out_max(conn) / 2)
         conn->_flags |= HIGH;
     return !(conn->_flags & BLOCKED);
 }
@@ -224,14 +286,22 @@ static void tell_end(struct conn *conn)
     conn->_events->closed(conn, why);
 }
 
+static void take_in(struct conn *conn, str bytes);
+
 static void tell_unread(struct conn *conn)
 {
     struct buf bytes = conn->_tls->unread;
     buf_init(&conn->_tls->unread, TLS_PLAIN_MAX);
     if (conn->_flags & ENDED)
         flush_soon(conn);
-    conn->_events->data(conn, buf_str(&bytes));
+    take_in(conn, buf_str(&bytes));
     buf_fini(&bytes);
+}
+
+/* What is compressed and waits is not forgotten; `again` goes on with it. */
+static bool must_read_first(const struct conn *conn)
+{
+    return conn->_flags & ENDED && has_unread(conn) && !(conn->_flags & PAUSED);
 }
 
 static void flush(struct task *task)
@@ -250,12 +320,14 @@ static void flush(struct task *task)
         tell_unread(conn);
         return;
     }
+    if (must_read_first(conn))
+        return;
     if (conn->_flags & ENDED) {
         tell_end(conn);
         return;
     }
     watch(conn);
-    if (conn->_flags & HIGH && conn_pending(conn) <= conn->_out_max / 8) {
+    if (conn->_flags & HIGH && conn_pending(conn) <= out_max(conn) / 8) {
         conn->_flags &= (uint8_t)~HIGH;
         if (conn->_events->drained)
             conn->_events->drained(conn);
@@ -263,6 +335,80 @@ static void flush(struct task *task)
 }
 
 /* ---- In */
+
+/* The rest waits: for the others' turn, or for the owner. */
+static void put_off(struct conn *conn, str deflated)
+{
+    struct zip_layer *zip = conn->_zip;
+    buf_add(&zip->unread, deflated);
+    watch(conn);
+    if (buf_failed(&zip->unread))
+        end(conn, ERR_LIMIT);
+    else if (!(conn->_flags & PAUSED))
+        loop_queue(conn->_loop, &zip->again);
+}
+
+/* Tells the owner of inflated bytes, or why there are none. False: the connection is gone. */
+static bool tell_inflated(struct conn *conn, enum err err, str plain, str rest)
+{
+    struct zip_layer *zip = conn->_zip;
+    bool gone = false;
+    zip->gone = &gone;
+    zip->arrived = rest;
+    if (err && conn->_events->garbled)
+        conn->_events->garbled(conn, err);
+    else if (err)
+        end(conn, err);
+    else if (plain.len)
+        conn->_events->data(conn, plain);
+    if (gone)
+        return false;
+    zip->gone = NULL;
+    zip->arrived = str_none;
+    return true;
+}
+
+/* False: the connection is gone. */
+static bool inflate_and_tell(struct conn *conn, str bytes)
+{
+    size_t told = 0, len;
+    while ((bytes.len || conn->_zip->more) && !(conn->_flags & FINISHING)) {
+        if (told >= ZIP_TURN || conn->_flags & PAUSED) {
+            put_off(conn, bytes);
+            return true;
+        }
+        enum err err = zip_layer_read(conn->_zip, &bytes, inflated_room, &len);
+        if (!tell_inflated(conn, err, str_of(inflated_room, len), bytes))
+            return false;
+        if (err)
+            return true;
+        told += len;
+    }
+    watch(conn);
+    return true;
+}
+
+static void inflate_again(struct task *task)
+{
+    struct zip_layer *zip = CONTAINER_OF(task, struct zip_layer, again);
+    struct conn *conn = zip->conn;
+    if (conn->_flags & (PAUSED | TOLD))
+        return;
+    struct buf unread = zip->unread;
+    buf_init(&zip->unread, unread._max);
+    if (inflate_and_tell(conn, buf_str(&unread)) && conn->_flags & ENDED)
+        flush_soon(conn);
+    buf_fini(&unread);
+}
+
+/* Bytes that the socket, or TLS, has brought. */
+static void take_in(struct conn *conn, str bytes)
+{
+    if (conn->_zip)
+        inflate_and_tell(conn, bytes);
+    else
+        conn->_events->data(conn, bytes);
+}
 
 /* Tells the owner of the handshake's end and of the bytes behind it. */
 static void tell_secured(struct conn *conn, str bytes)
@@ -281,7 +427,7 @@ static void tell_secured(struct conn *conn, str bytes)
     if (bytes.len && conn->_flags & PAUSED)
         buf_add(&tls->unread, bytes);
     else if (bytes.len && !(conn->_flags & FINISHING))
-        conn->_events->data(conn, bytes);
+        take_in(conn, bytes);
 }
 
 static void read_tls(struct conn *conn, str input)
@@ -297,7 +443,7 @@ static void read_tls(struct conn *conn, str input)
     if (tls->secured && !was_secured)
         tell_secured(conn, str_of(plain_room, len));
     else if (len)
-        conn->_events->data(conn, str_of(plain_room, len));
+        take_in(conn, str_of(plain_room, len));
 }
 
 static void read_socket(struct conn *conn)
@@ -315,7 +461,7 @@ static void read_socket(struct conn *conn)
     if (conn->_tls)
         read_tls(conn, str_of(input_room, len));
     else
-        conn->_events->data(conn, str_of(input_room, len));
+        take_in(conn, str_of(input_room, len));
 }
 
 static void ready(struct socket_owner *owner, unsigned events)
@@ -345,6 +491,8 @@ void conn_pause(struct conn *conn, bool pause)
     watch(conn);
     if (!pause && conn->_tls && conn->_tls->unread.len)
         flush_soon(conn);
+    if (!pause && has_unread(conn))
+        loop_queue(conn->_loop, &conn->_zip->again);
 }
 
 /* ---- Life */
@@ -355,9 +503,9 @@ static void too_late(struct timer *timer)
 }
 
 static void set_up(struct conn *conn, struct loop *loop, struct socket *socket,
-                   const struct conn_events *events, size_t out_max)
+                   const struct conn_events *events, size_t max)
 {
-    assert(out_max && out_max <= OUT_MAX_MAX);
+    assert(max && max <= OUT_MAX_MAX);
     *conn = (struct conn){
         ._owner.ready = ready,
         ._loop = loop,
@@ -365,16 +513,14 @@ static void set_up(struct conn *conn, struct loop *loop, struct socket *socket,
         ._events = events,
         ._flush.run = flush,
         ._deadline.fired = too_late,
-        ._out_max = (uint32_t)out_max,
     };
-    /* Up to half of the queue's memory may be bytes that are gone already. */
-    buf_init(&conn->_out, 2 * out_max);
+    buf_init(&conn->_out, 2 * max);
 }
 
 void conn_init(struct conn *conn, struct loop *loop, struct socket *socket, const struct conn_events *events,
-               size_t out_max)
+               size_t max)
 {
-    set_up(conn, loop, socket, events, out_max);
+    set_up(conn, loop, socket, events, max);
     watch(conn);
 }
 
@@ -383,7 +529,9 @@ void conn_fini(struct conn *conn)
     task_cancel(&conn->_flush);
     timer_stop(&conn->_deadline);
     tls_layer_free(conn->_tls);
+    zip_layer_free(conn->_zip);
     conn->_tls = NULL;
+    conn->_zip = NULL;
     outbox_drop(&conn->_out, &conn->_sent);
     socket_close(conn->_socket);
     conn->_socket = NULL;
@@ -410,7 +558,7 @@ void conn_peer(const struct conn *conn, char address[SOCKET_ADDRESS_MAX])
 void conn_start_tls(struct conn *conn, struct tls_context *context, const char *server_name, const char *alpn)
 {
     assert(!conn->_tls);
-    size_t wire_max = 2 * (size_t)conn->_out_max + WIRE_SPARE;
+    size_t plain_max = conn->_out._max, wire_max = plain_max + WIRE_SPARE;
     struct tls_layer *tls = tls_layer_new(context, server_name, alpn, wire_max);
     if (!tls) {
         end(conn, ERR_INVALID);
@@ -419,7 +567,7 @@ void conn_start_tls(struct conn *conn, struct tls_context *context, const char *
     tls->wire = conn->_out;
     tls->wire._max = wire_max;
     tls->wire_sent = conn->_sent;
-    buf_init(&conn->_out, 2 * (size_t)conn->_out_max);
+    buf_init(&conn->_out, plain_max);
     conn->_sent = 0;
     conn->_tls = tls;
     if (server_name && tls_layer_start(tls))
@@ -474,6 +622,36 @@ const char *conn_peer_fault(const struct conn *conn)
     return conn->_tls ? tls_layer_peer_fault(conn->_tls) : "no TLS";
 }
 
+/* ---- Compression */
+
+static void settle_zip(struct conn *conn)
+{
+    conn->_zip->conn = conn;
+    conn->_zip->again.run = inflate_again;
+}
+
+void conn_compress(struct conn *conn, const struct zip_settings *settings, str behind)
+{
+    assert(!conn->_zip && (!conn->_tls || conn->_tls->secured));
+    size_t plain_max = conn->_out._max, wire_max = plain_max + WIRE_SPARE;
+    struct zip_layer *zip = zip_layer_new(settings, wire_max);
+    zip->wire = conn->_out;
+    zip->wire._max = wire_max;
+    zip->wire_sent = conn->_sent;
+    buf_init(&conn->_out, plain_max);
+    conn->_sent = 0;
+    conn->_zip = zip;
+    settle_zip(conn);
+    if (behind.len)
+        put_off(conn, behind);
+    flush_soon(conn);
+}
+
+bool conn_is_compressed(const struct conn *conn)
+{
+    return conn->_zip;
+}
+
 /* ---- Moving */
 
 struct conn_parcel *conn_detach(struct conn *conn)
@@ -485,9 +663,10 @@ struct conn_parcel *conn_detach(struct conn *conn)
     *parcel = (struct conn_parcel){
         .socket = socket_detach(conn->_socket),
         .tls = conn->_tls,
+        .zip = conn->_zip,
         .out = conn->_out,
         .sent = conn->_sent,
-        .out_max = conn->_out_max,
+        .out_max = (uint32_t)out_max(conn),
         .flags = conn->_flags & (ENDED | HIGH),
         .why = conn->_why,
         .mark = conn->_mark,
@@ -498,8 +677,11 @@ struct conn_parcel *conn_detach(struct conn *conn)
         buf_add(&conn->_tls->unread, conn->_tls->arrived);
         conn->_tls->arrived = str_none;
     }
+    if (conn->_zip)
+        zip_layer_leave(conn->_zip);
     conn->_socket = NULL;
     conn->_tls = NULL;
+    conn->_zip = NULL;
     return parcel;
 }
 
@@ -508,6 +690,7 @@ void conn_attach(struct conn *conn, struct loop *loop, struct conn_parcel *parce
 {
     set_up(conn, loop, socket_attach(loop, parcel->socket), events, parcel->out_max);
     conn->_tls = parcel->tls;
+    conn->_zip = parcel->zip;
     conn->_out = parcel->out;
     conn->_sent = parcel->sent;
     conn->_flags = parcel->flags;
@@ -516,7 +699,11 @@ void conn_attach(struct conn *conn, struct loop *loop, struct conn_parcel *parce
     free(parcel);
     if (conn->_tls)
         tls_layer_settle(conn->_tls);
+    if (conn->_zip)
+        settle_zip(conn);
     watch(conn);
+    if (has_unread(conn))
+        loop_queue(loop, &conn->_zip->again);
     if (conn_pending(conn) || conn->_flags & (ENDED | HIGH) || (conn->_tls && conn->_tls->unread.len))
         loop_defer(loop, &conn->_flush);
 }
@@ -527,6 +714,7 @@ void conn_parcel_free(struct conn_parcel *parcel)
         return;
     socket_discard(parcel->socket);
     tls_layer_free(parcel->tls);
+    zip_layer_free(parcel->zip);
     outbox_drop(&parcel->out, &parcel->sent);
     free(parcel);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A connection: a socket with layers of bytes above it (TLS now; WebSocket, compression later), that holds no
- * buffer while it is idle. What is written in one turn of the loop leaves in one system call at its end.
+/* A connection: a socket with layers of bytes above it (TLS, compression), that holds no buffer while it is
+ * idle. What is written in one turn of the loop leaves in one system call at its end.
  *
  * Thread affinity: the loop that it was started on, until it is moved. Callbacks never run inside a call of
  * ours. */
@@ -19,6 +19,9 @@ struct conn_events {
     void (*data)(struct conn *conn, str bytes);
     /* The TLS handshake is over. May be NULL. */
     void (*secured)(struct conn *conn);
+    /* What comes in can't be decompressed (ERR_SYNTAX), or becomes too much (ERR_LIMIT): the owner says so
+     * and finishes the connection. NULL: it ends by itself, for that reason. */
+    void (*garbled)(struct conn *conn, enum err why);
     /* The queue of output fell below the low mark (an eighth of its maximum) after having been above the high
      * one (half of it). May be NULL. */
     void (*drained)(struct conn *conn);
@@ -29,6 +32,16 @@ struct conn_events {
 };
 
 struct tls_layer;
+struct zip_layer;
+
+/* Compression of one connection. */
+struct zip_settings {
+    uint8_t level;        /* 1 (fast) to 9 (small) */
+    uint8_t window_bits;  /* 9 to 15: the way out looks back by 2^n bytes, and costs 2^(n+2) of memory */
+    uint8_t memory_level; /* 1 to 9: and 2^(n+9) for its tables */
+    uint32_t ratio;       /* how many bytes one that comes in may become in the long run, */
+    uint32_t burst;       /* and how many more all at once */
+};
 
 struct conn {
     struct socket_owner _owner;
@@ -36,11 +49,11 @@ struct conn {
     struct socket *_socket;
     const struct conn_events *_events;
     struct tls_layer *_tls; /* NULL while plain */
+    struct zip_layer *_zip; /* NULL while not compressed */
     struct buf _out;        /* plain bytes to send, empty and without memory when idle */
     struct task _flush;
     struct timer _deadline; /* of conn_finish() */
     uint32_t _sent;         /* bytes at the begin of _out that are gone already */
-    uint32_t _out_max;
     uint8_t _flags;
     int8_t _why;
     uint64_t _mark;
@@ -96,6 +109,12 @@ void conn_start_tls(struct conn *conn, struct tls_context *context, const char *
 
 bool conn_is_secure(const struct conn *conn);
 
+/* Compresses with zlib from here on, both ways; bytes already queued leave before it as they are. `behind`:
+ * what came in behind the request already, and is compressed. Not during a TLS handshake. */
+void conn_compress(struct conn *conn, const struct zip_settings *settings, str behind);
+
+bool conn_is_compressed(const struct conn *conn);
+
 /* Channel binding data (RFC 9266 tls-exporter; RFC 5929 tls-unique on TLS 1.2 only, tls-server-end-point) in
  * the arena, or str_none when this connection has none of that kind. */
 str conn_channel_binding(struct conn *conn, enum channel_binding kind, struct arena *arena);
@@ -121,9 +140,9 @@ const char *conn_peer_fault(const struct conn *conn);
 
 void conn_peer(const struct conn *conn, char address[SOCKET_ADDRESS_MAX]);
 
-/* Moving to another loop: detach on the old one (flushes what it can; the rest and the TLS state travel
- * along), and attach to the memory of the new owner on the new loop's thread, where it is not paused. An end
- * that was not told yet is told to the new owner. Not while conn_finish() is under way. */
+/* Moving to another loop: detach on the old one (flushes what it can; the rest and the layers' state
+ * travel along), and attach to the memory of the new owner on the new loop's thread, where it is not paused.
+ * An end that was not told yet is told to the new owner. Not while conn_finish() is under way. */
 struct conn_parcel; /* heap */
 struct conn_parcel *conn_detach(struct conn *conn);
 void conn_attach(struct conn *conn, struct loop *loop, struct conn_parcel *parcel,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Connections that move between loops on different threads while bytes flow both ways. Made for
- * ThreadSanitizer as much as for the eye. */
+/* Connections that move between loops on different threads while bytes flow both ways, with or without TLS
+ * and compression. Made for ThreadSanitizer as much as for the eye. */
 #include "loop/test_world.h"
 #include "net/conn.h"
 #include "net/test_certs.h"
@@ -39,8 +39,17 @@ struct show {
     struct listener listener;
     struct client clients[PAIRS];
     atomic_int clients_left, servers_left, moves;
-    bool tls;
+    bool tls, zip;
 };
+
+static const struct zip_settings zip_settings = { 6, 13, 5, 100, 1 << 20 };
+
+/* At the beginning, or when TLS is there. */
+static void maybe_compress(struct conn *conn, const struct show *show)
+{
+    if (show->zip)
+        conn_compress(conn, &zip_settings, str_none);
+}
 
 static char pattern(size_t at)
 {
@@ -87,7 +96,9 @@ static void server_data(struct conn *conn, str bytes)
 
 static void server_secured(struct conn *conn)
 {
-    server_moves(CONTAINER_OF(conn, struct server, conn));
+    struct server *server = CONTAINER_OF(conn, struct server, conn);
+    maybe_compress(conn, server->show);
+    server_moves(server);
 }
 
 static void server_closed(struct conn *conn, enum err why)
@@ -115,6 +126,8 @@ static void on_accepted(struct listener *listener, struct socket *socket)
     conn_init(&server->conn, server->show->loops[1], socket, &server_events, OUT_MAX);
     if (server->show->tls)
         conn_start_tls(&server->conn, server_context, NULL, NULL);
+    else
+        maybe_compress(&server->conn, server->show);
 }
 
 /* ---- The client's side */
@@ -143,6 +156,13 @@ static void client_data(struct conn *conn, str bytes)
         conn_finish(conn, 10000);
 }
 
+static void client_secured(struct conn *conn)
+{
+    struct client *client = CONTAINER_OF(conn, struct client, conn);
+    maybe_compress(conn, client->show);
+    client_sends(client);
+}
+
 static void client_closed(struct conn *conn, enum err why)
 {
     struct client *client = CONTAINER_OF(conn, struct client, conn);
@@ -152,7 +172,9 @@ static void client_closed(struct conn *conn, enum err why)
     one_less(client->show, &client->show->clients_left);
 }
 
-static const struct conn_events client_events = { .data = client_data, .closed = client_closed };
+static const struct conn_events client_events = { .data = client_data,
+                                                  .secured = client_secured,
+                                                  .closed = client_closed };
 
 static void on_connected(struct socket_owner *owner, unsigned events)
 {
@@ -162,14 +184,15 @@ static void on_connected(struct socket_owner *owner, unsigned events)
     conn_init(&client->conn, show->loops[0], client->socket, &client_events, OUT_MAX);
     if (show->tls)
         conn_start_tls(&client->conn, client_context, "one.example", NULL);
-    client_sends(client);
+    else
+        client_secured(&client->conn);
 }
 
 /* ---- The show */
 
-static void show_open(struct show *show, bool tls, struct sim *sim)
+static void show_open(struct show *show, bool tls, bool zip, struct sim *sim)
 {
-    *show = (struct show){ .listener.accepted = on_accepted, .tls = tls, .sim = sim };
+    *show = (struct show){ .listener.accepted = on_accepted, .tls = tls, .zip = zip, .sim = sim };
     atomic_init(&show->clients_left, PAIRS);
     atomic_init(&show->servers_left, PAIRS);
     for (size_t i = 0; i < COUNT_OF(show->loops); i++)
@@ -200,11 +223,11 @@ static void *run_loop(void *loop)
     return NULL;
 }
 
-static void on_threads(bool tls)
+static void on_threads(bool tls, bool zip)
 {
     struct show show;
     pthread_t threads[2];
-    show_open(&show, tls, NULL);
+    show_open(&show, tls, zip, NULL);
     for (int i = 0; i < 2; i++)
         pthread_create(&threads[i], NULL, run_loop, show.loops[i + 1]);
     loop_run(show.loops[0]);
@@ -216,22 +239,29 @@ static void on_threads(bool tls)
 static void plain_on_threads(void **state)
 {
     (void)state;
-    on_threads(false);
+    on_threads(false, false);
 }
 
 static void tls_on_threads(void **state)
 {
     (void)state;
-    on_threads(true);
+    on_threads(true, false);
 }
 
-static void in_a_bad_network(bool tls, uint64_t seed)
+static void compressed_on_threads(void **state)
+{
+    (void)state;
+    on_threads(false, true);
+    on_threads(true, true);
+}
+
+static void in_a_bad_network(bool tls, bool zip, uint64_t seed)
 {
     struct show show;
     struct sim *sim = sim_new(seed);
     sim_set_faults(sim,
                    &(struct sim_faults){ .delay_ms_max = 5, .chunk_max = 3000, .short_write_percent = 20 });
-    show_open(&show, tls, sim);
+    show_open(&show, tls, zip, sim);
     for (int i = 0; i < 1000 && (show.clients_left || show.servers_left); i++)
         sim_advance(sim, 100);
     show_close(&show);
@@ -241,8 +271,8 @@ static void in_a_bad_network(bool tls, uint64_t seed)
 static void in_simulations(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 4; seed++)
-        in_a_bad_network(seed % 2, seed);
+    for (uint64_t seed = 1; seed <= 8; seed++)
+        in_a_bad_network(seed % 2, seed & 2, seed);
 }
 
 /* ---- Parcels that nobody takes */
@@ -333,6 +363,7 @@ int main(void)
         cmocka_unit_test(in_simulations),
         cmocka_unit_test(plain_on_threads),
         cmocka_unit_test(tls_on_threads),
+        cmocka_unit_test(compressed_on_threads),
     };
     return cmocka_run_group_tests(tests, make_certificates, drop_certificates);
 }

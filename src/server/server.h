@@ -51,6 +51,7 @@ struct server {
     atomic_uint unauthenticated;
     atomic_bool is_short_of_memory;              /* budget.h */
     struct gate gate;                            /* who may come in, by address */
+    atomic_uint compressed;                      /* streams of clients (XEP-0138) */
     struct component_domain *_Atomic components; /* component.h */
     atomic_uint strange_components;              /* connections that have not proved who they are */
     atomic_uint farewells;                       /* shards whose actors know that the server stops */

@@ -7,6 +7,7 @@ const struct ext_xep server_xeps[] = {
     { 4, "2.13.1" },        /* xmpp/form.c */
     { 68, "1.3.0" },        /* xmpp/form.c */
     { 82, "1.1.1" },        /* xmpp/stamp.c */
+    { 138, "2.1" },         /* c2s_compress.c, net/zip_layer.c */
     { 160, "1.0.1" },       /* user_offline.c */
     { 170, "1.0" },         /* c2s_features.c */
     { 203, "2.0" },         /* user_offline.c */

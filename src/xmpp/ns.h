@@ -24,5 +24,7 @@
 #define NS_BIDI_FEATURE     "urn:xmpp:features:bidi"
 #define NS_DELAY            "urn:xmpp:delay"
 #define NS_ADDRESS          "http://jabber.org/protocol/address"
+#define NS_COMPRESS         "http://jabber.org/protocol/compress"
+#define NS_COMPRESS_FEATURE "http://jabber.org/features/compress"
 
 #endif

@@ -149,11 +149,17 @@ void stream_header_write(struct buf *out, str from, str to, str id, str lang)
 
 void stream_error_write(struct buf *out, enum stream_error error, const char *text)
 {
+    stream_error_write_with(out, error, text, str_none);
+}
+
+void stream_error_write_with(struct buf *out, enum stream_error error, const char *text, str detail)
+{
     buf_addf(out, "<stream:error><%s xmlns='" NS_STREAM_ERRORS "'/>", error_names[error]);
     if (text) {
         buf_lit(out, "<text xmlns='" NS_STREAM_ERRORS "' xml:lang='en'>");
         xml_write_text(out, str_from(text));
         buf_lit(out, "</text>");
     }
+    buf_add(out, detail);
     buf_lit(out, "</stream:error>" STREAM_CLOSE_TAG);
 }

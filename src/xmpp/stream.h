@@ -88,6 +88,9 @@ enum stream_error stream_error_read(const struct xml_node *node);
 /* Writes <stream:error/> with a text for people (NULL for none), and the end tag of the stream (§4.9.1). */
 void stream_error_write(struct buf *out, enum stream_error error, const char *text);
 
+/* The same with an element of an application's own (RFC 6120 §4.9.4). */
+void stream_error_write_with(struct buf *out, enum stream_error error, const char *text, str detail);
+
 #define STREAM_CLOSE_TAG "</stream:stream>"
 
 #endif

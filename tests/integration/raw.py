@@ -8,10 +8,12 @@ import ssl
 import struct
 import time
 import xml.etree.ElementTree as ET
+import zlib
 
 from jabiru import PATIENCE_S
 
 CLIENT, STREAMS, PING = "{jabber:client}", "{http://etherx.jabber.org/streams}", "{urn:xmpp:ping}"
+COMPRESS = "http://jabber.org/protocol/compress"
 STREAM_ERRORS = "{urn:ietf:params:xml:ns:xmpp-streams}"
 
 
@@ -29,9 +31,21 @@ class Raw:
         self.socket = context.wrap_socket(plain, server_hostname=host)
         self.serial = self.socket.getpeercert()["serialNumber"]
         self._count = 0
+        self.deflater = self.inflater = None
 
     def send(self, text):
-        self.socket.sendall(text.encode())
+        data = text.encode()
+        if self.deflater:
+            data = self.deflater.compress(data) + self.deflater.flush(zlib.Z_SYNC_FLUSH)
+        self.socket.sendall(data)
+
+    def compress(self):
+        """XEP-0138, on a stream that has logged in; returns the features of the new one."""
+        self.send(f"<compress xmlns='{COMPRESS}'><method>zlib</method></compress>")
+        answer = self.next()
+        assert answer.tag == f"{{{COMPRESS}}}compressed", ET.tostring(answer)
+        self.deflater, self.inflater = zlib.compressobj(9), zlib.decompressobj()
+        return self.open_stream()
 
     def open_stream(self):
         self.parser, self._depth = ET.XMLPullParser(["start", "end"]), 0
@@ -68,7 +82,7 @@ class Raw:
                 raise Ended from gone
             if not data:
                 raise Ended
-            self._feed(data)
+            self._feed(self.inflater.decompress(data) if self.inflater else data)
         return self.elements.popleft()
 
     def until(self, wanted):
@@ -79,13 +93,15 @@ class Raw:
             if wanted(passed[-1]):
                 return passed
 
-    def login(self, user, resource, password="secret", presence=True):
+    def login(self, user, resource, password="secret", presence=True, compress=False):
         self.open_stream()
         token = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
         self.send(f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{token}</auth>")
         answer = self.next()
         assert answer.tag.endswith("}success"), ET.tostring(answer)
         self.open_stream()
+        if compress:
+            self.compress()
         bind = f"<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>{resource}</resource></bind>"
         assert self.ask(bind, "set").get("type") == "result"
         if presence:

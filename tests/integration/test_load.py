@@ -26,7 +26,7 @@ def load(server, mode, *options, tls="none", password="secret", code=0):
         JABIRU_LOAD, mode, "--port", port, "--tls", tls, "--users", USERS, "--password", password, "--seconds", 3, "--json",
         *options)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     assert not SANITIZER.search(done.stderr), done.stderr
-    assert code is None or done.returncode == code, done.stderr
+    assert code is None or done.returncode == code, done.stdout + done.stderr
     if code:
         return done.stderr
     ready, report = done.stdout.splitlines()
@@ -99,3 +99,15 @@ def test_a_wrong_password_is_told(server):
 def test_wrong_usage_is_told(server):
     assert "no such mode" in load(server, "dance", code=1)
     assert "--window" in load(server, "ping", "--window", "none", code=1)
+
+
+def test_compressed_streams(module_servers):
+    server = module_servers(c2s_lines=OPEN, lines="compression { enabled = true }\narchive { default = \"never\" }")
+    server.add_user(*[f"user{n}@localhost" for n in range(USERS)])
+    for tls in ("none", "direct"):
+        report = load(server, "pairs", "--compress", "--window", 8, tls=tls)
+        assert report["received"] > 0 and report["lost"] == 0 and report["errors"] == 0
+
+
+def test_compression_that_is_not_there_is_an_error(server):
+    assert "no-compression" in load(server, "ping", "--compress", code=2)

@@ -9,8 +9,9 @@
 
 #include <stdlib.h>
 
-#define NS_OF_STREAMS "http://etherx.jabber.org/streams"
-#define NS_OF_SASL    "urn:ietf:params:xml:ns:xmpp-sasl"
+#define NS_OF_STREAMS     "http://etherx.jabber.org/streams"
+#define NS_OF_SASL        "urn:ietf:params:xml:ns:xmpp-sasl"
+#define NS_OF_COMPRESSION "http://jabber.org/protocol/compress"
 
 /* The next element has to be this one. */
 static bool took(struct play *play, struct player *player, const char *ns, const char *name, const char *type)
@@ -48,6 +49,15 @@ bool login_open(struct play *play, struct player *player, const char *host)
     return send_header(play, player, host);
 }
 
+bool login_compress(struct play *play, struct player *player, const char *host)
+{
+    player_send(player, STR("<compress xmlns='" NS_OF_COMPRESSION "'><method>zlib</method></compress>"));
+    if (!took(play, player, NS_OF_COMPRESSION, "compressed", NULL))
+        return false;
+    player_compress(player);
+    return send_header(play, player, host);
+}
+
 bool login_authenticate(struct play *play, struct player *player, str user, str password)
 {
     struct buf plain, out;
@@ -67,7 +77,8 @@ bool login_authenticate(struct play *play, struct player *player, str user, str 
     base64_encode(&out, buf_str(&plain));
     buf_lit(&out, "</auth>");
     player_send(player, buf_str(&out));
-    bool ok = took(play, player, NS_OF_SASL, "success", NULL) && send_header(play, player, name);
+    bool ok = took(play, player, NS_OF_SASL, "success", NULL) && send_header(play, player, name) &&
+              (!player->wants_zip || login_compress(play, player, name));
     buf_fini(&plain);
     buf_fini(&out);
     free(name);

@@ -106,15 +106,26 @@ static void unescape(struct buf *out, str text)
     }
 }
 
-static bool does_send_raw(struct play *play, struct player *player, str what)
+static bool send_raw(struct play *play, struct player *player, str what,
+                     void (*send)(struct player *player, str bytes))
 {
     struct buf bytes;
     buf_init(&bytes, 4 * SHOWN_MAX);
     unescape(&bytes, what);
     bool ok = player->socket || play->rough || play_fail(play, "%s is not connected", player->name);
-    player_send(player, buf_str(&bytes));
+    send(player, buf_str(&bytes));
     buf_fini(&bytes);
     return ok;
+}
+
+static bool does_send_raw(struct play *play, struct player *player, str what)
+{
+    return send_raw(play, player, what, player_send);
+}
+
+static bool does_send_uncompressed(struct play *play, struct player *player, str what)
+{
+    return send_raw(play, player, what, player_send_as_is);
 }
 
 /* "100 times: TEXT": that many after another. */
@@ -472,6 +483,20 @@ static bool does_log_in(struct play *play, struct player *player, str what)
     return login_authenticate(play, player, what, STR("secret")) || play->rough;
 }
 
+static bool does_compress(struct play *play, struct player *player, str what)
+{
+    (void)what;
+    return login_compress(play, player, "localhost") || play->rough;
+}
+
+static bool does_compress_always(struct play *play, struct player *player, str what)
+{
+    (void)play;
+    (void)what;
+    player->wants_zip = true;
+    return true;
+}
+
 /* A new connection, and the resumption of the session (XEP-0198 §5) of which it has got so many stanzas. */
 static bool does_resume(struct play *play, struct player *player, str h)
 {
@@ -503,6 +528,7 @@ static const struct {
     { STR_INIT("="), is_address, false },
     { STR_INIT("sends:"), does_send, false },
     { STR_INIT("sends raw:"), does_send_raw, false },
+    { STR_INIT("sends uncompressed:"), does_send_uncompressed, false },
     { STR_INIT("sends header:"), does_send_header, false },
     { STR_INIT("sends header"), does_send_header, false },
     { STR_INIT("sends "), does_send_times, false },
@@ -524,6 +550,8 @@ static const struct {
     { STR_INIT("is a server"), is_a_server, false },
     { STR_INIT("listens at"), does_listen, false },
     { STR_INIT("closes"), does_close, false },
+    { STR_INIT("compresses its streams"), does_compress_always, false },
+    { STR_INIT("compresses"), does_compress, false },
     { STR_INIT("cuts"), does_cut, false },
     { STR_INIT("stops reading"), does_stop_reading, false },
     { STR_INIT("reads on"), does_read_on, false },

@@ -30,7 +30,8 @@ bool promises_answer(struct play *play);
 bool play_fail(struct play *play, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* login.c: the usual negotiation, up to where the words say; false after a message. */
-bool login_open(struct play *play, struct player *player, const char *host); /* header and features */
+bool login_open(struct play *play, struct player *player, const char *host);     /* header and features */
+bool login_compress(struct play *play, struct player *player, const char *host); /* logged in before */
 bool login_authenticate(struct play *play, struct player *player, str user,
                         str password);                      /* SASL PLAIN, the new header and its features */
 bool login_again(struct play *play, struct player *player); /* up to there, with its own address */

@@ -198,6 +198,7 @@ bool stage_close(struct stage *stage)
         watch_fini(&player->watch);
         tree_reader_fini(&player->reader);
         buf_fini(&player->incoming);
+        zip_free(player->zip);
         tree_free(player->header);
         free(player->name);
         noted_fini(&player->noted);
@@ -293,6 +294,14 @@ static void stream_ended(struct tree_reader *reader)
 
 static const struct tree_events stream_events = { header_came, element_came, stream_ended };
 
+static void take_in(struct player *player, str bytes)
+{
+    if (!player->zip)
+        buf_add(&player->incoming, bytes);
+    else if (!zip_inflate(player->zip, bytes, &player->incoming))
+        snprintf(player->wrong, sizeof player->wrong, "no zlib stream");
+}
+
 static void ready(struct socket_owner *owner, unsigned events)
 {
     struct player *player = CONTAINER_OF(owner, struct player, owner);
@@ -302,7 +311,7 @@ static void ready(struct socket_owner *owner, unsigned events)
     if (events & SOCKET_WRITABLE)
         socket_want(player->socket, owner, SOCKET_READABLE);
     while ((err = socket_read(player->socket, bytes, sizeof bytes, &len)) == OK)
-        buf_add(&player->incoming, str_of(bytes, len));
+        take_in(player, str_of(bytes, len));
     if (err != ERR_AGAIN)
         player_leave(player);
 }
@@ -338,9 +347,22 @@ void player_expect_header(struct player *player)
     tree_reader_init(&player->reader, &stream_events);
 }
 
+void player_compress(struct player *player)
+{
+    zip_free(player->zip);
+    player->zip = zip_new();
+}
+
+static void no_compression(struct player *player)
+{
+    zip_free(player->zip);
+    player->zip = NULL;
+}
+
 bool player_connect(struct player *player)
 {
     player_leave(player);
+    no_compression(player);
     player_expect_header(player);
     player->stream_ended = player->bound = false;
     watch_fini(&player->watch);
@@ -359,6 +381,7 @@ static void called(struct listener *listener, struct socket *socket)
 {
     struct player *player = CONTAINER_OF(listener, struct player, listener);
     player_leave(player);
+    no_compression(player);
     player_expect_header(player);
     player->stream_ended = false;
     player->was_called = true;
@@ -395,6 +418,19 @@ bool player_write(struct player *player, str bytes)
 }
 
 void player_send(struct player *player, str bytes)
+{
+    struct buf deflated;
+    if (!player->zip) {
+        player_send_as_is(player, bytes);
+        return;
+    }
+    buf_init(&deflated, INCOMING_MAX);
+    zip_deflate(player->zip, bytes, &deflated);
+    player_send_as_is(player, buf_str(&deflated));
+    buf_fini(&deflated);
+}
+
+void player_send_as_is(struct player *player, str bytes)
 {
     while (bytes.len && player->socket) {
         size_t taken = 0;

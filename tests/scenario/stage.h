@@ -11,6 +11,7 @@
 #include "store/fail.h"
 #include "tree.h"
 #include "watch.h"
+#include "zip.h"
 
 enum { STAGE_SHARDS_MAX = 8 };
 
@@ -55,6 +56,8 @@ struct player {
     char *last_id; /* of the last element that it was to get; or NULL */
     struct socket_owner owner;
     struct socket *socket;
+    struct zip *zip;     /* the stream is compressed, or NULL */
+    bool wants_zip;      /* it is to be, at each login */
     struct buf incoming; /* bytes that came and were not read as XML yet */
     struct tree_reader reader;
     struct tree *first, *last; /* elements that came and were not looked at */
@@ -88,11 +91,13 @@ bool player_connect(struct player *player);
 /* Waits at an address and port; who connects there becomes its connection. */
 bool player_listen(struct player *player, const char *address, uint16_t port);
 void player_send(struct player *player, str bytes);
-bool player_write(struct player *player, str bytes); /* the simulation stands still; false: too much */
-void player_cut(struct player *player);              /* both ends see a reset */
-void player_leave(struct player *player);            /* the socket is closed; what came is kept */
-struct tree *player_take(struct player *player);     /* the next element, or NULL; the caller's to free */
-void player_forget(struct player *player);           /* drops all that came */
+bool player_write(struct player *player, str bytes);      /* the simulation stands still; false: too much */
+void player_send_as_is(struct player *player, str bytes); /* uncompressed in any case */
+void player_compress(struct player *player);              /* from here on, both ways */
+void player_cut(struct player *player);                   /* both ends see a reset */
+void player_leave(struct player *player);                 /* the socket is closed; what came is kept */
+struct tree *player_take(struct player *player); /* the next element, or NULL; the caller's to free */
+void player_forget(struct player *player);       /* drops all that came */
 /* What comes next begins with a stream header: the client is about to send its own. */
 void player_expect_header(struct player *player);
 

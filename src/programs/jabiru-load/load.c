@@ -316,6 +316,7 @@ static void prepare_settings(struct load *load)
     settings->mechanisms = options->mechanisms;
     settings->plain_in_clear = true;
     settings->bare = options->relay;
+    settings->compress = options->compress;
     if (options->tls && tls_client_context(options->ca, options->ca, why, sizeof why, &settings->tls_context))
         usage("TLS", why);
     if (options->password && jid_prepare_password(str_from(options->password), &load->keep, &load->password))

@@ -34,6 +34,7 @@ enum { USER_PREFIX_MAX = 32, STANZA_BYTES = 512, IN_FLIGHT_MAX = 8 * 1024 * 1024
     X(PARALLEL, "parallel", "N", "users that log in, or enter, at a time before the work (64)")              \
     X(NO_PRESENCE, "no-presence", NULL, "idle, logins: send no initial presence")                            \
     X(INSTANT, "instant", NULL, "log in by SASL2, Bind 2 and, from the second time on, tokens")              \
+    X(COMPRESS, "compress", NULL, "compress all streams (XEP-0138); a server must offer it")                 \
     X(RELAY, "relay", NULL, "pairs: the peer joins connections by a line 'PAIR n' and speaks no XMPP")       \
     X(JSON, "json", NULL, "print the result as one JSON object")                                             \
     X(HELP, "help", NULL, "print this text")                                                                 \
@@ -181,6 +182,9 @@ static void set_flag(struct options *options, int option)
     case OPTION_INSTANT:
         options->instant = true;
         break;
+    case OPTION_COMPRESS:
+        options->compress = true;
+        break;
     case OPTION_NO_PRESENCE:
         options->no_presence = true;
         break;
@@ -210,6 +214,8 @@ static void check(const struct options *options)
         wrong = "--relay and --rate are for pairs";
     else if (options->relay && options->tls == CLIENT_TLS_STARTTLS)
         wrong = "a relay knows no STARTTLS";
+    else if (options->compress && (options->relay || options->instant))
+        wrong = "compression has no place with --relay and --instant";
     else if (options->mode->in_pairs && options->users % 2)
         wrong = "pairs need an even number of users";
     else if ((uint64_t)options->window * (options->body + STANZA_BYTES) > IN_FLIGHT_MAX)

@@ -19,7 +19,7 @@ struct options {
     unsigned rate;          /* messages a second in all; 0: closed loop */
     unsigned first;         /* number of the first user */
     unsigned seconds, body, roster, room, flood, parallel;
-    bool relay, subscribe, no_presence, instant, json;
+    bool relay, subscribe, no_presence, instant, compress, json;
 };
 
 /* Reads the command line. Prints help or what is wrong and ends the process if there is nothing to do. */

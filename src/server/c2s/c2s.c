@@ -92,6 +92,7 @@ static void c2s_free(struct c2s *c2s)
     leave_session(c2s, true);
     gate_leave(shard->server, conn_mark(&c2s->conn), c2s->counted);
     uncount(c2s);
+    c2s_compress_uncount(c2s);
     atomic_fetch_sub(&shard->server->connections, 1);
     timer_stop(&c2s->timer);
     task_cancel(&c2s->turn);
@@ -164,13 +165,18 @@ void c2s_end(struct c2s *c2s)
 
 void c2s_fail(struct c2s *c2s, enum stream_error error, const char *text)
 {
+    c2s_fail_with(c2s, error, text, str_none);
+}
+
+void c2s_fail_with(struct c2s *c2s, enum stream_error error, const char *text, str detail)
+{
     if (c2s->state == C2S_CLOSING)
         return;
     c2s->link.shard->counters.stream_errors++;
     log_debug(c2s, "stream error %s: %s", stream_error_name(error), text ? text : "");
     if (!c2s->header_sent)
         send_header(c2s, NULL);
-    stream_error_write(conn_out(&c2s->conn), error, text);
+    stream_error_write_with(conn_out(&c2s->conn), error, text, detail);
     conn_wrote(&c2s->conn);
     c2s->header_sent = false; /* its end tag is written already */
     end(c2s, error == STREAM_ERROR_CONNECTION_TIMEOUT || error == STREAM_ERROR_SYSTEM_SHUTDOWN);
@@ -380,7 +386,8 @@ static bool stanza_in(struct c2s *c2s, const struct xml_node *node)
         if (known)
             return true;
     }
-    if (fault == STANZA_UNKNOWN && !c2s->session && c2s_sm_element(c2s, node))
+    if (fault == STANZA_UNKNOWN && !c2s->session &&
+        (c2s_sm_element(c2s, node) || c2s_compress_element(c2s, node)))
         return true;
     enum stream_error error = refused(c2s, node, fault, &stanza);
     if (error != STREAM_ERROR_NONE) {
@@ -414,6 +421,7 @@ static bool element(struct c2s *c2s, const struct xml_node *node)
         return stanza_in(c2s, node);
     case C2S_OPENING:
     case C2S_SECURING:
+    case C2S_COMPRESSING:
     case C2S_BINDING:
     case C2S_CLOSING:
         break;
@@ -428,7 +436,7 @@ static bool element(struct c2s *c2s, const struct xml_node *node)
 static bool may_read(const struct c2s *c2s)
 {
     return !c2s->busy && !c2s->in_line && c2s->state != C2S_CLOSING && c2s->state != C2S_SECURING &&
-           c2s->state != C2S_BINDING;
+           c2s->state != C2S_COMPRESSING && c2s->state != C2S_BINDING;
 }
 
 /* §4.4: what came before the end is answered before ours, also when all came at once. */
@@ -479,9 +487,13 @@ static size_t consume(struct c2s *c2s, str input)
 }
 
 /* What is left over is kept until more comes, or until the wait is over. Bytes behind a <starttls/> are
- * thrown away (§5.4.3.3). */
+ * thrown away (§5.4.3.3); those behind a <compress/> are compressed. */
 static void keep(struct c2s *c2s, str rest)
 {
+    if (c2s->state == C2S_COMPRESSING) {
+        c2s_compress_begin(c2s, rest);
+        rest.len = 0;
+    }
     if (c2s->state == C2S_CLOSING || c2s->state == C2S_SECURING)
         rest.len = 0;
     buf_clear(&c2s->in);
@@ -531,7 +543,7 @@ static void data(struct conn *conn, str bytes)
     }
     shard_enter(shard);
     size_t done = consume(c2s, bytes);
-    if (done < bytes.len || c2s->busy || c2s->in_line)
+    if (done < bytes.len || c2s->busy || c2s->in_line || c2s->state == C2S_COMPRESSING)
         keep(c2s, str_sub(bytes, done, bytes.len));
     if (c2s->passport)
         leave_home(c2s);
@@ -575,7 +587,18 @@ static void closed(struct conn *conn, enum err why)
     shard_leave(shard);
 }
 
-const struct conn_events c2s_events = { .data = data, .secured = secured, .closed = closed };
+static void garbled(struct conn *conn, enum err why)
+{
+    struct c2s *c2s = CONTAINER_OF(conn, struct c2s, conn);
+    struct shard *shard = c2s->link.shard;
+    shard_enter(shard);
+    c2s_compress_failed(c2s, why);
+    shard_leave(shard);
+}
+
+const struct conn_events c2s_events = {
+    .data = data, .secured = secured, .garbled = garbled, .closed = closed
+};
 
 /* ---- A new connection
  * ---------------------------------------------------------------------------------------------- */
@@ -686,9 +709,10 @@ static str link_describe(struct link *link, struct arena *arena)
     struct c2s *c2s = C2S_OF(link);
     char address[SOCKET_ADDRESS_MAX];
     conn_peer(&c2s->conn, address);
-    return arena_printf(arena, "%s %s %s", address,
+    return arena_printf(arena, "%s %s %s%s", address,
                         conn_is_secure(&c2s->conn) ? conn_tls_version(&c2s->conn) : "plain",
-                        conn_is_secure(&c2s->conn) ? conn_tls_cipher(&c2s->conn) : "");
+                        conn_is_secure(&c2s->conn) ? conn_tls_cipher(&c2s->conn) : "",
+                        conn_is_compressed(&c2s->conn) ? " zlib" : "");
 }
 
 const struct link_ops c2s_ops = {

@@ -17,6 +17,7 @@
     X(C2S_SECURING, "TLS handshake")                                                                         \
     X(C2S_AUTHENTICATING, "SASL exchange")                                                                   \
     X(C2S_AUTHENTICATED, "authenticated, no resource yet")                                                   \
+    X(C2S_COMPRESSING, "compression begins behind this element")                                             \
     X(C2S_BINDING, "binding a resource")                                                                     \
     X(C2S_BOUND, "bound")                                                                                    \
     X(C2S_CLOSING, "closing")
@@ -87,6 +88,7 @@ struct c2s {
 struct c2s *c2s_new(struct shard *shard);
 void c2s_write(struct c2s *c2s, str bytes);
 void c2s_fail(struct c2s *c2s, enum stream_error error, const char *text); /* stream error, then the end */
+void c2s_fail_with(struct c2s *c2s, enum stream_error error, const char *text, str detail);
 void c2s_end(struct c2s *c2s);     /* closes the stream from our side */
 void c2s_restart(struct c2s *c2s); /* a new stream header must follow */
 void c2s_watch(struct c2s *c2s);   /* bound: watches for silence from now on */
@@ -103,6 +105,13 @@ size_t c2s_binding_types(struct c2s *c2s, const char **names);
 /* c2s_auth.c */
 bool c2s_auth_element(struct c2s *c2s, const struct xml_node *node); /* false: not one of SASL's */
 void c2s_auth_free(struct c2s *c2s);
+
+/* c2s_compress.c: XEP-0138 */
+void c2s_compress_offer(struct c2s *c2s, struct buf *out);
+bool c2s_compress_element(struct c2s *c2s, const struct xml_node *node); /* false: not taken here */
+void c2s_compress_begin(struct c2s *c2s, str behind); /* `behind`: what came behind the request already */
+void c2s_compress_failed(struct c2s *c2s, enum err why);
+void c2s_compress_uncount(struct c2s *c2s);
 
 /* c2s_newcomer.c: requests before a login; false: not one that anybody takes */
 bool c2s_newcomer_element(struct c2s *c2s, const struct xml_node *node);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Stream features (RFC 6120 §4.3.2) in the order of XEP-0170: TLS, then SASL, then binding and what the
- * extensions add. */
+/* Stream features (RFC 6120 §4.3.2) in the order of XEP-0170: TLS, then SASL, then binding, compression
+ * and what the extensions add. */
 #include "server/c2s/c2s_auth.h"
 #include "server/ext.h"
 #include "xmpp/ns.h"
@@ -158,6 +158,7 @@ static void write_bound(struct c2s *c2s, struct buf *out)
     const struct ext *const *all = c2s->link.shard->server->extensions;
     if (!c2s->session)
         buf_lit(out, "<bind xmlns='" NS_BIND "'/><session xmlns='" NS_SESSION "'><optional/></session>");
+    c2s_compress_offer(c2s, out); /* XEP-0170 §2.1: before a resource is bound */
     buf_lit(out, "<ver xmlns='" NS_ROSTER_VERSION "'/><sub xmlns='" NS_PRE_APPROVAL "'/>");
     for (size_t i = 0; all[i]; i++)
         if (all[i]->stream_features && ext_is_on(c2s->host, all[i]))

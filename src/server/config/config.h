@@ -70,6 +70,14 @@ struct config_c2s {
     uint32_t max_connections, max_unauthenticated;
 };
 
+/* Stream compression for clients that have logged in (XEP-0138). */
+struct config_compression {
+    bool enabled;
+    uint8_t level, window_bits, memory_level; /* of zlib */
+    uint32_t ratio, burst;                    /* bounds for what comes in (net/conn.h) */
+    uint32_t max_streams;
+};
+
 /* Streams with other servers. */
 struct config_s2s {
     struct config_list listen;
@@ -118,6 +126,7 @@ struct config {
     const char *user;    /* to run as when started as root; "": stay */
     bool confine;
     struct config_c2s c2s;
+    struct config_compression compression;
     struct config_components components;
     struct config_s2s s2s;
     struct config_addresses addresses;

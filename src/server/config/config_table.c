@@ -296,6 +296,63 @@ static const struct config_key c2s_keys[] = {
     { 0 },
 };
 
+static const struct config_key compression_keys[] = {
+    { .name = "enabled",
+      .type = CONFIG_BOOL,
+      IN_CONFIG(compression.enabled),
+      .default_text = "false",
+      .help =
+          "Whether clients that have logged in may compress their streams with zlib. It saves bytes on the\n"
+          "way and costs memory; what else it may cost, docs/security.md says." },
+    { .name = "level",
+      .type = CONFIG_INT,
+      IN_CONFIG(compression.level),
+      .default_text = "6",
+      .min = 1,
+      .max = 9,
+      .help = "From 1 (fast) to 9 (small)." },
+    { .name = "window-bits",
+      .type = CONFIG_INT,
+      IN_CONFIG(compression.window_bits),
+      .default_text = "13",
+      .min = 9,
+      .max = 15,
+      .help =
+          "How far back repetitions are looked for, as a power of two: each stream takes 4 times as many\n"
+          "bytes of memory (13: 32 KiB)." },
+    { .name = "memory-level",
+      .type = CONFIG_INT,
+      IN_CONFIG(compression.memory_level),
+      .default_text = "5",
+      .min = 1,
+      .max = 9,
+      .help = "Each stream takes another 2 to the power of this and 9 bytes (5: 16 KiB)." },
+    { .name = "ratio",
+      .type = CONFIG_INT,
+      IN_CONFIG(compression.ratio),
+      .default_text = "100",
+      .min = 10,
+      .max = 1100,
+      .help =
+          "How many bytes one byte of a client may become; zlib can do about 1000. Who sends what becomes\n"
+          "more in the long run is closed." },
+    { .name = "burst",
+      .type = CONFIG_SIZE,
+      IN_CONFIG(compression.burst),
+      .default_text = "1M",
+      .min = 64 << 10,
+      .max = 1 << 30,
+      .help = "How many bytes more than that may come at once." },
+    { .name = "max-streams",
+      .type = CONFIG_INT,
+      IN_CONFIG(compression.max_streams),
+      .default_text = "1000",
+      .min = 1,
+      .unit = "streams",
+      .help = "Compressed streams at the same time: each takes about 100 KiB." },
+    { 0 },
+};
+
 static const struct config_key components_keys[] = {
     { .name = "listen",
       .type = CONFIG_LIST,
@@ -734,6 +791,7 @@ static const struct config_key log_keys[] = {
 const struct config_section config_sections[] = {
     { "", "At the top of the file, in no section.", top_keys },
     { "c2s", "Connections of clients, and their logins.", c2s_keys },
+    { "compression", "Compression of clients' streams (XEP-0138).", compression_keys },
     { "s2s", "Streams with other servers: federation.", s2s_keys },
     { "components", "Where external components connect to (XEP-0114).", components_keys },
     { "addresses", "What one address may do, whoever it is that connects from there.", addresses_keys },
