@@ -6,6 +6,7 @@ end is the whole programme, in the order in which it runs.
 """
 import load
 from peers.base import pause
+from wire import Wire, cpu_seconds
 
 MIB = 1024 * 1024
 LATENCY_RATE = 2000   # messages a second
@@ -14,6 +15,8 @@ PING_USERS = 100
 LOGIN_USERS = 500
 PRESENCE_USERS = 210  # in blocks that know each other: see ROSTER_BLOCK
 SETTLE_SECONDS = 2
+THRIFT_CHANGERS = 5
+THRIFT_CHANGES = 200       # of each, for each second of a run
 ROOM_SIZES = (100, 500, 1000, 5000)
 ROOM_SPEAKERS = 4
 FLOOD_ROOM = 1000
@@ -135,6 +138,54 @@ def flood(bench, peer):
     return {"flood-quiet": quiet["p99"], "flood-p99": flooded["p99"]}
 
 
+def presence_bytes(inactive, compress):
+    """A phone whose contacts change their presence, one after the other: the bytes that its connection takes for each change,
+    until all that waited for it is there; and the server's CPU. The phone is in use or not (XEP-0352), compressed or not."""
+    name = "-".join(word for word, on in (("csi", inactive), ("zlib", compress)) if on) or "plain"
+
+    def do(bench, peer):
+        phone = Wire(peer, "user0", compress)
+        if compress and not phone.compressed or inactive and not phone.offers("{urn:xmpp:csi:0}csi"):
+            phone.close()
+            return {}
+        changers = [Wire(peer, f"user{n + 1}") for n in range(THRIFT_CHANGERS)]
+        try:
+            bytes_each, cpu_each = watch(phone, changers, inactive, peer, bench.seconds * THRIFT_CHANGES // 10)
+        finally:
+            for wire in [phone, *changers]:
+                wire.close()
+        return {f"presence-bytes-{name}": bytes_each, f"presence-bytes-cpu-{name}": cpu_each}
+    return do
+
+
+def watch(phone, changers, inactive, peer, changes):
+    for wire in [phone, *changers]:
+        wire.send("<presence/>")
+        wire.ping()
+    pause(SETTLE_SECONDS)
+    phone.ping()
+    before = phone.received
+    phone.ping()
+    ping = phone.received - before
+    if inactive:
+        phone.send("<inactive xmlns='urn:xmpp:csi:0'/>")
+        phone.ping()
+    start, cpu = phone.received, cpu_seconds(peer)
+    for n in range(changes):
+        for number, wire in enumerate(changers):
+            show, status = (("away", "in a meeting"), ("dnd", "do not disturb me"), ("xa", "gone home"))[(n + number) % 3]
+            wire.send(f"<presence><show>{show}</show><status>{status}</status><priority>5</priority>"
+                      "<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='https://example.org/client' "
+                      f"ver='QgayPKawpkPSDYmwT/WM94uAlu{number}='/></presence>")
+            wire.ping()
+    cpu = cpu_seconds(peer) - cpu
+    if inactive:
+        phone.send("<active xmlns='urn:xmpp:csi:0'/>")
+    phone.ping()
+    count = changes * len(changers)
+    return (phone.received - start - ping) / count, cpu * 1e6 / count
+
+
 WINDOWS = (1, 8, 64)
 KINDS = (("none", "plain"), ("direct", "TLS"))
 
@@ -155,6 +206,12 @@ WORKS = [
            [Row(f"ping-{window}", f"ping answered by the server, /s, W={window}", True)])
       for window in WINDOWS[:2]],
     Work("presence", presence, [Row("presence", "presence changes delivered/s, rosters of 20", True)]),
+    *[Work(f"presence-bytes-{name}", presence_bytes(inactive, compress),
+           [Row(f"presence-bytes-{name}", f"bytes to a phone for each change of presence, {words}", False, 1),
+            Row(f"presence-bytes-cpu-{name}", f"server CPU for each change and a ping, {words}, µs", False)])
+      for name, words, inactive, compress in (("plain", "in use", False, False), ("csi", "not in use (XEP-0352)", True, False),
+                                              ("zlib", "compressed", False, True),
+                                              ("csi-zlib", "not in use, compressed", True, True))],
     *[Work(f"room-{size}", room(size),
            [Row(f"room-{size}", f"room of {size:,}, deliveries/s", True),
             Row(f"room-p99-{size}", f"room of {size:,}, message to the last occupant, p99, ms", False, 1),

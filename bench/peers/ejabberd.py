@@ -21,11 +21,12 @@ auth_password_format: scram
 acme: {{ auto: false }}
 s2s_access: none
 listen:
-  - {{ port: {port}, ip: "127.0.0.1", module: ejabberd_c2s, backlog: 4096, starttls: true,
+  - {{ port: {port}, ip: "127.0.0.1", module: ejabberd_c2s, backlog: 4096, starttls: true, zlib: true,
       shaper: none, max_stanza_size: infinity }}
   - {{ port: {tls_port}, ip: "127.0.0.1", module: ejabberd_c2s, backlog: 4096, tls: true,
       shaper: none, max_stanza_size: infinity }}
 modules:
+  mod_client_state: {{}}
   mod_disco: {{}}
   mod_muc:
     host: "conference.@HOST@"

@@ -25,6 +25,7 @@ c2s {{
     insecure-login = true
     scram-iterations = 4096
 }}
+compression {{ enabled = true }}
 log {{ level = error }}
 host "{domain}" {{
     certificate = "{cert}"

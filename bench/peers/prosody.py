@@ -28,7 +28,7 @@ authentication = "internal_hashed"
 storage = "internal"
 network_backend = "epoll"
 network_settings = {{ tcp_backlog = 4096 }}
-modules_enabled = {{ "roster", "saslauth", "tls", "disco", "ping"{archive} }}
+modules_enabled = {{ "roster", "saslauth", "tls", "disco", "ping", "csi", "csi_simple"{archive} }}
 modules_disabled = {{ "s2s" }}
 ssl = {{ key = "{key}", certificate = "{cert}" }}
 VirtualHost "{domain}"

@@ -175,6 +175,40 @@ void session_keep_presence(struct session *session, const struct stanza *presenc
     session_changed(session);
 }
 
+/* The next attribute of a list as struct stanza has it: a space, a name, an equals sign and a value in
+ * quotes.
+ */
+static str next_attr(str *rest)
+{
+    size_t equals = str_find(*rest, '='), end = equals + 2;
+    while (end < rest->len && rest->p[end] != rest->p[equals + 1])
+        end++;
+    str attr = str_sub(*rest, 0, end + 1);
+    *rest = str_sub(*rest, end + 1, rest->len);
+    return attr;
+}
+
+static str next_but_id(str *rest)
+{
+    str attr = str_none;
+    do {
+        attr = rest->len ? next_attr(rest) : str_none;
+    } while (str_starts(attr, STR(" id=")));
+    return attr;
+}
+
+bool session_says_again(const struct session *session, const struct stanza *presence)
+{
+    const struct presence *kept = session->presence;
+    str before = str_of(kept->text, kept->attrs_len), now = presence->attrs;
+    if (!str_eq(str_of(kept->text + kept->attrs_len, kept->payload_len), stanza_payload(presence)))
+        return false;
+    while (before.len || now.len)
+        if (!str_eq(next_but_id(&before), next_but_id(&now)))
+            return false;
+    return true;
+}
+
 const struct stanza *session_presence(const struct session *session, struct arena *arena)
 {
     const struct presence *kept = session->presence;

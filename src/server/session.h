@@ -34,6 +34,7 @@ struct session {
     uint64_t bound_us;
     uint64_t client;     /* stands for the client's own id (XEP-0388); 0: none is known */
     uint64_t got_serial; /* see session_got() */
+    bool strayed;        /* somebody who gets its broadcasts may have got other presence since the last one */
     bool tapped;         /* an extension wants to see what is sent to it (the hook stanza_to_session) */
     /* what extensions keep for it follows (ext_session()) */
 };
@@ -84,6 +85,8 @@ bool session_element(struct session *session, const struct xml_node *element, bo
 
 /* Keeps a broadcast presence, and gives it back as a stanza in the arena (from: the session, to: none). */
 void session_keep_presence(struct session *session, const struct stanza *presence);
+/* Whether a presence says what the kept one says: all of it but its id. There must be a kept one. */
+bool session_says_again(const struct session *session, const struct stanza *presence);
 const struct stanza *session_presence(const struct session *session, struct arena *arena);
 
 /* What the c2s link calls with each stanza of its client. False: the user or the store is busy; come

@@ -169,7 +169,7 @@ static void restore_presence(struct session *session, const struct xml_node *row
         stanza_read(&node, str_none, str_none, arena, &presence) != STANZA_OK ||
         !stanza_priority(&presence, arena, &priority))
         return;
-    session->available = true;
+    session->available = session->strayed = true;
     session->priority = (int8_t)priority;
     session_keep_presence(session, &presence);
 }

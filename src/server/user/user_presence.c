@@ -3,7 +3,14 @@
  *
  * A probe that we send for a session that comes online goes out in the session's own name, so the answers
  * come to it alone and not again to every other device; and it does not wake contacts who sleep, since one
- * without sessions is unavailable, which is what the new session believes already. */
+ * without sessions is unavailable, which is what the new session believes already.
+ *
+ * A client that says the same again (phones do, whenever they wake up) tells nobody anything: §4.4.2 demands
+ * a broadcast of presence that expresses *updated* availability. Who is at home here and may see it has it:
+ * those who were there were sent it, and those who came later have asked, or were shown it when they were
+ * let in or unblocked; unless they were sent directed presence since (§4.6). So it goes back to the session
+ * that said it, which may wait for it, and to contacts of other servers, of which nobody knows whether they
+ * got it. */
 #include "server/ext.h"
 #include "xmpp/stamp.h"
 
@@ -38,15 +45,20 @@ static bool may_reach(struct user *user, const struct jid *to)
     return fire_may_reach(user->actor.host, &event) == HOOK_NEXT;
 }
 
-/* To every contact with one of these flags. */
-static void to_contacts(struct user *user, const struct stanza *presence, uint8_t flags)
+static bool is_elsewhere(const struct user *user, const struct jid *contact)
+{
+    return !server_domain(user->actor.shard->server, jid_domain(contact));
+}
+
+/* To every contact with one of these flags; or only to those of other servers and components. */
+static void to_contacts(struct user *user, const struct stanza *presence, uint8_t flags, bool elsewhere)
 {
     for (uint32_t i = 0; i < user->roster.count; i++) {
         const struct roster_item *item = user->roster.items[i];
         if (!(item->flags & flags))
             continue;
         struct jid contact = item_jid(user->actor.shard, item);
-        if (may_reach(user, &contact))
+        if ((!elsewhere || is_elsewhere(user, &contact)) && may_reach(user, &contact))
             route_to(user->actor.shard, presence, &contact, DELIVER_BROADCAST);
     }
 }
@@ -71,8 +83,16 @@ static void broadcast(struct user *user, const struct stanza *presence)
 {
     struct jid own = user_jid(user);
     own = jid_copy(&own, &user->actor.shard->arena);
-    to_contacts(user, presence, ROSTER_FROM);
+    to_contacts(user, presence, ROSTER_FROM, false);
     to_own_sessions(user, addressed(user, presence, &own));
+}
+
+static void broadcast_again(struct user *user, const struct stanza *presence)
+{
+    struct jid own = user_jid(user);
+    own = jid_copy(&own, &user->actor.shard->arena);
+    to_contacts(user, presence, ROSTER_FROM, true);
+    route_to(user->actor.shard, addressed(user, presence, &own), &presence->from, DELIVER_SESSION);
 }
 
 /* ---- Directed presence (§4.6)
@@ -135,10 +155,11 @@ static void directed_unavailable(struct user *user, struct session *session, con
 static void send_directed(struct user *user, struct session *session, const struct stanza *presence)
 {
     struct jid own = user_jid(user);
+    bool is_own = jid_eq_bare(&presence->to, &own), sees = is_own || sees_us(user, &presence->to);
+    session->strayed |= sees && (presence->type == TYPE_NONE || presence->type == TYPE_UNAVAILABLE);
     if (presence->type == TYPE_UNAVAILABLE) {
         directed_forget(session, presence->to.full);
-    } else if (presence->type == TYPE_NONE && !sees_us(user, &presence->to) &&
-               !jid_eq_bare(&presence->to, &own)) {
+    } else if (presence->type == TYPE_NONE && !sees) {
         if (!directed_remember(session, presence->to.full)) {
             route_error(user->actor.shard, presence, STANZA_ERROR_RESOURCE_CONSTRAINT,
                         "too many receivers of directed presence");
@@ -163,7 +184,7 @@ static void ask_around(struct user *user, struct session *session)
                      addressed(user, session_presence(other, &user->actor.shard->arena), &probe->from),
                      &probe->from, DELIVER_SESSION);
     }
-    to_contacts(user, probe, ROSTER_TO);
+    to_contacts(user, probe, ROSTER_TO, false);
 }
 
 static void become_available(struct user *user, struct session *session, const struct stanza *presence)
@@ -176,10 +197,12 @@ static void become_available(struct user *user, struct session *session, const s
         return;
     }
     bool reachable = priority >= 0 && (initial || session->priority < 0);
+    bool again = !initial && !session->strayed && session_says_again(session, presence);
     session->available = true;
     session->priority = (int8_t)priority;
     session_keep_presence(session, presence);
-    broadcast(user, presence);
+    session->strayed = false;
+    (again ? broadcast_again : broadcast)(user, presence);
     struct session_event event = { user, session, presence };
     fire_session_presence(user->actor.host, &event);
     if (initial) {
