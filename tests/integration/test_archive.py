@@ -84,3 +84,23 @@ def test_a_device_asks_at_once_for_what_it_has_just_sent(server, ca, accounts):
         assert bodies(await bob.backward(9)) == [f"kept {i}" for i in range(COUNT)]
         await bob.leave()
     run(story)
+
+
+def test_how_long_the_messages_of_an_account_stay_is_set_for_it(server, accounts):
+    (alice,) = accounts("alice")
+    jid = f"{alice}@localhost"
+
+    def keep(*words, **options):
+        return server.ctl("archive", "keep", *words, **options)
+    assert keep(jid).stdout == "365d (as at the host)\n"
+    for time, said in (("30d", "30d (of this user)\n"), ("36h", "36h (of this user)\n"), ("48h", "2d (of this user)\n"),
+                       ("0", "for ever (of this user)\n"), ("default", "365d (as at the host)\n")):
+        assert keep(jid, time).stdout == ""
+        assert keep(jid).stdout == said
+    for words in ((jid, "soon"), (jid, "0d"), (jid, "99999999d"), (jid, "d"), ("nobody@localhost",), ("alice@elsewhere.example", "1d"), ("x",)):
+        failed = keep(*words, check=False)
+        assert failed.returncode != 0 and failed.stderr, words
+    keep(jid, "1d")
+    server.ctl("user", "del", jid)
+    server.add_user(jid)
+    assert keep(jid).stdout == "365d (as at the host)\n"

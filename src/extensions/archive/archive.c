@@ -304,6 +304,7 @@ const struct ext ext_archive = {
     .bind2 = (const struct ext_bind2[]){ { NULL, NULL, NULL, archive_bind_tell }, { 0 } },
     .bind2_read = archive_bind_read,
     .hooks = hooks,
+    .commands = archive_commands,
     .config = &config,
     .user_size = sizeof(struct archive_user),
     .session_size = sizeof(struct archive_session),

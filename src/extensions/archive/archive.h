@@ -3,10 +3,12 @@
 #ifndef ARCHIVE_ARCHIVE_H
 #define ARCHIVE_ARCHIVE_H
 
+#include "server/control/control_request.h"
 #include "server/ext.h"
 
-#define ARCHIVE_KIND  "archive"       /* of the log */
-#define ARCHIVE_PREFS "archive-prefs" /* of the row */
+#define ARCHIVE_KIND      "archive"       /* of the log */
+#define ARCHIVE_PREFS     "archive-prefs" /* of the row */
+#define ARCHIVE_RETENTION "archive-keep"  /* the same: seconds; 0 for ever */
 
 enum archive_default { ARCHIVE_ALWAYS, ARCHIVE_ROSTER, ARCHIVE_NEVER };
 
@@ -62,12 +64,18 @@ void archive_prefs_free(struct archive_prefs *prefs);
 void archive_bind_read(struct bind2_wait *wait);
 void archive_bind_tell(struct bind2_event *event);
 
+/* archive_retention.c: how long a user's messages stay, by jabiructl; and such a row, into *keep_ms. */
+extern const struct control_command archive_commands[];
+void archive_retention_read(str value, uint64_t *keep_ms);
+
 /* archive_expiry.c: old messages go, in the shard's own time. Of the shard: its memory. */
 struct archive_expiry {
     struct timer timer;
-    struct store_read read;
+    struct store_read read, row; /* owners; and what is set for the one at hand */
     struct store_commit commit;
+    struct store_batch *batch;
     struct shard *shard;
+    size_t at;   /* of the owners */
     char *after; /* the owner up to which this round has come */
     bool busy;
 };

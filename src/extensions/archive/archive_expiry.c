@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Messages that are older than the host's `keep` go. Each shard walks through the owners of archives once in
+/* Messages that are older than the host's `keep` go, or than what an administrator has set for a user
+ * (archive_retention.c). Each shard walks through the owners of archives once in
  * EVERY_MS, a slice of them at a time and with a pause between two slices, and removes what is too old of
  * those whose home it is: so archives of users who never come are emptied too, and the store is never busy
  * with it for long. The first walk begins a while after the shard's first login.
@@ -36,14 +37,13 @@ static void round_ends(struct archive_expiry *expiry)
     next_in(expiry, EVERY_MS);
 }
 
-/* The host whose user this is, if messages do not stay for ever there; else NULL. */
-static struct host *forgetful_host(struct shard *shard, str owner)
+/* The host whose user this is, if the user's home is here; else NULL. */
+static struct host *host_of(struct shard *shard, str owner)
 {
     struct jid jid;
     if (server_home(shard->server, owner) != shard || jid_parse(owner, &shard->arena, &jid) != OK)
         return NULL;
-    struct host *host = server_host(shard->server, jid_domain(&jid));
-    return host && archive_settings(host)->keep_ms ? host : NULL;
+    return server_host(shard->server, jid_domain(&jid));
 }
 
 static void deleted(struct store_commit *commit)
@@ -55,24 +55,63 @@ static void deleted(struct store_commit *commit)
     next_in(expiry, PAUSE_MS);
 }
 
-static void expire(struct archive_expiry *expiry)
+static void end_slice(struct archive_expiry *expiry)
 {
     struct shard *shard = expiry->shard;
-    struct store_batch *batch = store_batch_new();
-    for (size_t i = 0; i < expiry->read.count; i++) {
-        str owner = expiry->read.rows[i].owner;
-        const struct host *host = forgetful_host(shard, owner);
-        if (!host)
-            continue;
-        int64_t oldest = loop_wall_ms(shard->loop) - (int64_t)archive_settings(host)->keep_ms;
-        if (oldest > 0)
-            store_log_del(batch, owner, STR(ARCHIVE_KIND), 1, append_id_from(oldest) - 1);
-    }
+    struct store_batch *batch = expiry->batch;
     free(expiry->after);
     expiry->after = str_dup(expiry->read.rows[expiry->read.count - 1].owner);
+    expiry->batch = NULL;
+    store_read_fini(&expiry->read);
     expiry->commit.done = deleted;
     shard_commit_began(shard);
     store_commit(shard->server->store, shard->loop, batch, &expiry->commit);
+}
+
+static void expire(struct archive_expiry *expiry, const struct host *host, str owner,
+                   const struct store_read *row)
+{
+    uint64_t keep_ms = archive_settings(host)->keep_ms;
+    if (row->count)
+        archive_retention_read(row->rows[0].value, &keep_ms);
+    int64_t oldest = loop_wall_ms(expiry->shard->loop) - (int64_t)keep_ms;
+    if (keep_ms && oldest > 0)
+        store_log_del(expiry->batch, owner, STR(ARCHIVE_KIND), 1, append_id_from(oldest) - 1);
+}
+
+static void next_owner(struct archive_expiry *expiry);
+
+/* What can't be read now is not touched: it may be somebody's who is to be kept for ever. */
+static void own_read(struct store_read *row)
+{
+    struct archive_expiry *expiry = CONTAINER_OF(row, struct archive_expiry, row);
+    struct shard *shard = expiry->shard;
+    str owner = expiry->read.rows[expiry->at].owner;
+    shard_enter(shard);
+    shard_commit_ended(shard);
+    const struct host *host = host_of(shard, owner);
+    if (row->err == OK && host)
+        expire(expiry, host, owner, row);
+    store_read_fini(row);
+    expiry->at++;
+    next_owner(expiry);
+    shard_leave(shard);
+}
+
+static void next_owner(struct archive_expiry *expiry)
+{
+    struct shard *shard = expiry->shard;
+    const struct store_read *read = &expiry->read;
+    while (expiry->at < read->count && !host_of(shard, read->rows[expiry->at].owner))
+        expiry->at++;
+    if (expiry->at == read->count) {
+        end_slice(expiry);
+        return;
+    }
+    expiry->row = (struct store_read){ .done = own_read };
+    shard_commit_began(shard);
+    store_get(shard->server->store, shard->loop, read->rows[expiry->at].owner, STR(ARCHIVE_RETENTION),
+              STR(""), &expiry->row);
 }
 
 static void owners_read(struct store_read *read)
@@ -80,11 +119,14 @@ static void owners_read(struct store_read *read)
     struct archive_expiry *expiry = CONTAINER_OF(read, struct archive_expiry, read);
     shard_enter(expiry->shard);
     shard_commit_ended(expiry->shard);
-    if (read->err == OK && read->count)
-        expire(expiry);
-    else
+    if (read->err == OK && read->count) {
+        expiry->batch = store_batch_new();
+        expiry->at = 0;
+        next_owner(expiry);
+    } else {
+        store_read_fini(read);
         round_ends(expiry);
-    store_read_fini(read);
+    }
     shard_leave(expiry->shard);
 }
 
@@ -95,7 +137,7 @@ static void timer_fired(struct timer *timer)
     if (shard->stopping)
         return;
     expiry->busy = true;
-    expiry->read.done = owners_read;
+    expiry->read = (struct store_read){ .done = owners_read };
     shard_commit_began(shard);
     store_log_owners(shard->server->store, shard->loop, STR(ARCHIVE_KIND), str_from(expiry->after), SLICE,
                      &expiry->read);
