@@ -171,6 +171,7 @@ static void loaded(struct store_read *read)
     struct shard *shard = actor->shard;
     bool ok = read->err == OK;
     shard_enter(shard);
+    shard_commit_ended(shard);
     if (!ok)
         log_error(user, "%s can't be loaded: %s", actor->bare, err_text(read->err));
     for (size_t i = 0; ok && i < read->count; i++)
@@ -193,6 +194,7 @@ static void start_load(struct actor *actor)
     actor->_load = load;
     actor->state = ACTOR_LOADING;
     actor->shard->counters.actor_wakes++;
+    shard_commit_began(actor->shard); /* a stop waits for it: something waits for the actor */
     store_get_all(actor->shard->server->store, actor->shard->loop, actor_bare(actor),
                   str_from(actor->kind->rows(actor)), &load->read);
 }

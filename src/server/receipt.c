@@ -50,7 +50,7 @@ void receipt_release(struct shard *shard, struct receipt *receipt)
 {
     if (!receipt || atomic_fetch_sub_explicit(&receipt->_refs, 1, memory_order_acq_rel) > 1)
         return;
-    if (receipt->_home == shard)
+    if (receipt->_home == shard || shard->server->over)
         receipt->_done(receipt);
     else
         shard_post(receipt->_home, &receipt->_call);

@@ -20,6 +20,7 @@
 #include "server/s2s/remote.h"
 #include "server/s2s/s2s.h"
 #include "server/shard.h"
+#include "server/sm/sm.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -277,10 +278,25 @@ struct server *server_new(const struct config *config, const struct ext *const *
     return NULL;
 }
 
-void server_free(struct server *server)
+/* Actors that end let go of receipts that may be at home on any shard: so all end before one is freed. */
+static void end_shards(struct server *server)
 {
+    bool more = true;
+    server->over = true;
+    for (unsigned i = 0; i < server->shard_count; i++)
+        shard_end(server->shards[i]);
+    while (more) {
+        more = false;
+        for (unsigned i = 0; i < server->shard_count; i++)
+            more |= sm_store_drop(server->shards[i]);
+    }
     for (unsigned i = 0; i < server->shard_count; i++)
         shard_free(server->shards[i]);
+}
+
+void server_free(struct server *server)
+{
+    end_shards(server);
     for (size_t i = 0; i < server->host_count; i++) {
         tls_context_unref(server->host_list[i]->tls);
         tls_context_unref(server->host_list[i]->s2s_in_tls);

@@ -55,14 +55,16 @@ struct server {
     struct component_domain *_Atomic components; /* component.h */
     atomic_uint strange_components;              /* connections that have not proved who they are */
     atomic_uint farewells;                       /* shards whose actors know that the server stops */
-    atomic_uint commits;                         /* writes on their way to the disk, all shards */
-    atomic_uint s2s_verifications;               /* dialback keys that are being checked */
-    atomic_uint s2s_strangers;                   /* servers that have connected and proved nothing yet */
-    atomic_uint s2s_connections;                 /* with other servers, either way */
+    atomic_uint commits;           /* writes on their way to the disk, and reads that something waits for; all
+                                      shards */
+    atomic_uint s2s_verifications; /* dialback keys that are being checked */
+    atomic_uint s2s_strangers;     /* servers that have connected and proved nothing yet */
+    atomic_uint s2s_connections;   /* with other servers, either way */
     char *dialback_secret;
     struct tls_context *
         *_retired; /* contexts of before a reload: connections may be choosing one right now */
     size_t _retired_count;
+    bool over;           /* the loops have stopped, and all is being freed */
     uint64_t started_us; /* on the loops' clock */
     void (*stop)(void);  /* begins an orderly stop of the program; NULL: the owner does not offer that */
 };

@@ -72,13 +72,17 @@ struct shard *shard_new(struct server *server, struct loop *loop, unsigned index
     return shard;
 }
 
-void shard_free(struct shard *shard)
+void shard_end(struct shard *shard)
 {
     shard_enter(shard);
     appends_fini(shard);
     actors_drop_all(shard);
     remotes_drop_all(shard);
     shard_leave(shard);
+}
+
+void shard_free(struct shard *shard)
+{
     ext_shard_fini(shard);
     dns_free(shard->dns);
     map_fini(&shard->remotes);
@@ -182,12 +186,25 @@ void shard_drain(struct shard *shard)
     }
 }
 
+/* Nobody is there any more to get it. */
+static void drop_mail(struct shard *shard, struct shard_mail *mail)
+{
+    for (const struct letter *letter = mail->first; letter; letter = letter->next) {
+        receipt_release(shard, letter->delivery.receipt);
+        crowd_unref(letter->delivery.crowd);
+    }
+    arena_fini(&mail->arena);
+    free(mail);
+}
+
 static void post_outgoing(struct shard *shard)
 {
     for (unsigned i = 0; i < shard->server->shard_count; i++) {
         struct shard_mail *mail = shard->_outgoing[i];
         shard->_outgoing[i] = NULL;
-        if (mail)
+        if (mail && shard->server->over)
+            drop_mail(shard, mail);
+        else if (mail)
             loop_post(mail->shard->loop, &mail->mail);
     }
 }

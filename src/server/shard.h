@@ -113,7 +113,8 @@ struct shard {
     struct timer stop_timer;
 };
 
-/* A write is on its way to the disk, and has come back: an orderly stop waits for all of them. */
+/* A write is on its way to the disk, or a read that something waits for, and has come back: an orderly stop
+ * waits for all of them. */
 static inline void shard_commit_began(struct shard *shard)
 {
     atomic_fetch_add_explicit(&shard->server->commits, 1, memory_order_relaxed);
@@ -125,6 +126,8 @@ static inline void shard_commit_ended(struct shard *shard)
 }
 
 struct shard *shard_new(struct server *server, struct loop *loop, unsigned index);
+/* Its actors end, with no loop running any more (server->over); then, when those of all have, it is freed. */
+void shard_end(struct shard *shard);
 void shard_free(struct shard *shard);
 
 /* Stops listening (server.c). */

@@ -167,6 +167,7 @@ static void loaded(struct store_read *read)
     struct room *room = load->room;
     struct shard *shard = room_shard(room);
     shard_enter(shard);
+    shard_commit_ended(shard);
     if (read->err != OK)
         log_error(store, "what was said last in %s can't be read: %s", room->actor.bare, err_text(read->err));
     for (size_t i = 0; read->err == OK && i < read->count; i++) {
@@ -192,6 +193,7 @@ void history_load(struct room *room)
     load->read.done = loaded;
     room->is_reading_history = true; /* it must find the room again */
     room_hold(room);
+    shard_commit_began(room_shard(room)); /* a stop waits for it */
     store_log_find(room_shard(room)->server->store, room_shard(room)->loop, actor_bare(&room->actor),
                    STR("archive"), &query, &load->read);
 }

@@ -105,6 +105,9 @@ void sm_changed(struct sm *sm);
 struct shard;
 struct store_batch *sm_store_batch(struct shard *shard);
 
+/* The server ends: forgets what was to be written; false if that was nothing. */
+bool sm_store_drop(struct shard *shard);
+
 /* While a user wakes: one of its rows of kind `sm`; and when all are there: its sessions are made again, and
  * the user is blocked until they are. */
 struct store_row;

@@ -97,6 +97,7 @@ void sm_out_rewind(struct sm *sm);             /* all that is not acknowledged i
 uint64_t sm_out_number(const struct sm *sm, uint32_t h); /* the number that a client means */
 /* An entry that was read from the store. */
 void sm_out_restore(struct sm *sm, uint64_t number, str text, int64_t time_ms);
+void sm_out_restored(struct sm *sm); /* that was the last one */
 /* After a restart: the client has got `h`; what it has not got is counted from there. */
 void sm_out_renumber(struct sm *sm, uint32_t h);
 /* The message with this number is on disk; or it could not be stored: then it is sent all the same, and its

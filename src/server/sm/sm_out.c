@@ -20,6 +20,9 @@
 
 #include <stdlib.h>
 
+/* From here on are the numbers of messages for a session that was restored and not resumed yet. */
+#define UNCOUNTED ((uint64_t)1 << 40)
+
 enum { ASK_EVERY = 16, ASK_QUIET_MS = 200, STANZA_MAX = 1 << 24 };
 
 /* ---- Bodies
@@ -303,9 +306,20 @@ void sm_out_restore(struct sm *sm, uint64_t number, str text, int64_t time_ms)
     sm->acked = sm->sent = number - count;
 }
 
+/* What comes now is not counted by the client before it resumes, and another restart must not take it for
+ * something that is. */
+void sm_out_restored(struct sm *sm)
+{
+    uint64_t count = sm->out - sm->acked;
+    if (sm->out < UNCOUNTED)
+        sm->out = UNCOUNTED;
+    sm->acked = sm->sent = sm->out - count;
+}
+
 static bool was_got(const struct sm *sm, const struct sm_entry *entry, uint32_t h)
 {
-    return entry->number <= sm->before && (int32_t)(h - (uint32_t)entry->number) >= 0;
+    return entry->number <= sm->before && entry->number < UNCOUNTED &&
+           (int32_t)(h - (uint32_t)entry->number) >= 0;
 }
 
 /* On disk the messages get their new numbers in one batch, and are sent when it is there: a second crash must

@@ -85,6 +85,8 @@ static void log_read(struct store_read *read)
         give_up(restoring);
     for (size_t i = 0; restoring->sm && i < read->count; i++)
         sm_out_restore(restoring->sm, read->entries[i].id, read->entries[i].value, read->entries[i].time_ms);
+    if (restoring->sm)
+        sm_out_restored(restoring->sm);
     store_read_fini(read);
     finish(restoring);
     shard_leave(shard);

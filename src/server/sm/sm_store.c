@@ -101,6 +101,27 @@ static struct sm_batch *batch_of(struct shard *shard)
     return batch;
 }
 
+bool sm_store_drop(struct shard *shard)
+{
+    struct sm_batch *batch = shard->_sm_batch;
+    struct list *link;
+    if (!batch)
+        return false;
+    shard->_sm_batch = NULL;
+    task_cancel(&batch->task);
+    shard_enter(shard);
+    while ((link = list_shift(&batch->notes))) {
+        struct note *note = LIST_ITEM(link, struct note, link);
+        receipt_release(shard, note->receipt);
+        sm_unref(note->sm);
+        free(note);
+    }
+    shard_leave(shard);
+    store_batch_free(batch->batch);
+    free(batch);
+    return true;
+}
+
 struct store_batch *sm_store_batch(struct shard *shard)
 {
     return batch_of(shard)->batch;

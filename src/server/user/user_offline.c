@@ -143,6 +143,7 @@ static void end_known(struct store_read *read)
     struct user *user = first->user;
     struct shard *shard = user->actor.shard;
     shard_enter(shard);
+    shard_commit_ended(shard);
     user->appends_pending--;
     struct receipt *before = receipt_enter(shard, first->receipt);
     if (read->err == OK && !user->actor.exists) {
@@ -187,6 +188,7 @@ void offline_store(struct user *user, const struct stanza *message)
     first->read.done = end_known;
     user->appends_pending++; /* a client that catches up waits for this one too */
     actor_block(&user->actor);
+    shard_commit_began(user->actor.shard); /* a stop waits for reads too */
     store_log_find(user->actor.shard->server->store, user->actor.shard->loop, owner_of(user), str_from(KIND),
                    &(struct store_log_query){ .peer = str_none, .limit = 1, .last = true, .count = true },
                    &first->read);
@@ -315,6 +317,7 @@ static void page_read(struct store_read *read)
     bool more = catchup->session && read->err == OK;
     bool sent = more && read->count;
     shard_enter(shard);
+    shard_commit_ended(shard);
     catchup->reading = false;
     if (sent)
         send_page(catchup);
@@ -333,6 +336,7 @@ static void read_page(struct catchup *catchup)
     catchup->reading = true;
     catchup->ping[0] = '\0';
     catchup->read.done = page_read;
+    shard_commit_began(user->actor.shard);
     store_log_find(user->actor.shard->server->store, user->actor.shard->loop, owner_of(user), str_from(KIND),
                    &query, &catchup->read);
 }
