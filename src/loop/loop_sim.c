@@ -66,6 +66,7 @@ struct sim *sim_new(uint64_t seed)
     struct sim *sim = NEW(struct sim);
     seed_random(sim, seed);
     list_init(&sim->loops);
+    list_init(&sim->sockets);
     list_init(&sim->due);
     wheel_init(&sim->wheel, 1, 0);
     slab_init(&sim->socket_slab, sim_socket_size());

@@ -66,6 +66,19 @@ uint64_t sim_random(struct sim *sim, uint64_t below);
 /* Cuts the connection of a socket: both ends see a reset. */
 void sim_cut(struct socket *socket);
 
+/* The connections of a world, to hurt one of them: how many there are, and the ends of the nth. */
+size_t sim_connections(const struct sim *sim);
+struct socket *sim_connection(const struct sim *sim, size_t nth, bool other_end);
+
+/* What is sent to this socket does not arrive until that is taken back; what it sends does. */
+void sim_stall(struct socket *socket, bool stalled);
+void sim_stall_none(struct sim *sim);
+
+/* A loop that nothing reaches any more, and that reaches nobody: its connections are reset, its listeners are
+ * deaf, and who it calls refuses. It goes on by itself, unheard: what is left of a process that was killed.
+ */
+void sim_loop_cut_off(struct loop *loop);
+
 /* Bytes on their way or waiting in the memory network: zero when all was read. */
 size_t sim_bytes_in_flight(const struct sim *sim);
 

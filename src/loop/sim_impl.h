@@ -16,6 +16,7 @@ struct sim {
     struct wheel wheel; /* deliveries and finished work; ticks of a millisecond */
     struct list due;    /* those of them that take no time */
     struct list loops;
+    struct list sockets; /* all of them */
     struct sim_listener *listeners;
     struct slab socket_slab;
     struct sim_record *records; /* of its DNS */
@@ -30,6 +31,7 @@ struct sim_loop {
     struct sim *sim;
     struct list link;
     struct list ready; /* sockets and listeners that may have something to tell */
+    bool cut_off;
 };
 
 static inline struct sim_loop *sim_of(struct loop *loop)

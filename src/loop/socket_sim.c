@@ -37,6 +37,7 @@ struct chunk {
 struct sim_socket {
     struct socket socket; /* its loop is NULL while it is detached or waits to be accepted */
     struct list link;     /* in its loop's list of ready ones, in its listener's queue, or in none */
+    struct list in_world; /* sim->sockets */
     struct sim *sim;
     struct sim_socket *peer;    /* NULL: closed */
     struct chunk *first, *last; /* what the peer wrote */
@@ -45,6 +46,8 @@ struct sim_socket {
     uint16_t peer_port;
     uint8_t wanted;
     int8_t error; /* the connection is broken or was never made */
+    bool stalled; /* what arrives is not seen */
+    bool caller;  /* the end that connected */
     bool shut;    /* our FIN is written */
     bool over;    /* the peer's FIN was read */
 };
@@ -78,9 +81,14 @@ size_t sim_socket_size(void)
 
 /* ---- Readiness */
 
+static bool has_arrived(const struct sim_socket *sock)
+{
+    return sock->first && sock->first->arrived && !sock->stalled;
+}
+
 static unsigned events_of(const struct sim_socket *sock)
 {
-    bool readable = sock->error || sock->over || (sock->first && sock->first->arrived);
+    bool readable = sock->error || sock->over || has_arrived(sock);
     bool writable = sock->error || !sock->peer || sock->peer->waiting < WINDOW;
     return (readable ? SOCKET_READABLE : 0) | (writable ? SOCKET_WRITABLE : 0);
 }
@@ -161,6 +169,7 @@ static struct sim_socket *socket_new(struct sim *sim)
     struct sim_socket *sock = slab_alloc(&sim->socket_slab);
     sock->sim = sim;
     list_init(&sock->link);
+    list_append(&sim->sockets, &sock->in_world);
     return sock;
 }
 
@@ -198,6 +207,67 @@ void sim_cut(struct socket *socket)
     reset(of(socket));
 }
 
+/* ---- What a test does to connections */
+
+size_t sim_connections(const struct sim *sim)
+{
+    size_t count = 0;
+    list_each (at, &sim->sockets) {
+        const struct sim_socket *sock = LIST_ITEM(at, struct sim_socket, in_world);
+        count += sock->caller && sock->peer;
+    }
+    return count;
+}
+
+struct socket *sim_connection(const struct sim *sim, size_t nth, bool other_end)
+{
+    list_each (at, &sim->sockets) {
+        struct sim_socket *sock = LIST_ITEM(at, struct sim_socket, in_world);
+        if (sock->caller && sock->peer && !nth--)
+            return other_end ? &sock->peer->socket : &sock->socket;
+    }
+    return NULL;
+}
+
+void sim_stall(struct socket *socket, bool stalled)
+{
+    of(socket)->stalled = stalled;
+    kick(of(socket));
+}
+
+void sim_stall_none(struct sim *sim)
+{
+    list_each (at, &sim->sockets)
+        sim_stall(&LIST_ITEM(at, struct sim_socket, in_world)->socket, false);
+}
+
+static void dispose(struct sim_socket *sock);
+
+static void deafen(struct sim_listener *listener)
+{
+    struct list *link;
+    while ((link = list_shift(&listener->queue))) {
+        struct sim_socket *sock = LIST_ITEM(link, struct sim_socket, link);
+        reset(sock->peer);
+        dispose(sock);
+    }
+    listener->queued = 0;
+}
+
+void sim_loop_cut_off(struct loop *loop)
+{
+    struct sim *sim = sim_of(loop)->sim;
+    sim_of(loop)->cut_off = true;
+    for (struct sim_listener *self = sim->listeners; self; self = self->next)
+        if (self->loop == sim_of(loop))
+            deafen(self);
+    list_each (at, &sim->sockets) {
+        struct sim_socket *sock = LIST_ITEM(at, struct sim_socket, in_world);
+        if (sock->socket.loop == loop)
+            sim_cut(&sock->socket);
+    }
+}
+
 static void send_fin(struct sim_socket *sock);
 
 /* Frees a socket that is in no loop. */
@@ -214,6 +284,7 @@ static void dispose(struct sim_socket *sock)
         kick(sock->peer);
     }
     drop_chunks(sock);
+    list_remove(&sock->in_world);
     slab_free(&sock->sim->socket_slab, sock);
 }
 
@@ -267,6 +338,8 @@ struct socket *sim_socket_attach(struct loop *loop, int number)
     assert(sock->sim == sim_of(loop)->sim);
     sock->socket.loop = loop;
     loop->sockets++;
+    if (sim_of(loop)->cut_off)
+        sim_cut(&sock->socket);
     return &sock->socket;
 }
 
@@ -344,7 +417,7 @@ enum err sim_socket_read(struct socket *socket, char *to, size_t room, size_t *r
     size_t len = 0;
     if (sock->error)
         return sock->error;
-    for (struct chunk *chunk; (chunk = sock->first) && chunk->arrived && chunk->len && len < room;) {
+    for (struct chunk *chunk; has_arrived(sock) && (chunk = sock->first)->len && len < room;) {
         uint32_t part = chunk->len - chunk->at < room - len ? chunk->len - chunk->at : (uint32_t)(room - len);
         memcpy(to + len, chunk->bytes + chunk->at, part);
         len += part;
@@ -366,7 +439,7 @@ enum err sim_socket_read(struct socket *socket, char *to, size_t room, size_t *r
         *ret_len = len;
         return OK;
     }
-    if (sock->first && sock->first->arrived)
+    if (has_arrived(sock))
         sock->over = true;
     return sock->over ? ERR_CLOSED : ERR_AGAIN;
 }
@@ -406,10 +479,14 @@ enum err sim_socket_write(struct socket *socket, const struct iovec *pieces, int
     size_t offered = 0;
     if (faults->reset_per_million && sim_random(sock->sim, 1000000) < faults->reset_per_million)
         sim_cut(socket);
-    if (sock->error || sock->shut || !sock->peer)
+    if (sock->error || sock->shut || (!sock->peer && !sock->stalled))
         return ERR_CLOSED;
     for (int i = 0; i < count; i++)
         offered += pieces[i].iov_len;
+    if (!sock->peer) { /* it has not heard of that yet */
+        *ret_len = offered;
+        return OK;
+    }
     size_t taken = portion(sock, offered);
     if (!taken)
         return ERR_AGAIN;
@@ -443,15 +520,10 @@ static void sim_listener_pause(struct listener *listener, bool pause)
 static void sim_listener_close(struct listener *listener)
 {
     struct sim_listener *self = listener_of(listener), **at = &self->loop->sim->listeners;
-    struct list *link;
     while (*at != self)
         at = &(*at)->next;
     *at = self->next;
-    while ((link = list_shift(&self->queue))) {
-        struct sim_socket *sock = LIST_ITEM(link, struct sim_socket, link);
-        reset(sock->peer);
-        dispose(sock);
-    }
+    deafen(self);
     free(self);
 }
 
@@ -503,7 +575,8 @@ static struct sim_listener *find_listener(struct sim *sim, const char *address, 
     struct sim_listener *found = NULL;
     uint64_t count = 0;
     for (struct sim_listener *self = sim->listeners; self; self = self->next)
-        if (listens_at(self, address, port) && self->queued < BACKLOG_MAX && sim_random(sim, ++count) == 0)
+        if (listens_at(self, address, port) && !self->loop->cut_off && self->queued < BACKLOG_MAX &&
+            sim_random(sim, ++count) == 0)
             found = self;
     return found;
 }
@@ -513,8 +586,9 @@ enum err sim_socket_connect(struct loop *loop, const char *address, uint16_t por
     struct sim *sim = sim_of(loop)->sim;
     if (!address_valid(address))
         return ERR_INVALID;
-    struct sim_listener *listener = find_listener(sim, address, port);
+    struct sim_listener *listener = sim_of(loop)->cut_off ? NULL : find_listener(sim, address, port);
     struct sim_socket *client = socket_new(sim);
+    client->caller = true;
     client->socket.loop = loop;
     client->peer_port = address[0] == '/' ? 0 : port;
     loop->sockets++;

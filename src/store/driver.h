@@ -120,11 +120,17 @@ extern const struct store_driver store_sqlite, store_memory, store_fail;
 /* Opens the database that a url names, by the driver of its scheme. */
 enum err store_db_open(const char *url, char *why, size_t why_room, struct store_db **ret_db);
 
-/* ---- For fail.c ---- */
+/* Opens the front on a database that is open already, and takes it over. */
+enum err store_open_db(struct store_db *db, struct loop *inline_loop, struct store **ret);
+
+/* ---- For fail.c, and for simulations ---- */
 
 struct store_db *store_db_of(struct store *store);
 
 /* Nothing is served while `held`; and serving starts `delay_ms` late. */
 void store_pace(struct store *store, bool held, unsigned delay_ms);
+
+/* Of a store without threads: serves at once so many of the batches that wait, and nothing else. */
+void store_serve(struct store *store, unsigned batches);
 
 #endif

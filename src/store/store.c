@@ -146,11 +146,11 @@ static void complete_group(struct store *store, struct list *group, unsigned com
 }
 
 /* Moves the next group out of the queue. Called with the lock. */
-static void take_group(struct store *store, struct list *group)
+static void take_group(struct store *store, struct list *group, unsigned batches_max)
 {
     size_t bytes = 0;
     list_init(group);
-    for (unsigned i = 0; i < GROUP_BATCHES_MAX && bytes < GROUP_BYTES_MAX; i++) {
+    for (unsigned i = 0; i < batches_max && bytes < GROUP_BYTES_MAX; i++) {
         struct list *link = list_shift(&store->batches);
         if (!link)
             return;
@@ -241,7 +241,7 @@ static void *write_main(void *arg)
     pthread_mutex_lock(&store->lock);
     while (wait_for(store, &store->batches, &store->batch_came)) {
         be_slow(store);
-        take_group(store, &group);
+        take_group(store, &group, GROUP_BATCHES_MAX);
         pthread_mutex_unlock(&store->lock);
         serve_group(store, &group);
         pthread_mutex_lock(&store->lock);
@@ -337,7 +337,7 @@ static void serve_inline(struct store *store)
     for (struct store_request *request; (request = take_read(store)) != NULL;)
         serve_read(store, &store->inline_reader, request);
     while (!list_empty(&store->batches)) {
-        take_group(store, &group);
+        take_group(store, &group, GROUP_BATCHES_MAX);
         serve_group(store, &group);
     }
 }
@@ -433,6 +433,14 @@ enum err store_open(const char *url, struct loop *inline_loop, char *why, size_t
     enum err err = store_db_open(url, why, why_room, &db);
     if (err)
         return err;
+    err = store_open_db(db, inline_loop, ret);
+    if (err)
+        snprintf(why, why_room, "the store '%s' cannot start: %s", url, err_text(err));
+    return err;
+}
+
+enum err store_open_db(struct store_db *db, struct loop *inline_loop, struct store **ret)
+{
     struct store *store = NEW(struct store);
     store->db = db;
     store->inline_loop = inline_loop;
@@ -443,13 +451,12 @@ enum err store_open(const char *url, struct loop *inline_loop, char *why, size_t
     pthread_mutex_init(&store->lock, NULL);
     pthread_cond_init(&store->batch_came, NULL);
     pthread_cond_init(&store->read_came, NULL);
-    err = db->driver->connect(db, true, &store->writer);
+    enum err err = db->driver->connect(db, true, &store->writer);
     if (!err && db->driver->newest_ms)
         store->newest_ms = db->driver->newest_ms(store->writer);
     if (!err && !inline_loop)
         err = start_threads(store);
     if (err) {
-        snprintf(why, why_room, "the store '%s' cannot start: %s", url, err_text(err));
         free_store(store);
         return err;
     }
@@ -471,7 +478,7 @@ void store_close(struct store *store)
     free_store(store);
 }
 
-/* ---- For fail.c ---- */
+/* ---- For fail.c, and for simulations ---- */
 
 struct store_db *store_db_of(struct store *store)
 {
@@ -491,4 +498,12 @@ void store_pace(struct store *store, bool held, unsigned delay_ms)
     task_cancel(&store->task);
     timer_stop(&store->timer);
     schedule_inline(store);
+}
+
+void store_serve(struct store *store, unsigned batches)
+{
+    struct list group;
+    take_group(store, &group, batches);
+    if (!list_empty(&group))
+        serve_group(store, &group);
 }

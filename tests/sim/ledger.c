@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/* The rules that are looked at when a letter comes, and at the end. In words: README.md. */
+#include "ledger.h"
+
+#include "chance.h"
+#include "device.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void ledger_init(struct ledger *ledger)
+{
+    *ledger = (struct ledger){ 0 };
+    list_init(&ledger->visits);
+}
+
+void ledger_fini(struct ledger *ledger)
+{
+    struct list *link;
+    for (size_t i = 0; i < ledger->count; i++) {
+        while ((link = list_shift(&ledger->letters[i]->arrivals)))
+            free(LIST_ITEM(link, struct arrival, link));
+        free(ledger->letters[i]);
+    }
+    free(ledger->letters);
+    while ((link = list_shift(&ledger->visits)))
+        free(LIST_ITEM(link, struct visit, link));
+}
+
+struct visit *ledger_visit(struct ledger *ledger, struct device *device, uint64_t now_us)
+{
+    struct visit *visit = NEW(struct visit);
+    visit->device = device;
+    visit->serial = ++ledger->visit_count;
+    visit->bound_us = now_us;
+    list_append(&ledger->visits, &visit->link);
+    return visit;
+}
+
+struct letter *ledger_letter(struct ledger *ledger, struct visit *from, struct person *to)
+{
+    struct letter *letter = NEW(struct letter);
+    letter->number = (unsigned)ledger->count;
+    letter->from = from;
+    letter->to = to;
+    letter->runs = from->device->person->place->runs;
+    list_init(&letter->arrivals);
+    ledger->letters = xrealloc(ledger->letters, (ledger->count + 1) * sizeof(struct letter *));
+    ledger->letters[ledger->count++] = letter;
+    return letter;
+}
+
+struct letter *ledger_find(const struct ledger *ledger, unsigned number)
+{
+    return number < ledger->count ? ledger->letters[number] : NULL;
+}
+
+void ledger_fail(struct ledger *ledger, const char *format, ...)
+{
+    char text[sizeof ledger->wrong];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    trace("BROKEN: %s", text);
+    if (ledger_is_good(ledger))
+        memcpy(ledger->wrong, text, sizeof text);
+}
+
+/* ---- When one arrives ---- */
+
+/* Whether the server can't know that this arrival took place. */
+static bool may_be_unknown(const struct arrival *arrival)
+{
+    return !arrival->visit->sm || arrival->position > arrival->visit->proven;
+}
+
+static bool has_plain_device(const struct person *person);
+
+/* What a crash left half done is known where the message is kept for its receiver in the same batch of the
+ * same store: of a receiver elsewhere, and of one whose devices keep nothing, it is not. */
+void ledger_again(struct letter *letter)
+{
+    const struct place *place = letter->from->device->person->place;
+    if (letter->runs != place->runs && (letter->to->place != place || has_plain_device(letter->to)))
+        letter->sent_again = true;
+}
+
+/* After a restart nobody knows any more that two devices had the same message: if one of them has
+ * acknowledged it and the other one never comes back, it is delivered again. */
+static bool may_have_been_shared(const struct visit *visit)
+{
+    const struct person *person = visit->device->person;
+    return person->count > 1 && person->place->runs > 1;
+}
+
+static void check_twice(struct ledger *ledger, const struct visit *visit, const struct letter *letter)
+{
+    list_each (at, &letter->arrivals) {
+        const struct arrival *before = LIST_ITEM(at, struct arrival, link);
+        const struct device *device = before->visit->device;
+        if (before->copy)
+            continue;
+        if (may_have_been_shared(visit))
+            ledger->twice++;
+        else if (before->visit == visit && visit->sm)
+            ledger_fail(ledger, "letter %u came twice to %s within one session", letter->number,
+                        device->full);
+        else if (device == visit->device && !may_be_unknown(before))
+            ledger_fail(ledger, "letter %u came again to %s, which had acknowledged it", letter->number,
+                        device->full);
+        else if (device == visit->device)
+            ledger->twice++;
+    }
+}
+
+/* The last letter that came from this visit to that one before. */
+static void check_order(struct ledger *ledger, const struct visit *visit, const struct letter *letter,
+                        bool stamped)
+{
+    for (size_t i = letter->number + 1; i < ledger->count; i++) {
+        const struct letter *later = ledger->letters[i];
+        if (later->from != letter->from || later->to != letter->to || later->sent_again ||
+            later->resource != letter->resource)
+            continue;
+        list_each (at, &later->arrivals) {
+            const struct arrival *before = LIST_ITEM(at, struct arrival, link);
+            if (before->visit == visit && !before->copy && before->stamped == stamped)
+                ledger_fail(ledger, "letter %u came to %s after letter %u of the same sender", letter->number,
+                            visit->device->full, later->number);
+        }
+    }
+}
+
+void ledger_arrived(struct ledger *ledger, struct visit *visit, struct letter *letter, bool stamped,
+                    bool copy, uint64_t now_us)
+{
+    if (!copy && letter->to != visit->device->person)
+        ledger_fail(ledger, "letter %u came to %s, to whom it was not sent", letter->number,
+                    visit->device->full);
+    if (!copy && !letter->sent_again && !letter->bounces) {
+        check_twice(ledger, visit, letter);
+        check_order(ledger, visit, letter, stamped);
+    }
+    struct arrival *arrival = NEW(struct arrival);
+    *arrival = (struct arrival){
+        .visit = visit, .position = visit->in, .at_us = now_us, .stamped = stamped, .copy = copy
+    };
+    list_append(&letter->arrivals, &arrival->link);
+    ledger->arrived += !copy;
+}
+
+/* ---- At the end ---- */
+
+static bool has_arrived(const struct letter *letter)
+{
+    list_each (at, &letter->arrivals)
+        if (!LIST_ITEM(at, struct arrival, link)->copy)
+            return true;
+    return false;
+}
+
+/* Someone who may lose what was written to a connection that was dead: the archive is for that. */
+static bool has_plain_device(const struct person *person)
+{
+    for (unsigned i = 0; i < person->count; i++)
+        if (!person->devices[i]->wants_sm)
+            return true;
+    return false;
+}
+
+void ledger_close(struct ledger *ledger, unsigned (*archived)(const struct letter *letter, void *arg),
+                  void *arg)
+{
+    for (size_t i = 0; i < ledger->count; i++) {
+        struct letter *letter = ledger->letters[i];
+        ledger->bounced += letter->bounces > 0;
+        if (!letter->acked)
+            continue;
+        ledger->acked++;
+        if (has_arrived(letter) || letter->bounces)
+            continue;
+        unsigned kept = archived(letter, arg);
+        if (kept && has_plain_device(letter->to))
+            continue;
+        if (letter->from->lost) { /* the error may have been for a session that is gone */
+            ledger->excused++;
+            continue;
+        }
+        ledger_fail(ledger, "letter %u of %s to %s was acknowledged and has not come%s", letter->number,
+                    letter->from->device->full, letter->to->bare, kept ? " (but is archived)" : "");
+    }
+}

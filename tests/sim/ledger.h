@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* What was said in a run, what became of it, and whether that is what is promised (README.md has the rules).
+ *
+ * A *letter* is a message with a number; a *visit* is what a device knows as one session: from a binding
+ * until it was closed or could not be resumed. */
+#ifndef SIM_LEDGER_H
+#define SIM_LEDGER_H
+
+#include "base/list.h"
+
+#include <stdint.h>
+
+struct device;
+struct ledger;
+struct person;
+
+struct visit {
+    struct list link; /* ledger->visits */
+    struct device *device;
+    unsigned serial;
+    bool began;      /* it has shown itself */
+    bool sm;         /* with stream management that can resume */
+    bool over, lost; /* lost: it ended without the client having closed it */
+    uint32_t in;     /* stanzas that came, since it was enabled */
+    uint32_t proven; /* of those, the server knows of so many that they have come */
+    uint64_t bound_us, over_us;
+};
+
+/* A letter came to a device. */
+struct arrival {
+    struct list link; /* letter->arrivals */
+    struct visit *visit;
+    uint32_t position; /* visit->in of then */
+    uint64_t at_us;
+    bool stamped, copy;
+};
+
+struct letter {
+    unsigned number;
+    struct visit *from;
+    struct person *to;
+    const char *resource; /* to which of its devices; NULL: to the bare JID */
+    unsigned runs;        /* of the sender's server, when it was first written */
+    bool acked;
+    bool sent_again; /* since nobody knew whether it had come: it may come twice */
+    unsigned bounces;
+    struct list arrivals;
+};
+
+struct ledger {
+    struct letter **letters;
+    size_t count;
+    struct list visits;
+    unsigned visit_count;
+    char wrong[512]; /* the first promise that was broken; "" */
+    /* what was seen, so that a run in which nothing is promised does not pass for a good one */
+    unsigned long acked, arrived, bounced, resumed, excused, twice;
+};
+
+void ledger_init(struct ledger *ledger);
+void ledger_fini(struct ledger *ledger);
+
+struct visit *ledger_visit(struct ledger *ledger, struct device *device, uint64_t now_us);
+struct letter *ledger_letter(struct ledger *ledger, struct visit *from, struct person *to);
+struct letter *ledger_find(const struct ledger *ledger, unsigned number);
+
+/* A promise is broken. */
+void ledger_fail(struct ledger *ledger, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static inline bool ledger_is_good(const struct ledger *ledger)
+{
+    return !ledger->wrong[0];
+}
+
+/* Something with this letter in it came to the device of a visit. Looks whether it may. */
+void ledger_arrived(struct ledger *ledger, struct visit *visit, struct letter *letter, bool stamped,
+                    bool copy, uint64_t now_us);
+
+/* Its sender has resumed a session, and sends it once more by the rules of XEP-0198. */
+void ledger_again(struct letter *letter);
+
+/* At the end: whether each acknowledged letter has arrived, was answered with an error, or (what `archived`
+ * says of one) is in the receiver's archive where that is enough. */
+void ledger_close(struct ledger *ledger, unsigned (*archived)(const struct letter *letter, void *arg),
+                  void *arg);
+
+#endif

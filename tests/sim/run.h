@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* One simulated run: everything follows from its seed. */
+#ifndef SIM_RUN_H
+#define SIM_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct run_plan {
+    uint64_t seed;
+    unsigned servers; /* 0: by the seed */
+    bool verbose;
+};
+
+struct run_result {
+    char wrong[512]; /* "": every promise was kept */
+    uint64_t hash;   /* of all that happened */
+    unsigned long acked, arrived, bounced, resumed, excused, twice, kills, stops, failures, letters;
+};
+
+void run(const struct run_plan *plan, struct run_result *ret);
+
+#endif
