@@ -1,5 +1,5 @@
 # A thin face over Meson. `make help` lists what there is.
-.PHONY: help deps deps-run deps-bench build debug tsan fuzzers run check unit fuzz bench install docs fmt lint clean
+.PHONY: help deps deps-run deps-bench build debug tsan fuzzers run check unit sim fuzz bench install docs fmt lint clean
 
 BUILD ?= build
 RELEASE := $(BUILD)/release
@@ -51,6 +51,9 @@ check: deps build debug tsan fuzzers ## install what is missing, build, run all 
 
 unit: debug ## run the unit and scenario tests only
 	@tools/check tests
+
+sim: build ## simulate SIM_SEEDS (20000) runs of whole servers, on all cores
+	@SIM_SEEDS=$${SIM_SEEDS:-20000} tools/check sim
 
 fuzz: fuzzers ## fuzz each target for FUZZ_SECONDS (600)
 	@FUZZ_SECONDS=$${FUZZ_SECONDS:-600} tools/check fuzz

@@ -7,6 +7,7 @@
 #include "server/actor.h"
 
 #include "base/log.h"
+#include "base/planted.h"
 #include "server/receipt.h"
 
 #include <stdlib.h>
@@ -230,7 +231,10 @@ void actor_when_ready(struct actor *actor, struct parked *parked)
         parked->drop(actor, parked);
         return;
     }
-    list_append(&actor->parked, &parked->link);
+    if (PLANTED(PLANTED_REORDER))
+        list_prepend(&actor->parked, &parked->link);
+    else
+        list_append(&actor->parked, &parked->link);
     actor->parked_count++;
     actor->parked_bytes += (uint32_t)parked->bytes;
     if (actor->state == ACTOR_READY && actor->parked_count == 1)

@@ -87,6 +87,18 @@ void ledger_again(struct letter *letter)
         letter->sent_again = true;
 }
 
+/* What a disk has refused was handed on all the same where somebody was there to take it; after a restart
+ * nobody knows of that. */
+static bool is_torn(const struct place *place)
+{
+    return disk_failures(place->disk) && place->runs > 1;
+}
+
+bool ledger_is_torn(const struct letter *letter)
+{
+    return is_torn(letter->to->place) || is_torn(letter->from->device->person->place);
+}
+
 /* After a restart nobody knows any more that two devices had the same message: if one of them has
  * acknowledged it and the other one never comes back, it is delivered again. */
 static bool may_have_been_shared(const struct visit *visit)
@@ -115,10 +127,13 @@ static void check_twice(struct ledger *ledger, const struct visit *visit, const 
     }
 }
 
-/* The last letter that came from this visit to that one before. */
+/* Letters that came from this visit to that one before, and were written later. What another device has not
+ * acknowledged before it went for good comes late, and may come behind what was written after it. */
 static void check_order(struct ledger *ledger, const struct visit *visit, const struct letter *letter,
                         bool stamped)
 {
+    if (stamped && visit->device->person->count > 1)
+        return;
     for (size_t i = letter->number + 1; i < ledger->count; i++) {
         const struct letter *later = ledger->letters[i];
         if (later->from != letter->from || later->to != letter->to || later->sent_again ||
@@ -139,7 +154,7 @@ void ledger_arrived(struct ledger *ledger, struct visit *visit, struct letter *l
     if (!copy && letter->to != visit->device->person)
         ledger_fail(ledger, "letter %u came to %s, to whom it was not sent", letter->number,
                     visit->device->full);
-    if (!copy && !letter->sent_again && !letter->bounces) {
+    if (!copy && !letter->sent_again && !letter->bounces && !ledger_is_torn(letter)) {
         check_twice(ledger, visit, letter);
         check_order(ledger, visit, letter, stamped);
     }
@@ -170,6 +185,18 @@ static bool has_plain_device(const struct person *person)
     return false;
 }
 
+/* It was sent to a full JID while that had no stream management yet, between binding and <enable/>, and then
+ * the connection broke. */
+static bool came_too_early(const struct ledger *ledger, const struct letter *letter)
+{
+    list_each (at, &ledger->visits) {
+        const struct visit *visit = LIST_ITEM(at, struct visit, link);
+        if (letter->resource && visit->device->person == letter->to && visit->lost && !visit->sm)
+            return true;
+    }
+    return false;
+}
+
 void ledger_close(struct ledger *ledger, unsigned (*archived)(const struct letter *letter, void *arg),
                   void *arg)
 {
@@ -184,7 +211,8 @@ void ledger_close(struct ledger *ledger, unsigned (*archived)(const struct lette
         unsigned kept = archived(letter, arg);
         if (kept && has_plain_device(letter->to))
             continue;
-        if (letter->from->lost) { /* the error may have been for a session that is gone */
+        if (letter->from->lost ||
+            came_too_early(ledger, letter)) { /* the error may have been for a session that is gone */
             ledger->excused++;
             continue;
         }

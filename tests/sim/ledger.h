@@ -75,6 +75,9 @@ static inline bool ledger_is_good(const struct ledger *ledger)
 void ledger_arrived(struct ledger *ledger, struct visit *visit, struct letter *letter, bool stamped,
                     bool copy, uint64_t now_us);
 
+/* A disk has failed on its way, and a server was started again: it may have come twice, or late. */
+bool ledger_is_torn(const struct letter *letter);
+
 /* Its sender has resumed a session, and sends it once more by the rules of XEP-0198. */
 void ledger_again(struct letter *letter);
 

@@ -361,7 +361,7 @@ static void look_at_archives(struct play *play)
         return;
     for (size_t i = 0; i < play->ledger.count; i++) {
         const struct letter *letter = play->ledger.letters[i];
-        if (!letter->sent_again && archived(letter, play) > 1)
+        if (!letter->sent_again && !letter->bounces && !ledger_is_torn(letter) && archived(letter, play) > 1)
             ledger_fail(&play->ledger, "letter %u is more than once in the archive of %s", letter->number,
                         letter->to->bare);
     }

@@ -2,11 +2,19 @@
 /* Plays simulated runs, one seed after the other, and prints each that broke a promise with the command that
  * plays it again.
  *
- *     sim --seed N [--runs K] [--servers 1..3] [--jobs J] [--verbose] [--twice] */
+ *     sim [--seed N] [--runs K] [--servers 1..3] [--jobs J] [--verbose] [--twice]
+ *
+ * --twice plays each seed twice, and what happens must be the same. --jobs 0: a process for each core.
+ *
+ *     sim --find BUG [--seed N] [--runs K]
+ *
+ * switches on one of the bugs that are planted in the server for this (base/planted.h), and succeeds if one
+ * of the seeds finds it, and finds it again when it is replayed, and does not without the bug. */
 #include "run.h"
 
 #include "base/log.h"
 #include "base/map.h"
+#include "base/planted.h"
 #include "chance.h"
 
 #include <getopt.h>
@@ -24,6 +32,7 @@ struct options {
     uint64_t seed, runs;
     unsigned servers, jobs;
     bool verbose, twice;
+    unsigned bug; /* to be found */
 };
 
 /* What the processes that play tell the one that waits. */
@@ -35,7 +44,8 @@ struct board {
 
 static void usage(void)
 {
-    fprintf(stderr, "usage: sim [--seed N] [--runs K] [--servers 1..3] [--jobs J] [--verbose] [--twice]\n");
+    fprintf(stderr, "usage: sim [--seed N] [--runs K] [--servers 1..3] [--jobs J] [--verbose] [--twice]\n"
+                    "       sim --find BUG [--seed N] [--runs K]\n");
     exit(2);
 }
 
@@ -49,13 +59,10 @@ static uint64_t number(const char *text, uint64_t max)
 
 static struct options read_options(int argc, char **argv)
 {
-    static const struct option known[] = { { "seed", 1, NULL, 's' },
-                                           { "runs", 1, NULL, 'r' },
-                                           { "servers", 1, NULL, 'n' },
-                                           { "jobs", 1, NULL, 'j' },
-                                           { "verbose", 0, NULL, 'v' },
-                                           { "twice", 0, NULL, 't' },
-                                           { 0 } };
+    static const struct option known[] = { { "seed", 1, NULL, 's' },    { "runs", 1, NULL, 'r' },
+                                           { "servers", 1, NULL, 'n' }, { "jobs", 1, NULL, 'j' },
+                                           { "verbose", 0, NULL, 'v' }, { "twice", 0, NULL, 't' },
+                                           { "find", 1, NULL, 'f' },    { 0 } };
     struct options options = { .seed = 1, .runs = 1, .jobs = 1 };
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         if (option == 's')
@@ -66,6 +73,8 @@ static struct options read_options(int argc, char **argv)
             options.servers = (unsigned)number(optarg, 3);
         else if (option == 'j')
             options.jobs = (unsigned)number(optarg, JOBS_MAX);
+        else if (option == 'f')
+            options.bug = (unsigned)number(optarg, PLANTED_COUNT - 1);
         else if (option == 'v')
             options.verbose = true;
         else if (option == 't')
@@ -151,6 +160,46 @@ static void play_in_processes(const struct options *options, struct board *board
     }
 }
 
+/* ---- Planted bugs ---- */
+
+#if PLANTED_BUGS
+static void play_quietly(const struct options *options, uint64_t seed, enum planted bug,
+                         struct run_result *ret)
+{
+    struct run_plan plan = { .seed = seed, .servers = options->servers };
+    planted_now = bug;
+    run(&plan, ret);
+    planted_now = PLANTED_NONE;
+}
+
+static int find_bug(const struct options *options)
+{
+    struct run_result found, again, without;
+    for (uint64_t i = 0; i < options->runs; i++) {
+        uint64_t seed = options->seed + i;
+        play_quietly(options, seed, options->bug, &found);
+        if (!found.wrong[0])
+            continue;
+        play_quietly(options, seed, options->bug, &again);
+        play_quietly(options, seed, PLANTED_NONE, &without);
+        printf("bug %u is found by seed %" PRIu64 ": %s\n  replay: sim --find %u --seed %" PRIu64 "\n",
+               options->bug, seed, found.wrong, options->bug, seed);
+        bool replays = !strcmp(found.wrong, again.wrong) && found.hash == again.hash;
+        if (!replays || without.wrong[0])
+            printf(replays ? "but without it the run is broken too\n" : "but not when it is played again\n");
+        return replays && !without.wrong[0] ? EXIT_SUCCESS : EXIT_FAILURE;
+    }
+    printf("bug %u is not found\n", options->bug);
+    return EXIT_FAILURE;
+}
+#else
+static int find_bug(const struct options *options)
+{
+    printf("bug %u is not planted in this build\n", options->bug);
+    return EXIT_FAILURE;
+}
+#endif
+
 int main(int argc, char **argv)
 {
     struct options options = read_options(argc, argv);
@@ -163,6 +212,8 @@ int main(int argc, char **argv)
         log_open("/dev/null", LOG_TEXT);
     chance_begin(0, false);
     hash_keyed(STR("")); /* its key is drawn once, here: no run may depend on the one before it */
+    if (options.bug)
+        return find_bug(&options);
     if (options.jobs > 1)
         play_in_processes(&options, board);
     else

@@ -19,6 +19,7 @@
  * session: sm_end.c. */
 #include "server/sm/sm_impl.h"
 
+#include "base/planted.h"
 #include "base/rand.h"
 
 #include <stdio.h>
@@ -85,7 +86,8 @@ static struct link *link_of(const struct sm *sm)
 static void write_ack(struct sm *sm)
 {
     char text[64];
-    int length = snprintf(text, sizeof text, "<a xmlns='" NS_SM "' h='%u'/>", (uint32_t)sm->firm);
+    uint64_t h = PLANTED(PLANTED_EARLY_ACK) ? sm->in : sm->firm;
+    int length = snprintf(text, sizeof text, "<a xmlns='" NS_SM "' h='%u'/>", (uint32_t)h);
     link_of(sm)->ops->write(link_of(sm), str_of(text, (size_t)length));
 }
 
@@ -147,7 +149,7 @@ static void late(struct timer *timer)
 void sm_asked(struct sm *sm)
 {
     sm->owed = sm->in;
-    if (sm->firm == sm->in) {
+    if (sm->firm == sm->in || PLANTED(PLANTED_EARLY_ACK)) {
         sm->owed = 0;
         write_ack(sm);
         return;
@@ -203,7 +205,7 @@ static void item_mark(const struct receipt *receipt, struct store_batch *batch)
 
 bool sm_receive(struct sm *sm, struct receipt **ret_receipt)
 {
-    if (++sm->seen <= sm->in)
+    if (++sm->seen <= sm->in && !PLANTED(PLANTED_DOUBLE))
         return false;
     struct item *item = xmalloc(sizeof *item);
     *item = (struct item){ .sm = sm, .number = ++sm->in };
@@ -326,7 +328,7 @@ static void resume_now(struct sm *sm)
     if (restored)
         sm_out_renumber(sm, sm->got);
     else
-        sm_out_acked(sm, sm_out_number(sm, sm->got));
+        sm_out_acked(sm, PLANTED(PLANTED_LOST_TAIL) ? sm->sent : sm_out_number(sm, sm->got));
     sm_out_rewind(sm);
     sm_out_flush(sm);
     sm_store_row(sm);

@@ -7,6 +7,7 @@
 #include "server/user/user.h"
 
 #include "base/log.h"
+#include "base/planted.h"
 #include "server/account.h"
 #include "server/ext.h"
 
@@ -89,6 +90,8 @@ static void ready(struct actor *actor)
 static bool may_sleep(const struct actor *actor)
 {
     const struct user *user = USER_OF(actor);
+    if (PLANTED(PLANTED_LEAKED_ACTOR) && user->last_log_id)
+        return false;
     return list_empty(&user->sessions) && !user->appends_pending && !user->catchup;
 }
 
