@@ -36,7 +36,10 @@ struct sim_record {
     struct sim_record *_next;
 };
 
-/* Adds a record (types "A", "AAAA", "SRV"; names in lower case, without a dot at the end). */
+/* The data of a record that makes the name server fail on a question for it, as on a forged one. */
+#define SIM_DNS_FAILS "fails"
+
+/* Adds a record (types "A", "AAAA", "SRV", "TLSA"; names in lower case, without a dot at the end). */
 void sim_record_add(struct sim *sim, const char *name, const char *type, const char *data, uint32_t ttl_s);
 
 /* Removes all records. */
@@ -45,6 +48,10 @@ void sim_records_clear(struct sim *sim);
 /* The name server answers nobody any more, or again. */
 void sim_set_dns_silent(struct sim *sim, bool silent);
 bool sim_dns_is_silent(struct loop *loop);
+
+/* Answers about names that end like this (static text) are validated with DNSSEC; NULL: none. */
+void sim_set_dns_signed(struct sim *sim, const char *ending);
+bool sim_dns_is_signed(struct loop *loop, str name);
 
 /* The record of this name and type behind `after` (NULL: the first), or NULL. */
 const struct sim_record *sim_record_next(struct loop *loop, const struct sim_record *after, str name,

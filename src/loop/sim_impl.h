@@ -21,7 +21,8 @@ struct sim {
     struct slab socket_slab;
     struct sim_record *records; /* of its DNS */
     bool dns_silent;
-    size_t bytes; /* in the network */
+    const char *dns_signed; /* names that end like this */
+    size_t bytes;           /* in the network */
     uint32_t next_peer;
     uint16_t next_port;
 };

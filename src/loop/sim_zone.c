@@ -38,6 +38,17 @@ bool sim_dns_is_silent(struct loop *loop)
     return sim_of(loop)->sim->dns_silent;
 }
 
+void sim_set_dns_signed(struct sim *sim, const char *ending)
+{
+    sim->dns_signed = ending;
+}
+
+bool sim_dns_is_signed(struct loop *loop, str name)
+{
+    const char *ending = sim_of(loop)->sim->dns_signed;
+    return ending && str_ends(name, str_from(ending));
+}
+
 const struct sim_record *sim_record_next(struct loop *loop, const struct sim_record *after, str name,
                                          str type)
 {

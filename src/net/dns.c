@@ -5,7 +5,8 @@
  * one list (XEP-0368) in the order of RFC 2782. Then the addresses of all targets, IPv6 and IPv4, are asked
  * for at the same time, and are taken target by target, the families in turn (RFC 8305 §4). Without SRV
  * records the domain itself is the target, at port 5269 (RFC 6120 §3.2.2); a target of "." says that there is
- * no service and no fallback (RFC 6120 §3.2.1, XEP-0368).
+ * no service and no fallback (RFC 6120 §3.2.1, XEP-0368). With DANE, the TLSA records of a target are asked
+ * for together with its addresses, if its own name is vouched for (RFC 7673 §3).
  *
  * A lookup's state (a run) lives on the heap: questions that are under way can't be taken back, so a run
  * whose lookup was cancelled stays until the last answer has come. What an administrator has written into the
@@ -23,7 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TARGETS_MAX = 8, SERVER_PORT = 5269, SERVICES = 2 };
+enum { SERVER_PORT = 5269 };
 
 struct dns_run;
 
@@ -33,8 +34,7 @@ struct run_question {
 };
 
 struct target {
-    struct dns_service service;
-    struct run_question v6, v4;
+    struct run_question v6, v4, tlsa;
 };
 
 struct dns_run {
@@ -44,9 +44,9 @@ struct dns_run {
     unsigned pending; /* questions */
     bool unanswered;  /* a question found nobody to answer it */
     char domain[DNS_NAME_MAX];
-    struct run_question services[SERVICES]; /* xmpp-server, xmpps-server */
-    struct target targets[TARGETS_MAX];
-    size_t target_count;
+    struct run_question services[DNS_SERVICES]; /* xmpp-server, xmpps-server */
+    struct target targets[DNS_TARGETS_MAX];
+    struct dns_found *found;
 };
 
 /* ---- The resolver */
@@ -125,6 +125,14 @@ bool dns_server_is_valid(const char *text)
            read_endpoint(str_from(text), &endpoint);
 }
 
+bool dns_server_is_local(const char *text)
+{
+    struct dns_endpoint endpoint = { 0 };
+    if (!read_endpoint(str_from(text), &endpoint))
+        str_copy(str_from(text), endpoint.address, sizeof endpoint.address);
+    return str_starts(str_from(endpoint.address), STR("127.")) || str_is(str_from(endpoint.address), "::1");
+}
+
 static void add_endpoint(struct dns_lookup *lookup, const struct dns_endpoint *endpoint)
 {
     if (lookup->count < DNS_ENDPOINTS_MAX)
@@ -155,10 +163,27 @@ static void add_literal(str domain, struct dns_lookup *lookup)
 
 /* ---- The end of a lookup */
 
+static void found_free(struct dns_found *found)
+{
+    for (size_t i = 0; found && i < found->target_count; i++)
+        free(found->targets[i].expected);
+    free(found);
+}
+
+static void run_free(struct dns_run *run)
+{
+    found_free(run->found);
+    free(run);
+}
+
 static void finish(struct dns_run *run, enum err err)
 {
     struct dns_lookup *lookup = run->lookup;
-    free(run);
+    if (lookup) {
+        lookup->found = run->found;
+        run->found = NULL;
+    }
+    run_free(run);
     if (!lookup)
         return;
     lookup->_run = NULL;
@@ -181,16 +206,31 @@ void dns_cancel(struct dns_lookup *lookup)
     if (run->pending)
         return;
     task_cancel(&run->task);
-    free(run);
+    run_free(run);
 }
 
-/* ---- Addresses */
-
-static void add_address(struct dns_run *run, const struct target *target, const struct dns_answer *answer,
-                        size_t i)
+void dns_forget(struct dns_lookup *lookup)
 {
-    struct dns_endpoint endpoint = { .port = target->service.record.port,
-                                     .direct_tls = target->service.direct_tls };
+    found_free(lookup->found);
+    lookup->found = NULL;
+}
+
+const struct dns_target *dns_target_of(const struct dns_lookup *lookup, size_t endpoint)
+{
+    const struct dns_found *found = lookup->found;
+    if (!found || endpoint >= lookup->count || lookup->endpoints[endpoint].target >= found->target_count)
+        return NULL;
+    return &found->targets[lookup->endpoints[endpoint].target];
+}
+
+/* ---- Addresses, and what DANE says of who is there */
+
+static void add_address(struct dns_run *run, size_t t, const struct dns_answer *answer, size_t i)
+{
+    const struct dns_target *target = &run->found->targets[t];
+    struct dns_endpoint endpoint = { .port = target->port,
+                                     .direct_tls = target->direct_tls,
+                                     .target = (uint8_t)t };
     if (i < answer->count &&
         str_copy(str_from(answer->records[i].name), endpoint.address, sizeof endpoint.address))
         add_endpoint(run->lookup, &endpoint);
@@ -201,27 +241,75 @@ static void note(struct dns_run *run, const struct dns_answer *answer)
     run->unanswered |= answer->err && answer->err != ERR_NOT_FOUND;
 }
 
+/* Both families' answers are vouched for, as far as there are any. */
+static bool addresses_are_secure(const struct dns_answer *v6, const struct dns_answer *v4)
+{
+    return (v6->count || v4->count) && (!v6->count || v6->secure) && (!v4->count || v4->secure);
+}
+
+static void expect(struct dns_target *target, const struct dns_answer *answer)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < answer->count; i++)
+        bytes += answer->records[i].data.len;
+    struct tls_tlsa *list = xmalloc(answer->count * sizeof *list + bytes);
+    char *at = (char *)(list + answer->count);
+    for (size_t i = 0; i < answer->count; i++) {
+        const struct dns_record *record = &answer->records[i];
+        memcpy(at, record->data.p, record->data.len);
+        list[i] = (struct tls_tlsa){ record->usage, record->selector, record->matching,
+                                     str_of(at, record->data.len) };
+        at += record->data.len;
+    }
+    target->expected = list;
+    target->expected_count = answer->count;
+}
+
+/* Takes the answer about TLSA records. A target whose addresses are vouched for, and whose TLSA records can't
+ * be had, may be under attack: it is left out (RFC 7673 §3.3). Where DNSSEC vouches for nothing, TLSA records
+ * mean nothing, and nothing is lost when a name server fails on them. */
+static bool take_expected(struct dns_run *run, struct dns_target *target, const struct dns_answer *answer)
+{
+    if (!target->secure || !answer)
+        return true;
+    note(run, answer);
+    target->dane_err = answer->err;
+    if (answer->err == OK && answer->secure)
+        expect(target, answer);
+    return answer->err == OK || answer->err == ERR_NOT_FOUND;
+}
+
+static void collect_target(struct dns_run *run, size_t t)
+{
+    struct dns_target *target = &run->found->targets[t];
+    const struct dns_answer *v6 = run->targets[t].v6.question.answer;
+    const struct dns_answer *v4 = run->targets[t].v4.question.answer;
+    const struct dns_answer *tlsa = run->targets[t].tlsa.question.answer;
+    note(run, v6);
+    note(run, v4);
+    target->err = v6->count || v4->count ? OK : v4->err != ERR_NOT_FOUND ? v4->err : v6->err;
+    target->secure = target->secure && addresses_are_secure(v6, v4);
+    bool good = take_expected(run, target, tlsa);
+    for (size_t i = 0; good && run->lookup && (i < v6->count || i < v4->count); i++) {
+        add_address(run, t, v6, i);
+        add_address(run, t, v4, i);
+    }
+    dns_answer_unref(v6);
+    dns_answer_unref(v4);
+    dns_answer_unref(tlsa);
+}
+
 static void collect(struct dns_run *run)
 {
-    for (size_t t = 0; t < run->target_count; t++) {
-        const struct target *target = &run->targets[t];
-        const struct dns_answer *v6 = target->v6.question.answer, *v4 = target->v4.question.answer;
-        note(run, v6);
-        note(run, v4);
-        for (size_t i = 0; run->lookup && (i < v6->count || i < v4->count); i++) {
-            add_address(run, target, v6, i);
-            add_address(run, target, v4, i);
-        }
-        dns_answer_unref(v6);
-        dns_answer_unref(v4);
-    }
+    for (size_t t = 0; t < run->found->target_count; t++)
+        collect_target(run, t);
     if (run->lookup && run->lookup->count)
         finish(run, OK);
     else
         finish(run, run->unanswered ? ERR_TIMEOUT : ERR_NOT_FOUND);
 }
 
-static void address_answered(struct dns_question *question)
+static void target_answered(struct dns_question *question)
 {
     struct dns_run *run = CONTAINER_OF(question, struct run_question, question)->run;
     if (--run->pending == 0)
@@ -237,12 +325,16 @@ static void ask(struct dns_run *run, struct run_question *question, const char *
     dns_ask(run->dns, name, type, &question->question);
 }
 
-static void ask_addresses(struct dns_run *run)
+static void ask_about_targets(struct dns_run *run)
 {
-    for (size_t i = 0; i < run->target_count; i++) {
-        struct target *target = &run->targets[i];
-        ask(run, &target->v6, target->service.record.name, DNS_AAAA, address_answered);
-        ask(run, &target->v4, target->service.record.name, DNS_A, address_answered);
+    for (size_t i = 0; i < run->found->target_count; i++) {
+        const struct dns_target *target = &run->found->targets[i];
+        char name[DNS_NAME_MAX];
+        ask(run, &run->targets[i].v6, target->name, DNS_AAAA, target_answered);
+        ask(run, &run->targets[i].v4, target->name, DNS_A, target_answered);
+        int len = snprintf(name, sizeof name, "_%u._tcp.%s", target->port, target->name);
+        if (run->dns->settings.dane && target->secure && len > 0 && (size_t)len < sizeof name)
+            ask(run, &run->targets[i].tlsa, name, DNS_TLSA, target_answered);
     }
 }
 
@@ -256,54 +348,77 @@ static uint64_t at_random(void *arg, uint64_t below)
     return number % below;
 }
 
-/* Returns whether a record says that the service is not there, and no fallback is due. */
-static bool gather(struct dns_run *run, struct dns_service services[SERVICES * DNS_RECORDS_MAX],
+/* A record whose target is "." says that the service is not there, and no fallback is due. */
+static void gather(struct dns_run *run, struct dns_service services[DNS_SERVICES * DNS_RECORDS_MAX],
                    size_t *ret_count)
 {
-    bool refused = false;
-    for (size_t s = 0; s < SERVICES; s++) {
+    for (size_t s = 0; s < DNS_SERVICES; s++) {
         const struct dns_answer *answer = run->services[s].question.answer;
         note(run, answer);
+        run->found->services[s] = answer->err;
+        run->found->services_secure[s] = answer->secure;
         for (size_t i = 0; i < answer->count; i++) {
             if (answer->records[i].name[0])
                 services[(*ret_count)++] = (struct dns_service){ answer->records[i], s == 1 };
             else
-                refused = true;
+                run->found->refused = true;
         }
         dns_answer_unref(answer);
     }
-    return refused;
+}
+
+static void add_target(struct dns_found *found, const struct dns_service *service)
+{
+    struct dns_target *target = &found->targets[found->target_count++];
+    target->priority = service->record.priority;
+    target->weight = service->record.weight;
+    target->port = service->record.port;
+    target->direct_tls = service->direct_tls;
+    target->secure = found->services_secure[service->direct_tls];
+    target->err = target->dane_err = ERR_NOT_FOUND;
+    memcpy(target->name, service->record.name, sizeof target->name);
+}
+
+/* The domain itself, when it has no SRV records: vouched for if it is vouched for that it has none. */
+static void fall_back(struct dns_run *run)
+{
+    struct dns_service service = { .record = { .port = SERVER_PORT } };
+    str_copy(str_from(run->domain), service.record.name, sizeof service.record.name);
+    run->found->how = DNS_FROM_DOMAIN;
+    add_target(run->found, &service);
+    run->found->targets[0].secure = run->found->services_secure[0] && run->found->services_secure[1];
 }
 
 static void service_answered(struct dns_question *question)
 {
     struct dns_run *run = CONTAINER_OF(question, struct run_question, question)->run;
-    struct dns_service services[SERVICES * DNS_RECORDS_MAX];
+    struct dns_service services[DNS_SERVICES * DNS_RECORDS_MAX];
     size_t count = 0;
     if (--run->pending > 0)
         return;
-    bool refused = gather(run, services, &count);
-    if (!run->lookup || (refused && !count)) {
+    gather(run, services, &count);
+    if (!run->lookup || (run->found->refused && !count)) {
         finish(run, ERR_NOT_FOUND);
         return;
     }
-    if (!count) {
-        services[count++].record = (struct dns_record){ .port = SERVER_PORT };
-        str_copy(str_from(run->domain), services[0].record.name, sizeof services[0].record.name);
-        services[0].direct_tls = false;
+    if (!count && run->unanswered && run->dns->settings.dane) {
+        finish(run, ERR_TIMEOUT); /* somebody may hide the records from us: no fallback (RFC 7673 §3.1) */
+        return;
     }
+    if (!count)
+        fall_back(run);
     dns_srv_order(services, count, at_random, NULL);
-    for (size_t i = 0; i < count && i < TARGETS_MAX; i++)
-        run->targets[run->target_count++].service = services[i];
-    ask_addresses(run);
+    for (size_t i = 0; i < count && i < DNS_TARGETS_MAX; i++)
+        add_target(run->found, &services[i]);
+    ask_about_targets(run);
 }
 
 static void ask_services(struct dns_run *run)
 {
-    static const char *const names[SERVICES] = { "_xmpp-server._tcp", "_xmpps-server._tcp" };
+    static const char *const names[DNS_SERVICES] = { "_xmpp-server._tcp", "_xmpps-server._tcp" };
     char name[DNS_NAME_MAX];
     run->pending = 1; /* the answers must not come before both were asked for */
-    for (size_t i = 0; i < SERVICES; i++) {
+    for (size_t i = 0; i < DNS_SERVICES; i++) {
         snprintf(name, sizeof name, "%s.%s", names[i], run->domain);
         ask(run, &run->services[i], name, DNS_SRV, service_answered);
     }
@@ -318,11 +433,16 @@ void dns_find_server(struct dns *dns, str domain, struct dns_lookup *lookup)
     run->task.run = found_without_asking;
     lookup->_run = run;
     lookup->count = 0;
+    dns_forget(lookup);
+    run->found = NEW(struct dns_found);
     add_overrides(dns, domain, lookup);
+    run->found->how = lookup->count ? DNS_FROM_OVERRIDE : DNS_FROM_LITERAL;
     if (!lookup->count)
         add_literal(domain, lookup);
-    if (lookup->count || !str_copy(domain, run->domain, sizeof run->domain))
+    if (lookup->count || !str_copy(domain, run->domain, sizeof run->domain)) {
         loop_defer(dns->loop, &run->task);
-    else
-        ask_services(run);
+        return;
+    }
+    run->found->how = DNS_FROM_SRV;
+    ask_services(run);
 }

@@ -3,6 +3,7 @@
  * its sockets with our loop, and one timer tells it when its next deadline has come. Only the transport is
  * used: answers are read by dns_message.c, which also tells their TTL. */
 #include "base/mem.h"
+#include "base/rand.h"
 #include "loop/watch.h"
 #include "net/dns_impl.h"
 
@@ -15,7 +16,8 @@ enum {
     TRIES = 3,
     SHARES = 7 /* 1 + 2 + 4: each try takes twice as long */,
     EDNS_SIZE = 1232,
-    INTERNET = 1 /* class IN */
+    INTERNET = 1, /* class IN */
+    FLAG_AUTHENTIC = 0x20,
 };
 
 struct server_socket {
@@ -163,14 +165,26 @@ static void answer_came(void *arg, int status, int timeouts, unsigned char *byte
     struct dns_record records[DNS_RECORDS_MAX];
     size_t count = 0;
     (void)timeouts;
-    enum err err = status == ARES_SUCCESS ? dns_message_read(str_of((char *)bytes, (size_t)len),
-                                                             question->_type, records, &count)
-                                          : err_of(status);
-    dns_answered(question, err, records, count);
+    str message = status == ARES_SUCCESS ? str_of((char *)bytes, (size_t)len) : str_none;
+    enum err err = message.p ? dns_message_read(message, question->_type, records, &count) : err_of(status);
+    bool said = err == OK || err == ERR_NOT_FOUND;
+    dns_answered(question, err, said && message.p && dns_message_is_secure(message), records, count);
 }
 
 void dns_ares_ask(struct dns_ares *ares, struct dns_question *question)
 {
-    ares_query(ares->channel, question->_name, INTERNET, (int)question->_type, answer_came, question);
+    unsigned char *message;
+    unsigned short id;
+    int len;
+    rand_bytes(&id, sizeof id);
+    int status =
+        ares_create_query(question->_name, INTERNET, (int)question->_type, id, 1, &message, &len, EDNS_SIZE);
+    if (status != ARES_SUCCESS) {
+        answer_came(question, status, 0, NULL, 0);
+        return;
+    }
+    message[3] |= FLAG_AUTHENTIC; /* RFC 6840 §5.7: we want to know whether the answer is authentic */
+    ares_send(ares->channel, message, len, answer_came, question);
+    ares_free_string(message);
     arm(ares);
 }

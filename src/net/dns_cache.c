@@ -65,12 +65,23 @@ size_t dns_cached(const struct dns *dns)
     return dns->cache.count;
 }
 
-static struct dns_answer *answer_new(enum err err, const struct dns_record *records, size_t count)
+static struct dns_answer *answer_new(enum err err, bool secure, const struct dns_record *records,
+                                     size_t count)
 {
-    struct dns_answer *answer = xmalloc(sizeof *answer + count * sizeof *records);
-    *answer = (struct dns_answer){ .refs = 1, .err = err, .count = count };
-    if (count)
-        memcpy(answer->records, records, count * sizeof *records);
+    size_t data = 0;
+    for (size_t i = 0; i < count; i++)
+        data += records[i].data.len;
+    struct dns_answer *answer = xmalloc(sizeof *answer + count * sizeof *records + data);
+    char *at = (char *)(answer->records + count);
+    *answer = (struct dns_answer){ .refs = 1, .err = err, .secure = secure, .count = count };
+    for (size_t i = 0; i < count; i++) {
+        answer->records[i] = records[i];
+        if (!records[i].data.len)
+            continue;
+        memcpy(at, records[i].data.p, records[i].data.len);
+        answer->records[i].data.p = at;
+        at += records[i].data.len;
+    }
     return answer;
 }
 
@@ -134,9 +145,10 @@ static void set_answer(struct dns_question *question, struct dns_answer *answer)
     loop_defer(question->_dns->loop, &question->_task);
 }
 
-void dns_answered(struct dns_question *question, enum err err, const struct dns_record *records, size_t count)
+void dns_answered(struct dns_question *question, enum err err, bool secure, const struct dns_record *records,
+                  size_t count)
 {
-    struct dns_answer *answer = answer_new(err, records, count);
+    struct dns_answer *answer = answer_new(err, secure, records, count);
     if (err != ERR_CANCELED)
         keep(question->_dns, question, answer);
     set_answer(question, answer);

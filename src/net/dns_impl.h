@@ -12,8 +12,9 @@
 struct dns_answer {
     unsigned refs;
     enum err err; /* OK, ERR_NOT_FOUND, or why there is no answer */
+    bool secure;  /* validated with DNSSEC; also that there is nothing */
     size_t count;
-    struct dns_record records[];
+    struct dns_record records[]; /* behind them is what their `data` points to */
 };
 
 /* One question, in the asker's memory. */
@@ -40,7 +41,7 @@ struct dns {
 void dns_ask(struct dns *dns, const char *name, enum dns_type type, struct dns_question *question);
 void dns_answer_unref(const struct dns_answer *answer);
 /* An answer has come for a question: it is kept, and told in the same turn of the loop. */
-void dns_answered(struct dns_question *question, enum err err, const struct dns_record *records,
+void dns_answered(struct dns_question *question, enum err err, bool secure, const struct dns_record *records,
                   size_t count);
 void dns_cache_init(struct dns *dns);
 void dns_cache_fini(struct dns *dns);

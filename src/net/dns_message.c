@@ -4,13 +4,13 @@
  *
  * Who is named as an answer's owner is not looked at: a resolver follows aliases (CNAME) by itself and puts
  * the whole chain into one answer. Names with other characters than those of host names are left out. RFC
- * 1035 §4.1, RFC 2782, RFC 3596. */
+ * 1035 §4.1, RFC 2782, RFC 3596, RFC 6698 §2.1. */
 #include "net/dns_message.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
 
-enum { HEADER_SIZE = 12, RCODE_NAME_ERROR = 3, POINTERS_MAX = 32, CLASS_IN = 1 };
+enum { HEADER_SIZE = 12, RCODE_NAME_ERROR = 3, POINTERS_MAX = 32, CLASS_IN = 1, FLAG_AUTHENTIC = 0x20 };
 
 struct cursor {
     str message;
@@ -108,10 +108,22 @@ static bool take_service(struct cursor *cursor, struct dns_record *record)
     return take_name(cursor, record->name);
 }
 
+static bool take_association(struct cursor *cursor, size_t size, struct dns_record *record)
+{
+    record->usage = (uint8_t)take8(cursor);
+    record->selector = (uint8_t)take8(cursor);
+    record->matching = (uint8_t)take8(cursor);
+    if (size <= 3 || size - 3 > DNS_DATA_MAX || cursor->failed)
+        return false;
+    record->data = str_sub(cursor->message, cursor->at, cursor->at + size - 3);
+    return true;
+}
+
 /* The next record of the message; false when it is not of the wanted kind, or not usable. */
 static bool take_record(struct cursor *cursor, enum dns_type wanted, struct dns_record *record)
 {
     char owner[DNS_NAME_MAX];
+    *record = (struct dns_record){ 0 };
     take_name(cursor, owner);
     unsigned type = take16(cursor), class = take16(cursor);
     record->ttl_s = take32(cursor);
@@ -124,7 +136,14 @@ static bool take_record(struct cursor *cursor, enum dns_type wanted, struct dns_
     cursor->at += size;
     if (type != wanted || class != CLASS_IN)
         return false;
+    if (wanted == DNS_TLSA)
+        return take_association(&data, size, record);
     return wanted == DNS_SRV ? take_service(&data, record) : take_address(&data, wanted, size, record);
+}
+
+bool dns_message_is_secure(str message)
+{
+    return message.len >= HEADER_SIZE && (message.p[3] & FLAG_AUTHENTIC);
 }
 
 enum err dns_message_read(str message, enum dns_type type, struct dns_record records[DNS_RECORDS_MAX],

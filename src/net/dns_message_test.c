@@ -54,6 +54,34 @@ static void addresses_behind_an_alias(void **state)
     assert_int_equal(dns_message_read(of(address, sizeof address), DNS_AAAA, records, &count), ERR_NOT_FOUND);
 }
 
+/* Two TLSA records: one proper, one without a byte of data. */
+static const unsigned char tlsa[] = {
+    0, 0, 0x81, 0xa0, 0, 0, 0, 2, 0,   0, 0, 0,  1, 'a', 0, 0, 52, 0,  1, 0, 0, 0, 60, 0,
+    6, 3, 1,    1,    7, 8, 9, 1, 'a', 0, 0, 52, 0, 1,   0, 0, 0,  60, 0, 3, 3, 1, 1,
+};
+
+static void associations(void **state)
+{
+    struct dns_record records[DNS_RECORDS_MAX];
+    size_t count = 0;
+    (void)state;
+    assert_int_equal(dns_message_read(of(tlsa, sizeof tlsa), DNS_TLSA, records, &count), OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(records[0].usage, 3);
+    assert_int_equal(records[0].selector, 1);
+    assert_int_equal(records[0].matching, 1);
+    assert_true(str_is(records[0].data, "\7\10\11"));
+    assert_true(dns_message_is_secure(of(tlsa, sizeof tlsa)));
+    assert_false(dns_message_is_secure(of(srv, sizeof srv)));
+    assert_false(dns_message_is_secure(of(tlsa, 11)));
+    for (size_t len = 0; len < sizeof tlsa; len++) {
+        char *exact = malloc(len + !len);
+        memcpy(exact, tlsa, len);
+        assert_int_equal(dns_message_read(str_of(exact, len), DNS_TLSA, records, &count), ERR_SYNTAX);
+        free(exact);
+    }
+}
+
 static void cut_short(void **state)
 {
     struct dns_record records[DNS_RECORDS_MAX];
@@ -116,6 +144,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(services),
         cmocka_unit_test(addresses_behind_an_alias),
+        cmocka_unit_test(associations),
         cmocka_unit_test(cut_short),
         cmocka_unit_test(bent),
         cmocka_unit_test(a_pointer_to_itself),

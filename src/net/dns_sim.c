@@ -6,7 +6,7 @@
 
 static const char *type_name(enum dns_type type)
 {
-    return type == DNS_A ? "A" : type == DNS_AAAA ? "AAAA" : "SRV";
+    return type == DNS_A ? "A" : type == DNS_AAAA ? "AAAA" : type == DNS_SRV ? "SRV" : "TLSA";
 }
 
 static uint16_t number(str *rest)
@@ -16,10 +16,24 @@ static uint16_t number(str *rest)
     return (uint16_t)value;
 }
 
+/* "USAGE SELECTOR MATCHING TEXT"; the text stands for the bytes. */
+static struct dns_record read_association(const struct sim_record *from)
+{
+    struct dns_record record = { .ttl_s = from->ttl_s };
+    str data = str_from(from->data);
+    record.usage = (uint8_t)number(&data);
+    record.selector = (uint8_t)number(&data);
+    record.matching = (uint8_t)number(&data);
+    record.data = data;
+    return record;
+}
+
 static struct dns_record read_record(const struct sim_record *from, enum dns_type type)
 {
     struct dns_record record = { .ttl_s = from->ttl_s };
     str data = str_from(from->data);
+    if (type == DNS_TLSA)
+        return read_association(from);
     if (type == DNS_SRV) {
         record.priority = number(&data);
         record.weight = number(&data);
@@ -36,10 +50,15 @@ void dns_sim_ask(struct dns *dns, struct dns_question *question)
     size_t count = 0;
     str name = str_from(question->_name), type = str_from(type_name(question->_type));
     if (sim_dns_is_silent(dns->loop)) {
-        dns_answered(question, ERR_TIMEOUT, NULL, 0);
+        dns_answered(question, ERR_TIMEOUT, false, NULL, 0);
         return;
     }
-    while (count < DNS_RECORDS_MAX && (found = sim_record_next(dns->loop, found, name, type)))
+    while (count < DNS_RECORDS_MAX && (found = sim_record_next(dns->loop, found, name, type))) {
+        if (str_is(str_from(found->data), SIM_DNS_FAILS)) {
+            dns_answered(question, ERR_IO, false, NULL, 0);
+            return;
+        }
         records[count++] = read_record(found, question->_type);
-    dns_answered(question, count ? OK : ERR_NOT_FOUND, records, count);
+    }
+    dns_answered(question, count ? OK : ERR_NOT_FOUND, sim_dns_is_signed(dns->loop, name), records, count);
 }

@@ -37,6 +37,7 @@ static void asker_open(struct asker *asker, bool simulated, const struct dns_set
 
 static void asker_close(struct asker *asker)
 {
+    dns_forget(&asker->lookup);
     dns_free(asker->dns);
     world_close(&asker->world);
 }
@@ -199,6 +200,134 @@ static void cancelled(void **state)
     asker_close(&asker);
 }
 
+/* ---- DANE (RFC 7673) */
+
+static const struct dns_settings with_dane = { .server = "127.0.0.1", .timeout_ms = 1000, .dane = true };
+
+static void add_service(struct asker *asker, const char *domain, const char *target, const char *tlsa)
+{
+    char name[100], data[100];
+    snprintf(name, sizeof name, "_xmpp-server._tcp.%s", domain);
+    snprintf(data, sizeof data, "10 5 5269 %s", target);
+    add(asker, name, "SRV", data);
+    add(asker, target, "A", "192.0.2.1");
+    snprintf(name, sizeof name, "_5269._tcp.%s", target);
+    if (tlsa)
+        add(asker, name, "TLSA", tlsa);
+}
+
+static const struct dns_target *target_of(const struct asker *asker, size_t i)
+{
+    assert_non_null(asker->lookup.found);
+    assert_true(i < asker->lookup.found->target_count);
+    return &asker->lookup.found->targets[i];
+}
+
+static void what_was_found(void **state)
+{
+    struct asker asker;
+    (void)state;
+    asker_open(&asker, true, NULL);
+    add_service(&asker, "a.example", "x.example", "3 1 1 digest");
+    find(&asker, "a.example");
+    assert_int_equal(asker.lookup.found->how, DNS_FROM_SRV);
+    assert_int_equal(asker.lookup.found->services[0], OK);
+    assert_int_equal(asker.lookup.found->services[1], ERR_NOT_FOUND);
+    const struct dns_target *target = target_of(&asker, 0);
+    assert_string_equal(target->name, "x.example");
+    assert_int_equal(target->priority, 10);
+    assert_int_equal(target->weight, 5);
+    assert_false(target->secure);
+    assert_int_equal(target->expected_count, 0); /* nobody asked */
+    assert_ptr_equal(dns_target_of(&asker.lookup, 0), target);
+    assert_null(dns_target_of(&asker.lookup, 1));
+    find(&asker, "192.0.2.1");
+    assert_int_equal(asker.lookup.found->how, DNS_FROM_LITERAL);
+    assert_null(dns_target_of(&asker.lookup, 0));
+    asker_close(&asker);
+}
+
+static void certificates_that_are_vouched_for(void **state)
+{
+    struct asker asker;
+    (void)state;
+    asker_open(&asker, true, &with_dane);
+    sim_set_dns_signed(asker.world.sim, ".example");
+    add_service(&asker, "a.example", "x.example", "3 1 1 digest");
+    add(&asker, "_5269._tcp.x.example", "TLSA", "2 0 2 another");
+    find(&asker, "a.example");
+    const struct dns_target *target = target_of(&asker, 0);
+    assert_true(target->secure);
+    assert_int_equal(target->expected_count, 2);
+    const struct tls_tlsa *first = &target->expected[target->expected[0].usage != 3]; /* in any order */
+    const struct tls_tlsa *second = &target->expected[target->expected[0].usage == 3];
+    assert_int_equal(first->usage, 3);
+    assert_int_equal(first->selector, 1);
+    assert_int_equal(first->matching, 1);
+    assert_true(str_is(first->data, "digest"));
+    assert_true(str_is(second->data, "another"));
+    add(&asker, "alone.example", "A", "192.0.2.2"); /* without SRV records, which is vouched for too */
+    add(&asker, "_5269._tcp.alone.example", "TLSA", "3 1 1 own");
+    find(&asker, "alone.example");
+    assert_int_equal(asker.lookup.found->how, DNS_FROM_DOMAIN);
+    assert_int_equal(target_of(&asker, 0)->expected_count, 1);
+    asker_close(&asker);
+}
+
+static void certificates_that_nobody_vouches_for(void **state)
+{
+    struct asker asker;
+    (void)state;
+    asker_open(&asker, true, &with_dane);
+    sim_set_dns_signed(asker.world.sim, ".signed");
+    add_service(&asker, "a.plain", "x.signed", "3 1 1 digest"); /* the name of the target may be forged */
+    find(&asker, "a.plain");
+    assert_int_equal(asker.lookup.count, 1);
+    assert_int_equal(target_of(&asker, 0)->expected_count, 0);
+    add_service(&asker, "b.signed", "x.plain", SIM_DNS_FAILS); /* so may its addresses */
+    find(&asker, "b.signed");
+    assert_int_equal(asker.lookup.count, 1);
+    assert_int_equal(target_of(&asker, 0)->expected_count, 0);
+    asker_close(&asker);
+}
+
+static void what_somebody_hides(void **state)
+{
+    struct asker asker;
+    (void)state;
+    asker_open(&asker, true, &with_dane);
+    sim_set_dns_signed(asker.world.sim, ".example");
+    add_service(&asker, "a.example", "x.example", SIM_DNS_FAILS);
+    find(&asker, "a.example");
+    assert_int_equal(asker.lookup.err, ERR_TIMEOUT);
+    assert_int_equal(target_of(&asker, 0)->dane_err, ERR_IO);
+    add(&asker, "_xmpp-server._tcp.b.example", "SRV", "5 0 5269 x.example");
+    add(&asker, "_xmpp-server._tcp.b.example", "SRV", "9 0 5269 y.example");
+    add(&asker, "y.example", "A", "192.0.2.9");
+    find(&asker, "b.example"); /* the other target is tried */
+    assert_int_equal(asker.lookup.err, OK);
+    assert_int_equal(asker.lookup.count, 1);
+    assert_endpoint(&asker, 0, "192.0.2.9", 5269, false);
+    assert_string_equal(dns_target_of(&asker.lookup, 0)->name, "y.example");
+    add(&asker, "_xmpp-server._tcp.c.example", "SRV", SIM_DNS_FAILS);
+    add(&asker, "c.example", "A", "192.0.2.3");
+    find(&asker, "c.example"); /* no way around the SRV records */
+    assert_int_equal(asker.lookup.err, ERR_TIMEOUT);
+    asker_close(&asker);
+}
+
+static void local_servers(void **state)
+{
+    (void)state;
+    assert_true(dns_server_is_local("127.0.0.1"));
+    assert_true(dns_server_is_local("127.0.0.53:5353"));
+    assert_true(dns_server_is_local("::1"));
+    assert_true(dns_server_is_local("[::1]:53"));
+    assert_false(dns_server_is_local(""));
+    assert_false(dns_server_is_local("192.0.2.1"));
+    assert_false(dns_server_is_local("[2001:db8::1]:53"));
+}
+
 /* ---- RFC 2782 */
 
 static uint64_t fixed(void *arg, uint64_t below)
@@ -260,15 +389,16 @@ static void question_came(struct watch *watch, unsigned events)
     size_t end = 12 + strlen(name) + 1;
     bool v6 = message[end + 1] == DNS_AAAA;
     server->asked++;
-    message[2] = 0x81, message[3] = 0x83; /* no such name, unless it is found below */
-    message[11] = 0;                      /* no EDNS in the answer */
+    assert_int_equal(message[3] & 0x20, 0x20); /* it wants to know what is authentic */
+    message[2] = 0x81, message[3] = 0x83;      /* no such name, unless it is found below */
+    message[11] = 0;                           /* no EDNS in the answer */
     end += 4;
     for (size_t i = 0; i < COUNT_OF(zone) && !v6; i++) {
         if (strcasecmp(zone[i].name, name) != 0)
             continue;
         unsigned char head[] = { 0xc0, 12, 0, message[end - 3],          0, 1, 0, 0,
                                  0,    60, 0, (unsigned char)zone[i].len };
-        message[3] = 0x80, message[7] = 1;
+        message[3] = 0xa0, message[7] = 1; /* authentic */
         memcpy(message + end, head, sizeof head);
         memcpy(message + end + sizeof head, zone[i].answer, zone[i].len);
         end += sizeof head + zone[i].len;
@@ -300,6 +430,7 @@ static void asks_a_server(void **state)
     assert_int_equal(asker.lookup.err, OK);
     assert_int_equal(asker.lookup.count, 1);
     assert_endpoint(&asker, 0, "127.0.0.7", 5269, false);
+    assert_true(target_of(&asker, 0)->secure);
     assert_int_equal(server.asked, 4);
     find(&asker, "a.test");
     assert_int_equal(server.asked, 4);
@@ -346,6 +477,11 @@ int main(void)
         cmocka_unit_test(answers_are_kept),
         cmocka_unit_test(overrides_and_literals),
         cmocka_unit_test(cancelled),
+        cmocka_unit_test(what_was_found),
+        cmocka_unit_test(certificates_that_are_vouched_for),
+        cmocka_unit_test(certificates_that_nobody_vouches_for),
+        cmocka_unit_test(what_somebody_hides),
+        cmocka_unit_test(local_servers),
         cmocka_unit_test(weights),
         cmocka_unit_test(asks_a_server),
         cmocka_unit_test(a_server_that_is_silent),

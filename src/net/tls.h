@@ -59,6 +59,14 @@ struct tls_name {
     str text; /* as it stands there; free of NUL */
 };
 
+/* What a TLSA record (RFC 6698 §2.1) says of a server's certificate. */
+struct tls_tlsa {
+    uint8_t usage;    /* 0 PKIX-TA, 1 PKIX-EE, 2 DANE-TA, 3 DANE-EE */
+    uint8_t selector; /* 0 the certificate, 1 its public key */
+    uint8_t matching; /* 0 the thing itself, 1 its SHA-256, 2 its SHA-512 */
+    str data;
+};
+
 enum channel_binding { BINDING_NONE, BINDING_TLS_UNIQUE, BINDING_TLS_EXPORTER, BINDING_TLS_SERVER_END_POINT };
 
 #endif

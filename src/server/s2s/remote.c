@@ -93,6 +93,7 @@ static void pair_free(struct pair *pair)
         waiting_done(pair->remote->shard, queue_shift(pair));
     timer_stop(&pair->wait_timer);
     dns_cancel(&pair->lookup);
+    dns_forget(&pair->lookup);
     dial_cancel(&pair->dial);
     if (pair->sending)
         list_remove(&pair->_sending);
