@@ -617,6 +617,11 @@ struct tls_name *conn_peer_names(struct conn *conn, struct arena *arena, size_t 
     return conn->_tls ? tls_layer_peer_names(conn->_tls, arena, ret_count) : NULL;
 }
 
+const struct tls_certificate *conn_peer_certificate(struct conn *conn, struct arena *arena)
+{
+    return conn->_tls ? tls_layer_peer_certificate(conn->_tls, arena) : NULL;
+}
+
 const char *conn_peer_fault(const struct conn *conn)
 {
     return conn->_tls ? tls_layer_peer_fault(conn->_tls) : "no TLS";

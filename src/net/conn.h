@@ -134,6 +134,9 @@ str *conn_client_addresses(struct conn *conn, struct arena *arena, size_t *ret_c
 /* The names in the peer's certificate, whoever has signed it; in the arena. `*ret_count` is 0 without one. */
 struct tls_name *conn_peer_names(struct conn *conn, struct arena *arena, size_t *ret_count);
 
+/* The peer's certificate, whoever has signed it; in the arena. NULL without one. */
+const struct tls_certificate *conn_peer_certificate(struct conn *conn, struct arena *arena);
+
 /* NULL when the peer has shown a certificate that chains to a CA of the context and is valid now; else what
  * is wrong with it, in words. */
 const char *conn_peer_fault(const struct conn *conn);

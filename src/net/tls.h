@@ -59,6 +59,14 @@ struct tls_name {
     str text; /* as it stands there; free of NUL */
 };
 
+/* A certificate, for people. */
+struct tls_certificate {
+    str issuer;    /* its common name, or else the whole name */
+    char ends[11]; /* the day, as 2026-12-31 */
+    int days_left; /* negative: it has ended */
+    bool self_signed;
+};
+
 /* What a TLSA record (RFC 6698 §2.1) says of a server's certificate. */
 struct tls_tlsa {
     uint8_t usage;    /* 0 PKIX-TA, 1 PKIX-EE, 2 DANE-TA, 3 DANE-EE */

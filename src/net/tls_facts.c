@@ -12,6 +12,7 @@
 #include "net/tls_layer.h"
 
 #include <openssl/x509v3.h>
+#include <time.h>
 
 enum { EXPORTER_SIZE = 32, ADDRESSES_MAX = 16, NAMES_MAX = 256, ADDRESS_MAX = 3071 };
 
@@ -141,6 +142,43 @@ struct tls_name *tls_layer_peer_names(struct tls_layer *layer, struct arena *are
     }
     GENERAL_NAMES_free(names);
     return list;
+}
+
+/* Text of a name for people: what is no printable ASCII is written in hexadecimal. */
+static str name_text(const X509_NAME *name, struct arena *arena)
+{
+    int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
+    const ASN1_STRING *common = at < 0 ? NULL : X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at));
+    BIO *bio = BIO_new(BIO_s_mem());
+    char *text;
+    if (!bio)
+        return STR("?");
+    if (common)
+        ASN1_STRING_print_ex(bio, common, ASN1_STRFLGS_RFC2253);
+    else
+        X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253);
+    long len = BIO_get_mem_data(bio, &text);
+    str copy = arena_str(arena, str_of(text, len > 0 && len <= ADDRESS_MAX ? (size_t)len : 0));
+    BIO_free(bio);
+    return copy.len ? copy : STR("?");
+}
+
+const struct tls_certificate *tls_layer_peer_certificate(struct tls_layer *layer, struct arena *arena)
+{
+    X509 *certificate = layer->secured ? SSL_get0_peer_certificate(layer->ssl) : NULL;
+    struct tm end;
+    int seconds;
+    if (!certificate)
+        return NULL;
+    struct tls_certificate *facts = ARENA_NEW(arena, struct tls_certificate);
+    facts->issuer = name_text(X509_get_issuer_name(certificate), arena);
+    facts->self_signed = X509_self_signed(certificate, 0) == 1;
+    ASN1_TIME_diff(&facts->days_left, &seconds, NULL, X509_get0_notAfter(certificate));
+    if (facts->days_left == 0 && seconds < 0)
+        facts->days_left = -1;
+    if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) == 1)
+        strftime(facts->ends, sizeof facts->ends, "%Y-%m-%d", &end);
+    return facts;
 }
 
 const char *tls_layer_peer_fault(struct tls_layer *layer)

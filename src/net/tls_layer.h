@@ -68,6 +68,7 @@ void tls_layer_finish(struct tls_layer *layer);
 str tls_layer_binding(struct tls_layer *layer, enum channel_binding kind, struct arena *arena);
 bool tls_layer_has_binding(const struct tls_layer *layer, enum channel_binding kind);
 struct tls_name *tls_layer_peer_names(struct tls_layer *layer, struct arena *arena, size_t *ret_count);
+const struct tls_certificate *tls_layer_peer_certificate(struct tls_layer *layer, struct arena *arena);
 const char *tls_layer_peer_fault(struct tls_layer *layer);
 str *tls_layer_client_addresses(struct tls_layer *layer, struct arena *arena, size_t *ret_count);
 

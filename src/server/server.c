@@ -221,17 +221,23 @@ static enum err add_services(struct server *server, char *why, size_t why_room)
     return err;
 }
 
-/* A resolver for each shard; with it, route_to() sends to other domains. */
-static bool start_federation(struct server *server)
+struct dns_settings server_dns_settings(const struct server *server)
 {
     const struct config_s2s *config = &server->config->s2s;
-    char secret[65];
-    const struct dns_settings settings = {
+    return (struct dns_settings){
         .server = config->dns_server,
         .overrides = config->addresses.items,
         .override_count = config->addresses.count,
         .timeout_ms = (uint32_t)config->dns_ms,
     };
+}
+
+/* A resolver for each shard; with it, route_to() sends to other domains. */
+static bool start_federation(struct server *server)
+{
+    const struct config_s2s *config = &server->config->s2s;
+    char secret[65];
+    const struct dns_settings settings = server_dns_settings(server);
     if (!federates(server->config))
         return true;
     rand_token(secret, sizeof secret);

@@ -99,6 +99,9 @@ struct host *server_host(const struct server *server, str name);
 /* The same, or a service's domain. */
 struct host *server_domain(const struct server *server, str name);
 
+/* How names of other servers are asked for. */
+struct dns_settings server_dns_settings(const struct server *server);
+
 /* The shard at which everything of a bare JID happens. */
 struct shard *server_home(const struct server *server, str bare);
 

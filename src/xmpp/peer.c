@@ -17,6 +17,13 @@ static bool offers_external(const struct xml_node *mechanisms, struct arena *are
     return false;
 }
 
+static uint32_t read_limit(const struct xml_node *limits, struct arena *arena)
+{
+    uint64_t bytes = 0;
+    str text = xml_child_text(limits, STR("max-bytes"), STR(NS_STREAM_LIMITS), arena);
+    return str_to_u64(str_trim(text), UINT32_MAX, &bytes) ? (uint32_t)bytes : 0;
+}
+
 struct peer_features peer_features_read(const struct xml_node *node, struct arena *arena)
 {
     struct peer_features features = { 0 };
@@ -30,6 +37,8 @@ struct peer_features peer_features_read(const struct xml_node *node, struct aren
             features.bidi = true;
         else if (xml_is(&child, STR("sm"), STR("urn:xmpp:sm:3")))
             features.sm = true;
+        else if (xml_is(&child, STR("limits"), STR(NS_STREAM_LIMITS)))
+            features.max_bytes = read_limit(&child, arena);
         else if (xml_is(&child, STR("dialback"), STR(NS_DIALBACK_FEATURE))) {
             features.dialback = true;
             features.dialback_errors = xml_child(&child, STR("errors"), str_none, &errors);

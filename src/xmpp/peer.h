@@ -14,6 +14,7 @@ struct peer_features {
     bool dialback_errors; /* and reports errors without ending the stream (XEP-0220 §2.4.2) */
     bool bidi;            /* XEP-0288 */
     bool sm;              /* stream management (XEP-0198) */
+    uint32_t max_bytes;   /* of a stanza (XEP-0478); 0: not said */
 };
 
 /* Reads <stream:features/>. */

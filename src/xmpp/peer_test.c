@@ -39,6 +39,11 @@ static void features(void **state)
         read("<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism></mechanisms>"
              "<dialback xmlns='urn:xmpp:features:dialback'/>");
     assert_true(all.dialback && !all.external && !all.dialback_errors);
+    assert_int_equal(all.max_bytes, 0);
+    all = read("<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes> 10000 </max-bytes></limits>");
+    assert_int_equal(all.max_bytes, 10000);
+    all = read("<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>many</max-bytes></limits>");
+    assert_int_equal(all.max_bytes, 0);
 }
 
 #define F(...)                                                                                               \

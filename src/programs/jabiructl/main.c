@@ -35,6 +35,7 @@ static const char usage[] =
     "  help                  list the commands of this server, those of extensions among them\n"
     "  s2s list              list the streams with other servers, both ways, and how secure they are\n"
     "  s2s show DOMAIN       what is known of another domain: policy, DNS, streams, what is wrong\n"
+    "  s2s test DOMAIN       try the way to another domain, and say what is wrong and what to do\n"
     "  status                what the server does, in numbers\n"
     "  reload                read the configuration and the certificates again\n"
     "  stop                  end all streams, write everything, stop\n\n"

@@ -42,6 +42,8 @@ void request_done(struct request *request, const char *error)
 
 void request_free(struct request *request)
 {
+    if (request->busy && request->cancel)
+        request->cancel(request);
     if (!request->gone)
         conn_fini(&request->conn);
     list_remove(&request->link);
@@ -93,6 +95,8 @@ static const struct control_command commands[] = {
       "s2s list              list the streams with other servers, both ways, and how secure they are" },
     { "s2s show", true, control_s2s_show,
       "s2s show DOMAIN       what is known of another domain: policy, DNS, streams, what is wrong" },
+    { "s2s test", true, control_s2s_test,
+      "s2s test DOMAIN       try the way to another domain, and say what is wrong and what to do" },
     { "status", false, control_status, "status                what the server does, in numbers" },
     { "reload", false, do_reload, "reload                read the configuration and the certificates again" },
     { "stop", false, do_stop, "stop                  end all streams, write everything, stop" },

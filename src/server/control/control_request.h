@@ -21,6 +21,8 @@ struct request {
     size_t body_len;
     bool busy, gone, answered;
     void *own; /* of the command, in the arena */
+    void (*cancel)(
+        struct request *request); /* when the server stops before it is done; NULL: nothing to do */
     /* of commands about users */
     struct jid jid;
     str password;
@@ -68,6 +70,7 @@ void control_components_list(struct request *request);
 void control_components_close(struct request *request);
 void control_s2s_list(struct request *request);
 void control_s2s_show(struct request *request);
+void control_s2s_test(struct request *request);
 void control_status(struct request *request);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Commands about other servers: the streams with them, each told by the shard that has it, and what is
- * known of a domain, told by its home. */
+/* Commands about other servers: the streams with them, each told by the shard that has it; what is known of a
+ * domain, told by its home; and a test of the way to it (s2s/probe.h), on the first shard. */
 #include "server/control/control_request.h"
+#include "server/s2s/probe.h"
 #include "server/s2s/remote.h"
 #include "server/s2s/s2s.h"
 
@@ -45,4 +46,60 @@ void control_s2s_show(struct request *request)
     }
     request->jid = (struct jid){ domain, 0, (uint16_t)domain.len };
     request_travel(request, show_shard, listed);
+}
+
+/* ---- s2s test
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+struct test {
+    struct probe probe;
+    struct request *request;
+};
+
+static void cancel_test(struct request *request)
+{
+    struct test *test = request->own;
+    probe_stop(&test->probe);
+}
+
+static void tested(struct probe *probe)
+{
+    struct test *test = CONTAINER_OF(probe, struct test, probe);
+    struct request *request = test->request;
+    bool works = probe_report(probe, &request->answer);
+    probe_stop(probe);
+    request_done(request, works ? NULL : "stanzas would not get through");
+}
+
+/* "DOMAIN" or "DOMAIN OURS": from the first host, or from another domain of ours. */
+static const char *start_test(struct request *request)
+{
+    struct server *server = request->shard->server;
+    struct test *test = ARENA_NEW(&request->arena, struct test);
+    str rest = request->word, theirs, ours = str_from(server->host_list[0]->name);
+    if (!request->shard->dns)
+        return "federation is off: set s2s.port";
+    if (jid_prepare_domain(str_cut(&rest, ' '), &request->arena, &theirs) != OK)
+        return "that is no domain";
+    rest = str_trim(rest);
+    if (rest.len && (jid_prepare_domain(rest, &request->arena, &ours) != OK || !s2s_is_ours(server, ours)))
+        return "the second word has to be a domain of this server";
+    if (s2s_is_ours(server, theirs))
+        return "that domain is served here";
+    request->own = test;
+    request->cancel = cancel_test;
+    test->request = request;
+    test->probe.done = tested;
+    enum err err = probe_start(&test->probe, request->shard, ours, theirs);
+    return err == OK         ? NULL
+           : err == ERR_FULL ? "too many tests are under way; try again in a minute"
+                             : "that can't be asked for";
+}
+
+void control_s2s_test(struct request *request)
+{
+    const char *error = start_test(request);
+    if (error)
+        request_done(request, error);
 }

@@ -176,6 +176,7 @@ bool s2s_listed(const struct config_list *list, str domain);
 bool s2s_name_covers(const struct tls_name *name, str domain, struct arena *arena);
 
 /* Whether the peer's certificate is trusted and good for this domain; else, what is wrong in `*ret_why`. */
+bool s2s_conn_is_certified(struct conn *conn, str domain, struct arena *arena, const char **ret_why);
 bool s2s_is_certified(struct s2s *s2s, str domain, const char **ret_why);
 
 #endif

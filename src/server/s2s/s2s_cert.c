@@ -36,17 +36,21 @@ bool s2s_name_covers(const struct tls_name *name, str domain, struct arena *aren
     return false;
 }
 
-bool s2s_is_certified(struct s2s *s2s, str domain, const char **ret_why)
+bool s2s_conn_is_certified(struct conn *conn, str domain, struct arena *arena, const char **ret_why)
 {
-    struct arena *arena = &s2s->link.shard->arena;
     size_t count;
-    *ret_why = conn_peer_fault(&s2s->conn);
+    *ret_why = conn_peer_fault(conn);
     if (*ret_why)
         return false;
-    struct tls_name *names = conn_peer_names(&s2s->conn, arena, &count);
+    struct tls_name *names = conn_peer_names(conn, arena, &count);
     for (size_t i = 0; i < count; i++)
         if (s2s_name_covers(&names[i], domain, arena))
             return true;
     *ret_why = "it is the certificate of another domain";
     return false;
+}
+
+bool s2s_is_certified(struct s2s *s2s, str domain, const char **ret_why)
+{
+    return s2s_conn_is_certified(&s2s->conn, domain, &s2s->link.shard->arena, ret_why);
 }

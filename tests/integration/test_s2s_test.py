@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: MIT
+"""`jabiructl s2s test`: against the servers that people run, and against a small server-to-server end of our own that is broken in
+one way at a time. Each report names what is wrong."""
+import contextlib
+import socket
+import ssl
+import subprocess
+import threading
+
+import pytest
+
+from jabiru import PATIENCE_S, free_ports
+from lab import Ejabberd, Names, Prosody, jabiru
+
+OURS = "ours.example"
+HEADER = ("<?xml version='1.0'?><stream:stream from='{0}' to='ours.example' id='s1' version='1.0' xmlns='jabber:server' "
+          "xmlns:db='jabber:server:dialback' xmlns:stream='http://etherx.jabber.org/streams'>")
+STARTTLS = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
+DIALBACK = "<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>"
+
+
+class Peer:
+    """Answers streams for a domain. `answer`: what it says to a dialback key, with {0} for its own domain."""
+
+    def __init__(self, domain, pair=None, answer=None, first=None, offer=DIALBACK, direct=False):
+        self.domain, self.answer, self.first, self.offer, self.direct = domain, answer, first, offer, direct
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if pair else None
+        if pair:
+            self.context.load_cert_chain(*pair)
+        self.port = free_ports(1)[0]
+        self.listener = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+
+    def _talk(self, connection):
+        with contextlib.suppress(OSError, ssl.SSLError):
+            connection.settimeout(PATIENCE_S)
+            if self.direct:
+                connection = self.context.wrap_socket(connection, server_side=True)
+            self._stream(connection, self.first or (STARTTLS if self.context and not self.direct else self.offer))
+            connection.close()
+
+    def _stream(self, connection, offer):
+        header = HEADER.format(self.domain)
+        if not self.offer:
+            header = header.replace("xmlns:db='jabber:server:dialback' ", "")
+        text = ""
+        while data := connection.recv(65536).decode():
+            text += data
+            if "<stream:stream" in text and header:
+                is_feature = not offer or offer.startswith(("<starttls", "<dialback"))
+                connection.sendall((header + (f"<stream:features>{offer}</stream:features>" if is_feature else offer)).encode())
+                header, text = None, text.split("<stream:stream", 1)[1]
+            if "<starttls" in text:
+                connection.sendall(b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+                self._stream(self.context.wrap_socket(connection, server_side=True), self.offer)
+                return
+            if "</db:result>" in text and self.answer:
+                connection.sendall(self.answer.format(self.domain).encode())
+                text = ""
+            if "</stream:stream>" in text:
+                connection.sendall(b"</stream:stream>")
+                return
+
+    def close(self):
+        self.listener.close()
+
+
+def expired(ca, domain):
+    """A certificate of the CA that ended yesterday."""
+    certificate, key = ca.issue("expired", f"DNS:{domain}", "serverAuth,clientAuth")
+    subprocess.run(["openssl", "x509", "-req", "-in", ca.folder / "expired.csr", "-CA", ca.certificate, "-CAkey", ca.key, "-CAcreateserial",
+                    "-days", "-1", "-extfile", ca.folder / "expired.ext", "-out", certificate], check=True, capture_output=True,
+                   timeout=PATIENCE_S)
+    return certificate, key
+
+
+class Lab:
+    """Our server, a name server, and broken peers in domains that say how they are broken."""
+
+    def __init__(self, folder, ca):
+        def good(domain):
+            return ca.issue(domain, f"DNS:{domain}", "serverAuth,clientAuth")
+        self.port, closed, prosody, ejabberd = free_ports(4)
+        error = "<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>"
+        valid = "<db:result from='{0}' to='ours.example' type='valid'/>"
+        self.peers = [
+            Peer("plain.example", offer=DIALBACK),
+            Peer("wrong.example", good("another.example"), valid),
+            Peer("expired.example", expired(ca, "expired.example"), valid),
+            Peer("strict.example", expired(ca, "strict.example"), valid),
+            Peer("stranger.example", good("stranger.example"), first=error),
+            Peer("silent.example", good("silent.example"), first=" "),
+            Peer("garbage.example", first="HTTP/1.1 400 Bad Request"),
+            Peer("nobody.example", good("nobody.example"), offer=""),
+            Peer("invalid.example", good("invalid.example"), "<db:result from='{0}' to='ours.example' type='invalid'/>"),
+            Peer("lost.example", good("lost.example"),
+                 "<db:result from='{0}' to='ours.example' type='error'><error type='cancel'><remote-server-not-found "
+                 "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></db:result>"),
+            Peer("direct.example", good("direct.example"), valid, direct=True),
+        ]
+        hosts = {peer.domain: peer.port for peer in self.peers if not peer.direct}
+        hosts |= {OURS: self.port, "closed.example": closed, "prosody.example": prosody, "ejabberd.example": ejabberd}
+        more = [f"srv-host=_xmpps-server._tcp.direct.example,localhost,{self.peers[-1].port},7,3",
+                f"srv-host=_xmpp-server._tcp.direct.example,localhost,{closed},20,1", "srv-host=_xmpp-server._tcp.none.example,.,1",
+                "srv-host=_xmpp-server._tcp.dangling.example,nowhere.example,5269,10,5"]
+        self.names = Names(folder / "names", hosts, more).start()
+        lines = f'ca = "{ca.certificate}"\nwith-certificate = {{"strict.example"}}\nblock = {{"blocked.example"}}\nnegotiation-time = 3s'
+        self.ours = jabiru(folder / "ours", self.names, OURS, good(OURS), self.port, lines).start()
+        self.prosody = Prosody(folder / "prosody", self.names, "prosody.example", good("prosody.example"), ca, prosody, True).start()
+        self.ejabberd = Ejabberd(folder / "ejabberd", self.names, "ejabberd.example", good("stranger"), ca, ejabberd).start()
+
+    def test(self, *words, works=False):
+        done = self.ours.ctl("s2s", "test", *words, check=False, seconds=2 * PATIENCE_S)
+        assert done.returncode == (0 if works else 1), done.stdout + done.stderr
+        return done.stdout if works else done.stdout + done.stderr
+
+    def stop(self):
+        for server in self.prosody, self.ejabberd, self.names, self.ours:
+            server.stop()
+        for peer in self.peers:
+            peer.close()
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory, ca):
+    made = Lab(tmp_path_factory.mktemp("lab"), ca)
+    yield made
+    made.stop()
+
+
+def test_prosody(lab):
+    text = lab.test("prosody.example", works=True)
+    for part in ("priority 10 weight 5: localhost port", "connected in", "TLSv1.3", "certificate of prosody.example", "by Test CA",
+                 "trusted, and made for prosody.example", "EXTERNAL (our certificate is taken)", "bidi",
+                 "dialback: our key was checked, and taken", "works our certificate is taken"):
+        assert part in text, text
+
+
+def test_ejabberd(lab):
+    text = lab.test("ejabberd.example", works=True)
+    assert "NOT GOOD for ejabberd.example: it is the certificate of another domain" in text, text
+    assert "works" in text and "known from DNS alone" in text, text
+    assert "wrong" not in text, text
+
+
+@pytest.mark.parametrize("domain, parts", [
+    ("unheard.example", ["so the domain itself is tried", "wrong DNS knows no server of this domain"]),
+    ("none.example", ["no such service", "takes no streams"]),
+    ("dangling.example", ["nowhere.example port 5269, STARTTLS: this name has NO ADDRESS", "DNS knows no server"]),
+    ("closed.example", ["it can't be connected to: refused", "wrong none of its addresses", "firewall"]),
+    ("plain.example", ["it offers NO TLS", "s2s.without-tls"]),
+    ("strict.example", ["certificate required", "certificate has expired", "wrong certificate has expired", "s2s.with-certificate"]),
+    ("stranger.example", ["it ended the stream: host-unknown", "does not know the domain"]),
+    ("silent.example", ["no features came: no answer in time"]),
+    ("garbage.example", ["what it sends is no XMPP", "corrects the port"]),
+    ("nobody.example", ["NO WAY to prove", "neither our certificate nor dialback"]),
+    ("invalid.example", ["our key was found INVALID", "somebody else answers", "s2s.dialback-secret"]),
+    ("lost.example", ["NOT CHECKED: remote-server-not-found", "could not check who we are", "our SRV records"]),
+    ("blocked.example", ["nothing is exchanged", "s2s.block"]),
+    (OURS, ["that domain is served here"]),
+    ("not..good", ["that is no domain"]),
+])
+def test_what_is_wrong(lab, domain, parts):
+    text = lab.test(domain)
+    for part in parts:
+        assert part in text, text
+
+
+@pytest.mark.parametrize("domain, parts", [
+    ("wrong.example", ["certificate of another.example", "NOT GOOD for wrong.example: it is the certificate of another domain"]),
+    ("expired.example", ["NOT GOOD for expired.example: certificate has expired", "known from DNS alone"]),
+    ("direct.example", ["priority 7 weight 3: localhost port", "direct TLS: connected in", "trusted, and made for direct.example",
+                        "but   1 of 2 addresses can't be used"]),
+])
+def test_what_is_doubtful(lab, domain, parts):
+    text = lab.test(domain, works=True)
+    for part in parts + ["works by dialback"]:
+        assert part in text, text
+
+
+def test_another_domain_of_ours(lab):
+    assert f"as conference.{OURS} sees it" in lab.test("closed.example", f"conference.{OURS}")
+    assert "a domain of this server" in lab.test("closed.example", "elsewhere.example")
+
+
+def test_many_at_once_and_a_stop(lab):
+    """Four at a time; what is under way when the server stops is let go of."""
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(lab.test("silent.example"))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(2 * PATIENCE_S)
+    assert sorted("too many tests" in result for result in results) == [False] * 4 + [True] * 2, results
+    asker = socket.socket(socket.AF_UNIX)
+    asker.connect(str(lab.ours.control))
+    asker.sendall(b"s2s test silent.example\n\n")
+    lab.ours.stop()
+    asker.close()
+    lab.ours.start()
