@@ -557,6 +557,12 @@ void conn_peer(const struct conn *conn, char address[SOCKET_ADDRESS_MAX])
 
 void conn_start_tls(struct conn *conn, struct tls_context *context, const char *server_name, const char *alpn)
 {
+    conn_start_tls_expecting(conn, context, server_name, alpn, NULL, 0);
+}
+
+void conn_start_tls_expecting(struct conn *conn, struct tls_context *context, const char *server_name,
+                              const char *alpn, const struct tls_tlsa *records, size_t count)
+{
     assert(!conn->_tls);
     size_t plain_max = conn->_out._max, wire_max = plain_max + WIRE_SPARE;
     struct tls_layer *tls = tls_layer_new(context, server_name, alpn, wire_max);
@@ -570,6 +576,8 @@ void conn_start_tls(struct conn *conn, struct tls_context *context, const char *
     buf_init(&conn->_out, plain_max);
     conn->_sent = 0;
     conn->_tls = tls;
+    if (server_name)
+        tls_layer_expect(tls, server_name, records, count);
     if (server_name && tls_layer_start(tls))
         end(conn, ERR_TLS);
     flush_soon(conn);
@@ -620,6 +628,11 @@ struct tls_name *conn_peer_names(struct conn *conn, struct arena *arena, size_t 
 const struct tls_certificate *conn_peer_certificate(struct conn *conn, struct arena *arena)
 {
     return conn->_tls ? tls_layer_peer_certificate(conn->_tls, arena) : NULL;
+}
+
+enum tls_dane conn_peer_dane(const struct conn *conn)
+{
+    return conn->_tls ? tls_layer_dane(conn->_tls) : TLS_DANE_NONE;
 }
 
 const char *conn_peer_fault(const struct conn *conn)

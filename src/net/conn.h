@@ -107,6 +107,11 @@ void conn_pause(struct conn *conn, bool pause);
 void conn_start_tls(struct conn *conn, struct tls_context *context, const char *server_name,
                     const char *alpn);
 
+/* The same for a client that knows the TLSA records of the server. It goes on with whatever server there is:
+ * conn_peer_dane() and conn_peer_fault() tell. */
+void conn_start_tls_expecting(struct conn *conn, struct tls_context *context, const char *server_name,
+                              const char *alpn, const struct tls_tlsa *records, size_t count);
+
 bool conn_is_secure(const struct conn *conn);
 
 /* Compresses with zlib from here on, both ways; bytes already queued leave before it as they are. `behind`:
@@ -137,8 +142,11 @@ struct tls_name *conn_peer_names(struct conn *conn, struct arena *arena, size_t 
 /* The peer's certificate, whoever has signed it; in the arena. NULL without one. */
 const struct tls_certificate *conn_peer_certificate(struct conn *conn, struct arena *arena);
 
-/* NULL when the peer has shown a certificate that chains to a CA of the context and is valid now; else what
- * is wrong with it, in words. */
+/* Whether the server is the one that its TLSA records speak of. */
+enum tls_dane conn_peer_dane(const struct conn *conn);
+
+/* NULL when the peer has shown a certificate that chains to a CA of the context and is valid now, or, where
+ * TLSA records were expected, is as they say; else what is wrong with it, in words. */
 const char *conn_peer_fault(const struct conn *conn);
 
 void conn_peer(const struct conn *conn, char address[SOCKET_ADDRESS_MAX]);

@@ -276,6 +276,8 @@ enum err tls_initiator_context(const struct tls_settings *settings, char *why, s
         SSL_CTX_free(ssl);
         return err;
     }
+    if (SSL_CTX_dane_enable(ssl) <= 0)
+        abort(); /* out of memory */
     SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, take_any_certificate);
     *ret = wrap(ssl);
     return OK;

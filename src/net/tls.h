@@ -75,6 +75,14 @@ struct tls_tlsa {
     str data;
 };
 
+enum tls_dane {
+    TLS_DANE_NONE,   /* nothing usable was expected */
+    TLS_DANE_FAILED, /* something was, and something else is there: it is not the right server */
+    TLS_DANE_SERVER, /* the server's own key or certificate is the expected one (usage 3): names do not count
+                      */
+    TLS_DANE_CHAIN,  /* the certificate chains as expected (usages 0, 1, 2): the names in it count */
+};
+
 enum channel_binding { BINDING_NONE, BINDING_TLS_UNIQUE, BINDING_TLS_EXPORTER, BINDING_TLS_SERVER_END_POINT };
 
 #endif

@@ -186,6 +186,8 @@ const char *tls_layer_peer_fault(struct tls_layer *layer)
     if (!layer->secured || !SSL_get0_peer_certificate(layer->ssl))
         return "no certificate";
     long result = SSL_get_verify_result(layer->ssl);
+    if (tls_layer_dane(layer) == TLS_DANE_FAILED)
+        return "it is not the one that DNS names (DANE)";
     return result == X509_V_OK ? NULL : X509_verify_cert_error_string(result);
 }
 

@@ -33,6 +33,7 @@ struct tls_layer {
     str _input;      /* what OpenSSL may read now */
     struct buf wire; /* what is to be sent */
     uint32_t wire_sent;
+    bool expects;      /* a usable TLSA record was handed in */
     bool secured;      /* the handshake is over */
     bool finished;     /* close_notify was written */
     bool asked_anew;   /* the peer wants to negotiate again */
@@ -49,6 +50,10 @@ void tls_layer_free(struct tls_layer *layer);
 
 /* Takes the layer into use on this thread, after it was made on another. */
 void tls_layer_settle(struct tls_layer *layer);
+
+/* Of a client, before it begins: the TLSA records of the server, which must be good if any is usable. */
+void tls_layer_expect(struct tls_layer *layer, const char *server_name, const struct tls_tlsa *records,
+                      size_t count);
 
 /* A client's first move. */
 enum err tls_layer_start(struct tls_layer *layer);
@@ -69,6 +74,7 @@ str tls_layer_binding(struct tls_layer *layer, enum channel_binding kind, struct
 bool tls_layer_has_binding(const struct tls_layer *layer, enum channel_binding kind);
 struct tls_name *tls_layer_peer_names(struct tls_layer *layer, struct arena *arena, size_t *ret_count);
 const struct tls_certificate *tls_layer_peer_certificate(struct tls_layer *layer, struct arena *arena);
+enum tls_dane tls_layer_dane(struct tls_layer *layer);
 const char *tls_layer_peer_fault(struct tls_layer *layer);
 str *tls_layer_client_addresses(struct tls_layer *layer, struct arena *arena, size_t *ret_count);
 

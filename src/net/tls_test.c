@@ -571,6 +571,162 @@ static void connections_outlive_their_context(void **state)
     pair_close(&young);
 }
 
+/* ---- DANE (RFC 6698, RFC 7671) */
+
+static str der_of(X509 *certificate, unsigned selector, struct arena *arena)
+{
+    unsigned char *der = NULL;
+    int len =
+        selector ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der) : i2d_X509(certificate, &der);
+    assert_true(len > 0);
+    str copy = arena_str(arena, str_of((char *)der, (size_t)len));
+    OPENSSL_free(der);
+    return copy;
+}
+
+static struct tls_tlsa record_of(X509 *certificate, unsigned usage, unsigned selector, unsigned matching,
+                                 struct arena *arena)
+{
+    str data = der_of(certificate, selector, arena);
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+    if (matching) {
+        EVP_Digest(data.p, data.len, digest, &len, matching == 2 ? EVP_sha512() : EVP_sha256(), NULL);
+        data = arena_str(arena, str_of((char *)digest, len));
+    }
+    return (struct tls_tlsa){ (uint8_t)usage, (uint8_t)selector, (uint8_t)matching, data };
+}
+
+static X509 *read_certificate(const struct certs *from, const char *file)
+{
+    char path[CERTS_PATH_MAX];
+    certs_path(from, file, path);
+    FILE *stream = fopen(path, "re");
+    assert_non_null(stream);
+    X509 *certificate = PEM_read_X509(stream, NULL, NULL, NULL);
+    fclose(stream);
+    assert_non_null(certificate);
+    return certificate;
+}
+
+static void append(const struct certs *from, const char *file, X509 *certificate)
+{
+    char path[CERTS_PATH_MAX];
+    certs_path(from, file, path);
+    FILE *stream = fopen(path, "ae");
+    assert_non_null(stream);
+    assert_int_equal(PEM_write_X509(stream, certificate), 1);
+    fclose(stream);
+}
+
+/* A handshake of an initiator that trusts the CA of `trusted` with the server; what it says of the records.
+ */
+static enum tls_dane expecting(const struct certs *trusted, struct tls_context *server,
+                               const struct tls_tlsa *records, size_t count, const char **ret_fault)
+{
+    struct tls_context *initiator;
+    struct pair pair;
+    char ca[CERTS_PATH_MAX], why[256];
+    certs_path(trusted, "ca.pem", ca);
+    const struct tls_settings settings = { .ca = ca, .between_servers = true };
+    assert_int_equal(tls_initiator_context(&settings, why, sizeof why, &initiator), OK);
+    pair_open(&pair, initiator, "service.example", NULL, server, NULL);
+    tls_layer_expect(pair.client, "service.example", records, count);
+    shake(&pair);
+    assert_true(pair.client->secured);
+    enum tls_dane dane = tls_layer_dane(pair.client);
+    *ret_fault = tls_layer_peer_fault(pair.client);
+    pair_close(&pair);
+    tls_context_unref(initiator);
+    return dane;
+}
+
+static void what_dns_says_of_a_certificate(void **state)
+{
+    struct certs other;
+    struct arena arena;
+    const char *fault;
+    (void)state;
+    certs_open(&other);
+    arena_init(&arena, 4096);
+    certs_issue(&certs, "dane", "DNS:elsewhere.example", 5);
+    X509 *ca = read_certificate(&certs, "ca.pem"), *leaf = read_certificate(&certs, "dane.pem");
+    X509 *stranger = read_certificate(&other, "ca.pem");
+    append(&certs, "dane.pem", ca); /* DANE-TA needs the CA to be sent (RFC 7671 §5.2.2) */
+    struct tls_context *server = certs_server(&certs, "dane", false);
+    const struct {
+        X509 *of;
+        unsigned usage, selector, matching;
+        bool trusted;
+        enum tls_dane dane;
+    } table[] = {
+        { leaf, 3, 1, 1, false, TLS_DANE_SERVER },    { leaf, 3, 0, 1, false, TLS_DANE_SERVER },
+        { leaf, 3, 1, 2, false, TLS_DANE_SERVER },    { leaf, 3, 0, 0, false, TLS_DANE_SERVER },
+        { leaf, 3, 1, 0, false, TLS_DANE_SERVER },    { ca, 3, 1, 1, true, TLS_DANE_FAILED },
+        { ca, 2, 0, 1, false, TLS_DANE_CHAIN },       { ca, 2, 1, 2, false, TLS_DANE_CHAIN },
+        { ca, 2, 0, 0, false, TLS_DANE_CHAIN },       { stranger, 2, 0, 1, true, TLS_DANE_FAILED },
+        { leaf, 1, 1, 1, true, TLS_DANE_CHAIN },      { leaf, 1, 1, 1, false, TLS_DANE_FAILED },
+        { ca, 0, 0, 1, true, TLS_DANE_CHAIN },        { ca, 0, 0, 1, false, TLS_DANE_FAILED },
+        { stranger, 1, 1, 1, true, TLS_DANE_FAILED },
+    };
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        struct tls_tlsa record =
+            record_of(table[i].of, table[i].usage, table[i].selector, table[i].matching, &arena);
+        enum tls_dane dane = expecting(table[i].trusted ? &certs : &other, server, &record, 1, &fault);
+        if (dane != table[i].dane || (fault != NULL) != (dane == TLS_DANE_FAILED))
+            fail_msg("row %zu: %d, %s", i, (int)dane, fault ? fault : "no fault");
+    }
+    const struct tls_tlsa either[] = { record_of(stranger, 3, 1, 1, &arena),
+                                       record_of(leaf, 3, 1, 1, &arena) };
+    assert_int_equal(expecting(&other, server, either, 2, &fault), TLS_DANE_SERVER);
+    tls_context_unref(server);
+    X509_free(ca), X509_free(leaf), X509_free(stranger);
+    arena_fini(&arena);
+    certs_close(&other);
+}
+
+/* Records that nobody can use are as if they were not there (RFC 6698 §4.1): CAs count again. */
+static void useless_records(void **state)
+{
+    const struct tls_tlsa useless[] = { { 9, 1, 1, STR_INIT("01234567890123456789012345678901") },
+                                        { 3, 7, 1, STR_INIT("01234567890123456789012345678901") },
+                                        { 3, 1, 9, STR_INIT("0123") },
+                                        { 3, 1, 1, STR_INIT("too short") },
+                                        { 3, 0, 0, STR_INIT("no certificate") } };
+    struct certs other;
+    const char *fault;
+    (void)state;
+    certs_open(&other);
+    certs_issue(&certs, "plain", "DNS:service.example", 5);
+    struct tls_context *server = certs_server(&certs, "plain", false);
+    assert_int_equal(expecting(&certs, server, useless, COUNT_OF(useless), &fault), TLS_DANE_NONE);
+    assert_null(fault);
+    assert_int_equal(expecting(&other, server, useless, COUNT_OF(useless), &fault), TLS_DANE_NONE);
+    assert_non_null(fault);
+    tls_context_unref(server);
+    certs_close(&other);
+}
+
+/* RFC 7671 §5.1: neither names nor times of the certificate count then. */
+static void an_expired_certificate_that_dns_names(void **state)
+{
+    struct arena arena;
+    const char *fault;
+    (void)state;
+    arena_init(&arena, 4096);
+    certs_issue(&certs, "old", "DNS:service.example", -1);
+    X509 *leaf = read_certificate(&certs, "old.pem");
+    struct tls_context *server = certs_server(&certs, "old", false);
+    struct tls_tlsa record = record_of(leaf, 3, 1, 1, &arena);
+    assert_int_equal(expecting(&certs, server, NULL, 0, &fault), TLS_DANE_NONE);
+    assert_string_equal(fault, "certificate has expired");
+    assert_int_equal(expecting(&certs, server, &record, 1, &fault), TLS_DANE_SERVER);
+    assert_null(fault);
+    tls_context_unref(server);
+    X509_free(leaf);
+    arena_fini(&arena);
+}
+
 static int make_certificates(void **state)
 {
     (void)state;
@@ -615,6 +771,9 @@ int main(void)
         cmocka_unit_test(channel_bindings_agree),
         cmocka_unit_test(no_binding_without_extended_master_secret),
         cmocka_unit_test(client_addresses_need_a_good_certificate),
+        cmocka_unit_test(what_dns_says_of_a_certificate),
+        cmocka_unit_test(useless_records),
+        cmocka_unit_test(an_expired_certificate_that_dns_names),
         cmocka_unit_test(bad_files_are_explained),
         cmocka_unit_test(connections_outlive_their_context),
     };

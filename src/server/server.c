@@ -229,6 +229,7 @@ struct dns_settings server_dns_settings(const struct server *server)
         .overrides = config->addresses.items,
         .override_count = config->addresses.count,
         .timeout_ms = (uint32_t)config->dns_ms,
+        .dane = config->dane,
     };
 }
 

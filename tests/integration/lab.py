@@ -10,6 +10,7 @@ import subprocess
 from jabiru import PATIENCE_S, Server, free_ports, wait_for
 
 DNSMASQ = shutil.which("dnsmasq") or "/usr/sbin/dnsmasq"
+UNBOUND = shutil.which("unbound") or "/usr/sbin/unbound"
 PROSODY = shutil.which("prosody")
 EJABBERD = os.path.isdir("/usr/lib/x86_64-linux-gnu") and shutil.which("ejabberdctl") and shutil.which("erl")
 
@@ -73,6 +74,52 @@ class Names(Process):
             lines.append(f"srv-host=_xmpp-server._tcp.{domain},localhost,{port},10,5")
         (self.folder / "dnsmasq.conf").write_text("\n".join(lines) + "\n")
         self.run([DNSMASQ, "--keep-in-foreground", f"--conf-file={self.folder}/dnsmasq.conf", f"--pid-file={self.folder}/pid"])
+        self.wait_port(self.port)
+        return self
+
+
+class SignedNames(Process):
+    """A name server that validates with DNSSEC (unbound), with two zones: `example.`, signed with a key that it trusts, and `plain.`,
+    which is not signed. `records` are lines of the one, `plain` of the other. In `forged`, {old: new} changes the zone after it was signed."""
+
+    HEAD = "$ORIGIN {0}.\n$TTL 60\n@ SOA ns.{0}. admin.{0}. 1 3600 600 86400 60\n@ NS ns.{0}.\nns A 127.0.0.1\n"
+
+    def __init__(self, folder, records, plain=(), forged=None):
+        super().__init__(folder)
+        self.port = free_ports(1)[0]
+        (folder / "example").write_text(self.HEAD.format("example") + "\n".join(records) + "\n")
+        (folder / "plain").write_text(self.HEAD.format("plain") + "\n".join(plain) + "\n")
+        key = self._tool("ldns-keygen", "-k", "-a", "ECDSAP256SHA256", "example").strip()
+        self._tool("ldns-signzone", "-f", "example.signed", "example", key)
+        text = (folder / "example.signed").read_text()
+        for old, new in (forged or {}).items():
+            assert old in text
+            text = text.replace(old, new)
+        (folder / "example.signed").write_text(text)
+        zones = "".join(f'auth-zone:\n  name: "{zone}."\n  zonefile: "{folder}/{file}"\n  for-downstream: no\n  for-upstream: yes\n'
+                        f'  fallback-enabled: no\n' for zone, file in (("example", "example.signed"), ("plain", "plain")))
+        (folder / "unbound.conf").write_text(f"""
+server:
+  interface: 127.0.0.1@{self.port}
+  do-daemonize: no
+  username: ""
+  chroot: ""
+  directory: "{folder}"
+  pidfile: "{folder}/pid"
+  use-syslog: no
+  logfile: ""
+  module-config: "validator iterator"
+  trust-anchor-file: "{folder}/{key}.key"
+  do-ip6: no
+{zones}remote-control:
+  control-enable: no
+""")
+
+    def _tool(self, *words):
+        return subprocess.run(words, cwd=self.folder, check=True, capture_output=True, text=True, timeout=PATIENCE_S).stdout
+
+    def start(self):
+        self.run([UNBOUND, "-d", "-c", self.folder / "unbound.conf"])
         self.wait_port(self.port)
         return self
 

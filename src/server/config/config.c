@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "net/dns.h"
 #include "server/config/config_parse.h"
 #include "server/config/config_text.h"
 #include "server/config/config_value.h"
@@ -203,6 +204,17 @@ static cfg_t *section_in(cfg_t *tree, const char *name)
     return cfg_size(tree, name) > 0 ? cfg_getsec(tree, name) : NULL;
 }
 
+/* Whose word about DNSSEC is taken must not be far away: anybody on the way could speak in its name. */
+static void check_dane(struct reader *reader)
+{
+    const struct config_s2s *s2s = &reader->config->s2s;
+    if (s2s->dane && !dns_server_is_local(s2s->dns_server))
+        config_errors_add(
+            reader->errors, reader->file, 0,
+            "s2s.dane needs a name server on this machine that validates with DNSSEC: write its "
+            "address into s2s.dns-server, such as \"127.0.0.1\"");
+}
+
 static void read_sections(struct reader *reader, cfg_t *tree)
 {
     for (const struct config_section *section = config_sections; section->name; section++) {
@@ -213,6 +225,7 @@ static void read_sections(struct reader *reader, cfg_t *tree)
         }
         read_keys(reader, &place, section->keys, true);
     }
+    check_dane(reader);
 }
 
 /* ---- Extensions ---- */

@@ -502,6 +502,15 @@ static const struct config_key s2s_keys[] = {
       .default_text = "",
       .check = check_dns_server,
       .help = "The name server to ask, as ADDRESS or ADDRESS:PORT; empty: the system's." },
+    { .name = "dane",
+      .type = CONFIG_BOOL,
+      .effect = ON_RESTART,
+      IN_CONFIG(s2s.dane),
+      .default_text = "false",
+      .help =
+          "Whether TLSA records that DNSSEC vouches for say which certificate another server must have "
+          "(DANE,\n"
+          "RFC 7673). dns-server must then be a name server on this machine that validates with DNSSEC." },
     { .name = "dns-time",
       .type = CONFIG_DURATION,
       .effect = ON_RESTART,

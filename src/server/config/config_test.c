@@ -227,6 +227,19 @@ static void one_value_is_not_a_list(void **state)
     fails("c2s {\n port = {}\n}\n" HOST, "3: c2s.port can't be a list: write one value");
 }
 
+/* Whoever is on the way to a name server can speak in its name. */
+static void dane_needs_a_name_server_nearby(void **state)
+{
+    static const char error[] =
+        " s2s.dane needs a name server on this machine that validates with DNSSEC: write its "
+        "address into s2s.dns-server, such as \"127.0.0.1\"";
+    (void)state;
+    fails("s2s { dane = true }\n" HOST, error);
+    fails("s2s { dane = true dns-server = \"192.0.2.1\" }\n" HOST, error);
+    config_unref(load("s2s { dane = true dns-server = \"127.0.0.1:5353\" }\n" HOST));
+    config_unref(load("s2s { dane = true dns-server = \"::1\" }\n" HOST));
+}
+
 static void an_empty_list_empties_the_default(void **state)
 {
     (void)state;
@@ -620,6 +633,7 @@ int main(void)
         cmocka_unit_test(wrong_values_are_named_with_line_and_remedy),
         cmocka_unit_test(bounds_are_in),
         cmocka_unit_test(one_value_is_not_a_list),
+        cmocka_unit_test(dane_needs_a_name_server_nearby),
         cmocka_unit_test(an_empty_list_empties_the_default),
         cmocka_unit_test(a_key_stands_once),
         cmocka_unit_test(unknown_keys_are_all_named_with_the_nearest),

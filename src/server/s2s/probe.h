@@ -51,6 +51,7 @@ struct probe_stream {
     const struct tls_certificate *certificate;
     str names;         /* in the certificate */
     const char *fault; /* of the certificate; NULL: none */
+    enum tls_dane dane;
     struct peer_features features;
     bool tried_dialback, answered_dialback;
     enum dialback_type dialback; /* the answer */

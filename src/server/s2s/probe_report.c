@@ -108,7 +108,11 @@ static void report_certificate(const struct probe_stream *stream, struct buf *ou
     buf_addf(out, "      certificate of %.*s, %s %.*s, until %s (%d days)\n", STR_ARGS(stream->names),
              certificate->self_signed ? "SELF-SIGNED by" : "by", STR_ARGS(certificate->issuer),
              certificate->ends, certificate->days_left);
-    if (stream->certified)
+    if (stream->certified && stream->dane == TLS_DANE_SERVER)
+        buf_lit(out, "      it is the one that DNS names (DANE)\n");
+    else if (stream->certified && stream->dane == TLS_DANE_CHAIN)
+        buf_lit(out, "      it chains as DNS says (DANE), and is made for the domain or its server\n");
+    else if (stream->certified)
         buf_addf(out, "      trusted, and made for %.*s%s\n", STR_ARGS(stream->probe->theirs),
                  certificate->days_left < SOON_DAYS ? "; it ENDS SOON" : "");
     else
@@ -222,6 +226,12 @@ static struct verdict judge_stream(const struct probe_stream *stream)
     bool dialback = stream->answered_dialback && stream->dialback == DIALBACK_VALID;
     if (!got_through(stream))
         return judge_failure(stream);
+    if (stream->dane == TLS_DANE_FAILED)
+        return (struct verdict){
+            .problem = "its certificate is not the one that DNS names (DANE)",
+            .advice = "its administrator publishes TLSA records for this certificate; or somebody "
+                      "stands between"
+        };
     if (policy->require_certificate && !stream->certified)
         return (struct verdict){
             .problem = stream->fault ? stream->fault : "no certificate",

@@ -88,9 +88,11 @@ static void start_tls(struct probe_stream *stream)
     struct host *host = s2s_tls_host(probe->shard->server, probe->ours);
     scanner_restart(&stream->scanner);
     stream->stage = PROBE_SECURING;
-    conn_start_tls(&stream->conn, host->s2s_out_tls,
-                   arena_printf(&probe->arena, "%.*s", STR_ARGS(probe->ascii)).p,
-                   endpoint_of(stream)->direct_tls ? "xmpp-server" : NULL);
+    const struct dns_target *target = dns_target_of(&probe->lookup, stream->endpoint);
+    conn_start_tls_expecting(&stream->conn, host->s2s_out_tls,
+                             arena_printf(&probe->arena, "%.*s", STR_ARGS(probe->ascii)).p,
+                             endpoint_of(stream)->direct_tls ? "xmpp-server" : NULL,
+                             target ? target->expected : NULL, target ? target->expected_count : 0);
 }
 
 /* Our key, as a stream for stanzas would show it; who is asked about it is our server at its usual address.
@@ -246,7 +248,10 @@ static void secured(struct conn *conn)
     stream->tls_cipher = arena_str(&probe->arena, str_from(conn_tls_cipher(conn))).p;
     stream->certificate = conn_peer_certificate(conn, &probe->arena);
     stream->names = list_names(stream);
-    stream->certified = s2s_conn_is_certified(conn, probe->theirs, &probe->arena, &stream->fault);
+    const struct dns_target *target = dns_target_of(&probe->lookup, stream->endpoint);
+    stream->dane = conn_peer_dane(conn);
+    stream->certified = s2s_conn_is_certified(conn, probe->theirs, target ? target->name : NULL,
+                                              &probe->arena, &stream->fault);
     send_header(stream);
 }
 

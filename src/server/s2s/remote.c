@@ -239,8 +239,10 @@ static void explain_pair(const struct pair *pair, struct buf *out)
              states[pair->state], pair->queued);
     for (size_t i = 0; i < pair->lookup.count; i++) {
         const struct dns_endpoint *endpoint = &pair->lookup.endpoints[i];
-        buf_addf(out, "  DNS: %s port %u%s%s\n", endpoint->address, endpoint->port,
-                 endpoint->direct_tls ? ", direct TLS" : "", i == pair->endpoint ? " (in use)" : "");
+        const struct dns_target *target = dns_target_of(&pair->lookup, i);
+        buf_addf(out, "  DNS: %s port %u%s%s%s\n", endpoint->address, endpoint->port,
+                 endpoint->direct_tls ? ", direct TLS" : "", target && target->expected_count ? ", DANE" : "",
+                 i == pair->endpoint ? " (in use)" : "");
     }
     if (pair->own)
         buf_addf(out, "  features: %s%s%s%s%s\n", pair->own->features.starttls ? "starttls " : "",

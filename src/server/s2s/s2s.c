@@ -149,6 +149,7 @@ static void s2s_free(struct s2s *s2s)
     free(s2s->domain);
     free(s2s->ours);
     free(s2s->lang);
+    free(s2s->target);
     free(s2s);
 }
 
@@ -221,8 +222,12 @@ void s2s_start_tls(struct s2s *s2s)
     str name = s2s->pair ? str_from(s2s->pair->remote->ascii) : str_none;
     s2s_restart(s2s);
     s2s->state = S2S_SECURING;
+    const struct dns_target *target =
+        s2s->pair ? dns_target_of(&s2s->pair->lookup, s2s->pair->endpoint) : NULL;
     if (s2s->outgoing)
-        conn_start_tls(&s2s->conn, host->s2s_out_tls, name.p, s2s->direct_tls ? "xmpp-server" : NULL);
+        conn_start_tls_expecting(&s2s->conn, host->s2s_out_tls, name.p,
+                                 s2s->direct_tls ? "xmpp-server" : NULL, target ? target->expected : NULL,
+                                 target ? target->expected_count : 0);
     else
         conn_start_tls(&s2s->conn, host->s2s_in_tls, NULL, NULL);
 }

@@ -76,6 +76,7 @@ struct s2s {
     struct pair *pair; /* that opened it; NULL: it has gone */
     struct peer_features features;
     bool header_dialback, external_failed;
+    char *target; /* with DANE: the name of the server that its TLSA records are about; else NULL */
     /* of an incoming one that is about to move */
     struct shard *moving;
     struct conn_parcel *parcel;
@@ -175,8 +176,11 @@ bool s2s_listed(const struct config_list *list, str domain);
 /* Whether a name of a certificate is one of this domain (RFC 6120 §13.7.1.2, RFC 6125). */
 bool s2s_name_covers(const struct tls_name *name, str domain, struct arena *arena);
 
-/* Whether the peer's certificate is trusted and good for this domain; else, what is wrong in `*ret_why`. */
-bool s2s_conn_is_certified(struct conn *conn, str domain, struct arena *arena, const char **ret_why);
+/* Whether the peer's certificate is trusted and good for this domain; else, what is wrong in `*ret_why`. Of a
+ * connection that expected TLSA records only for the domain that it was made for; `target` (or NULL) is the
+ * name of the server that DNSSEC vouches for, which counts as well then (RFC 7673 §4.2). */
+bool s2s_conn_is_certified(struct conn *conn, str domain, const char *target, struct arena *arena,
+                           const char **ret_why);
 bool s2s_is_certified(struct s2s *s2s, str domain, const char **ret_why);
 
 #endif

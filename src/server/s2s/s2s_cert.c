@@ -2,7 +2,8 @@
 /* Whether a certificate is one of a domain: RFC 6120 §13.7.1.2 and RFC 6125. Taken are, in subjectAltName, a
  * dNSName (also with a wildcard as its whole left-most label, for one label), an SRVName of the service
  * xmpp-server, and an xmppAddr. The common name is not looked at (RFC 6125 §6.4.4 would let it count only
- * where there is none of these). Whether the chain is trusted says OpenSSL. */
+ * where there is none of these). Whether the chain is trusted says OpenSSL; with DANE it is trusted as DNS
+ * says, and the name of the server that DNSSEC vouches for is as good as the domain's (RFC 7673 §4.2). */
 #include "server/s2s/s2s.h"
 
 static bool dns_covers(str name, str domain, struct arena *arena)
@@ -36,15 +37,21 @@ bool s2s_name_covers(const struct tls_name *name, str domain, struct arena *aren
     return false;
 }
 
-bool s2s_conn_is_certified(struct conn *conn, str domain, struct arena *arena, const char **ret_why)
+bool s2s_conn_is_certified(struct conn *conn, str domain, const char *target, struct arena *arena,
+                           const char **ret_why)
 {
+    enum tls_dane dane = conn_peer_dane(conn);
     size_t count;
     *ret_why = conn_peer_fault(conn);
     if (*ret_why)
         return false;
+    if (dane == TLS_DANE_SERVER)
+        return true;
     struct tls_name *names = conn_peer_names(conn, arena, &count);
     for (size_t i = 0; i < count; i++)
-        if (s2s_name_covers(&names[i], domain, arena))
+        if (s2s_name_covers(&names[i], domain, arena) ||
+            (dane == TLS_DANE_CHAIN && target && names[i].kind == TLS_NAME_DNS &&
+             s2s_name_covers(&names[i], str_from(target), arena)))
             return true;
     *ret_why = "it is the certificate of another domain";
     return false;
@@ -52,5 +59,5 @@ bool s2s_conn_is_certified(struct conn *conn, str domain, struct arena *arena, c
 
 bool s2s_is_certified(struct s2s *s2s, str domain, const char **ret_why)
 {
-    return s2s_conn_is_certified(&s2s->conn, domain, &s2s->link.shard->arena, ret_why);
+    return s2s_conn_is_certified(&s2s->conn, domain, s2s->target, &s2s->link.shard->arena, ret_why);
 }

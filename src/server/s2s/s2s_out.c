@@ -21,6 +21,9 @@ struct s2s *s2s_open(struct pair *pair, struct socket *socket, bool direct_tls)
     pair->own = s2s;
     s2s->ours = str_dup(str_from(pair->ours));
     s2s->domain = str_dup(str_from(pair->remote->domain));
+    const struct dns_target *target = dns_target_of(&pair->lookup, pair->endpoint);
+    if (target && target->expected_count)
+        s2s->target = str_dup(str_from(target->name));
     if (!direct_tls)
         s2s_send_header(s2s);
     else if (s2s_tls_host(s2s->link.shard->server, str_from(s2s->ours))->s2s_out_tls)
@@ -84,7 +87,7 @@ static void next_move(struct s2s *s2s)
         .secure = conn_is_secure(&s2s->conn),
         .authenticated = s2s->authenticated,
         .can_tls = tls_host->s2s_out_tls != NULL,
-        .require_tls = policy.require_tls,
+        .require_tls = policy.require_tls || s2s->target, /* RFC 7673 §3.4 */
         .may_external = tls_host->s2s_in_tls && !s2s->external_failed && !s2s->pair->no_external,
         .may_dialback = s2s_config(s2s)->s2s.dialback,
         .header_dialback = s2s->header_dialback,
@@ -118,7 +121,9 @@ static void take_features(struct s2s *s2s, const struct peer_features *features)
     s2s->features = *features;
     if (conn_is_secure(&s2s->conn))
         s2s_certify(s2s);
-    if (conn_is_secure(&s2s->conn) && policy.require_certificate && !s2s->certified)
+    if (conn_peer_dane(&s2s->conn) == TLS_DANE_FAILED)
+        give_up(s2s, "the other server's certificate is not the one that DNS names");
+    else if (conn_is_secure(&s2s->conn) && policy.require_certificate && !s2s->certified)
         give_up(s2s, "the other server's certificate is not trusted");
     else
         next_move(s2s);

@@ -26,6 +26,8 @@ struct s2s_policy s2s_policy_for(const struct config *config, str domain)
         .refused = !allowed || s2s_listed(&s2s->block, domain),
         .require_tls = certificate || (s2s->require_tls && !s2s_listed(&s2s->without_tls, domain)),
         .require_certificate = certificate,
-        .dialback = s2s->dialback && !certificate,
+        /* With DANE a server whose certificate no CA has signed may still prove itself: who is asked about
+         * its key has to show a good certificate then (s2s_out.c). */
+        .dialback = s2s->dialback && (!certificate || s2s->dane),
     };
 }

@@ -85,6 +85,10 @@ static void policies(void **state)
     config.s2s.with_certificate = special; /* which can't be had without TLS */
     policy = s2s_policy_for(&config, STR("special.example"));
     assert_true(policy.require_tls && policy.require_certificate && !policy.dialback);
+    config.s2s.dane = true; /* by dialback with who shows a good certificate */
+    policy = s2s_policy_for(&config, STR("special.example"));
+    assert_true(policy.require_certificate && policy.dialback);
+    config.s2s.dane = false;
     config.s2s.allow = special;
     assert_true(s2s_policy_for(&config, STR("other.example")).refused);
     assert_false(s2s_policy_for(&config, STR("special.example")).refused);
