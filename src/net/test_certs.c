@@ -9,6 +9,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static void must(bool good, const char *what)
@@ -68,9 +69,10 @@ void certs_open(struct certs *certs)
     must(mkdtemp(certs->folder), "mkdtemp");
     certs->ca_key = EVP_EC_gen("P-256");
     must(certs->ca_key, "making a key");
-    X509 *ca = new_certificate(certs, certs->ca_key, "Test CA", 10);
+    /* each has a name of its own: a list of revoked certificates is found by it */
+    X509 *ca = new_certificate(certs, certs->ca_key, certs->folder + strlen("/tmp/"), 10);
     add_extension(ca, ca, NID_basic_constraints, "critical,CA:TRUE");
-    add_extension(ca, ca, NID_key_usage, "critical,keyCertSign");
+    add_extension(ca, ca, NID_key_usage, "critical,keyCertSign,cRLSign");
     must(X509_sign(ca, certs->ca_key, EVP_sha256()), "signing");
     certs->ca = ca;
     save(certs, "ca", ".pem", ca, NULL);
@@ -91,11 +93,56 @@ void certs_close(struct certs *certs)
 
 void certs_issue(struct certs *certs, const char *name, const char *alternative_names, int days)
 {
+    certs_issue_with(certs, name, alternative_names, days, NID_undef, NULL);
+}
+
+static void add_revoked(const struct certs *certs, X509_CRL *crl, const char *name)
+{
+    char path[CERTS_PATH_MAX], file[64];
+    snprintf(file, sizeof file, "%s.pem", name);
+    certs_path(certs, file, path);
+    FILE *stream = fopen(path, "re");
+    X509 *certificate = stream ? PEM_read_X509(stream, NULL, NULL, NULL) : NULL;
+    must(certificate, path);
+    fclose(stream);
+    X509_REVOKED *revoked = X509_REVOKED_new();
+    X509_REVOKED_set_serialNumber(revoked, X509_get_serialNumber(certificate));
+    X509_REVOKED_set_revocationDate(revoked, (ASN1_TIME *)X509_get0_notBefore(certificate));
+    must(X509_CRL_add0_revoked(crl, revoked), "revoking");
+    X509_free(certificate);
+}
+
+void certs_revoke(const struct certs *certs, const char *name, const char *file, int days)
+{
+    char path[CERTS_PATH_MAX];
+    X509_CRL *crl = X509_CRL_new();
+    ASN1_TIME *now = X509_time_adj_ex(NULL, -2, 0, NULL), *end = X509_time_adj_ex(NULL, days, 60, NULL);
+    X509_CRL_set_version(crl, X509_CRL_VERSION_2);
+    X509_CRL_set_issuer_name(crl, X509_get_subject_name(certs->ca));
+    X509_CRL_set1_lastUpdate(crl, now);
+    X509_CRL_set1_nextUpdate(crl, end);
+    if (name)
+        add_revoked(certs, crl, name);
+    X509_CRL_sort(crl);
+    must(X509_CRL_sign(crl, certs->ca_key, EVP_sha256()), "signing");
+    certs_path(certs, file, path);
+    FILE *stream = fopen(path, "we");
+    must(stream && PEM_write_X509_CRL(stream, crl), path);
+    fclose(stream);
+    ASN1_TIME_free(now), ASN1_TIME_free(end);
+    X509_CRL_free(crl);
+}
+
+void certs_issue_with(struct certs *certs, const char *name, const char *alternative_names, int days, int nid,
+                      const char *value)
+{
     EVP_PKEY *key = EVP_EC_gen("P-256");
     must(key, "making a key");
     X509 *certificate = new_certificate(certs, key, name, days);
     if (alternative_names)
         add_extension(certificate, certs->ca, NID_subject_alt_name, alternative_names);
+    if (value)
+        add_extension(certificate, certs->ca, nid, value);
     must(X509_sign(certificate, certs->ca_key, EVP_sha256()), "signing");
     save(certs, name, ".pem", certificate, NULL);
     save(certs, name, ".key", NULL, key);
@@ -112,7 +159,9 @@ struct tls_context *certs_server(const struct certs *certs, const char *name, bo
     snprintf(file, sizeof file, "%s.key", name);
     certs_path(certs, file, key);
     certs_path(certs, "ca.pem", ca);
-    struct tls_settings settings = { certificate, key, ask ? ca : NULL, ask, false };
+    struct tls_settings settings = {
+        .certificate = certificate, .key = key, .ca = ask ? ca : NULL, .request_client_certificate = ask
+    };
     enum err err = tls_server_context(&settings, why, sizeof why, &context);
     must(!err, err ? why : "");
     return context;

@@ -30,6 +30,13 @@ void certs_path(const struct certs *certs, const char *name, char path[CERTS_PAT
  * "otherName:1.3.6.1.5.5.7.8.5;UTF8:romeo@example.net"), valid for `days` from now. */
 void certs_issue(struct certs *certs, const char *name, const char *alternative_names, int days);
 
+/* The same with a further extension, in OpenSSL's notation. */
+void certs_issue_with(struct certs *certs, const char *name, const char *alternative_names, int days, int nid,
+                      const char *value);
+
+/* Writes FILE: a list of what the CA has revoked, NAME's certificate (NULL: none), good for `days`. */
+void certs_revoke(const struct certs *certs, const char *name, const char *file, int days);
+
 /* A server's context with that pair; asks for client certificates of the CA when `ask` is set. */
 struct tls_context *certs_server(const struct certs *certs, const char *name, bool ask);
 

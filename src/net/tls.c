@@ -40,9 +40,18 @@ static int no_passphrase(char *to, int room, int writing, void *arg)
     return -1;
 }
 
+/* The handshake goes on, and what was wrong is kept. That a CA publishes no list of what it has revoked, or
+ * that the administrator has not fetched it, is no fault of the certificate; what was found before then
+ * counts again. */
 static int take_any_certificate(int good, X509_STORE_CTX *store)
 {
-    (void)good, (void)store;
+    SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct tls_layer *layer = SSL_get_app_data(ssl);
+    int error = X509_STORE_CTX_get_error(store);
+    if (!good && error == X509_V_ERR_UNABLE_TO_GET_CRL)
+        X509_STORE_CTX_set_error(store, layer->fault);
+    else if (!good && layer->fault == X509_V_OK)
+        layer->fault = error;
     return 1;
 }
 
@@ -197,6 +206,20 @@ static enum err load_client_ca(SSL_CTX *ssl, const char *ca, char *why, size_t r
     return OK;
 }
 
+/* What was revoked (RFC 5280 §6.3), all the way up the chain. */
+static enum err load_crl(SSL_CTX *ssl, const char *crl, char *why, size_t room)
+{
+    X509_STORE *store = SSL_CTX_get_cert_store(ssl);
+    X509_LOOKUP *lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+    enum err err = check_readable(crl);
+    if (!err && (!lookup || X509_load_crl_file(lookup, crl, X509_FILETYPE_PEM) < 1))
+        err = ERR_INVALID;
+    if (err)
+        return complain(why, room, "list of revoked certificates", crl, err);
+    X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+    return OK;
+}
+
 /* Whom the certificates of other servers must chain to. Few of them are made for clients too, so what a
  * certificate is for is not looked at. */
 static enum err load_trust(SSL_CTX *ssl, const char *ca, char *why, size_t room)
@@ -227,6 +250,8 @@ enum err tls_server_context(const struct tls_settings *settings, char *why, size
         err = load_trust(ssl, settings->ca, why, why_room);
     else if (!err && settings->ca)
         err = load_client_ca(ssl, settings->ca, why, why_room);
+    if (!err && settings->crl)
+        err = load_crl(ssl, settings->crl, why, why_room);
     if (err) {
         SSL_CTX_free(ssl);
         return err;
@@ -270,6 +295,8 @@ enum err tls_initiator_context(const struct tls_settings *settings, char *why, s
 {
     SSL_CTX *ssl = new_ssl(TLS_client_method());
     enum err err = load_trust(ssl, settings->ca, why, why_room);
+    if (!err && settings->crl)
+        err = load_crl(ssl, settings->crl, why, why_room);
     if (!err && settings->certificate && *settings->certificate)
         err = load_pair(ssl, settings, why, why_room);
     if (err) {
@@ -302,6 +329,11 @@ void tls_context_on_sni(struct tls_context *context, struct tls_context *(*choos
 {
     context->choose = choose;
     context->choose_arg = arg;
+}
+
+struct tls_name *tls_context_names(const struct tls_context *context, struct arena *arena, size_t *ret_count)
+{
+    return tls_names_of(SSL_CTX_get0_certificate(context->ssl), arena, ret_count);
 }
 
 int tls_context_days_left(const struct tls_context *context)

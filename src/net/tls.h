@@ -15,6 +15,8 @@ struct tls_settings {
     const char *key;         /* file: the private key in PEM */
     const char *ca;          /* file: CAs that client certificates must chain to; NULL: none asked for */
     bool request_client_certificate; /* ask for one (SASL EXTERNAL); none is required by TLS itself */
+    const char *crl; /* file: lists of revoked certificates, in PEM; NULL: none. A CA that has none there is
+                        not asked */
     bool between_servers; /* the other end is a server: whatever its certificate is for, `ca` NULL means the
                              system's CAs, and nobody is sent a list of them */
 };
@@ -44,9 +46,6 @@ void tls_context_unref(struct tls_context *context); /* NULL is allowed */
 void tls_context_on_sni(struct tls_context *context, struct tls_context *(*choose)(void *arg, str name),
                         void *arg);
 
-/* Days until the leaf certificate of a server context ends (negative: it has). */
-int tls_context_days_left(const struct tls_context *context);
-
 /* A name in a certificate's subjectAltName. */
 enum tls_name_kind {
     TLS_NAME_DNS,  /* dNSName */
@@ -58,6 +57,12 @@ struct tls_name {
     enum tls_name_kind kind;
     str text; /* as it stands there; free of NUL */
 };
+
+/* The names in the leaf certificate of a server context, in the arena. */
+struct tls_name *tls_context_names(const struct tls_context *context, struct arena *arena, size_t *ret_count);
+
+/* Days until the leaf certificate of a server context ends (negative: it has). */
+int tls_context_days_left(const struct tls_context *context);
 
 /* A certificate, for people. */
 struct tls_certificate {

@@ -127,7 +127,11 @@ static struct tls_name read_name(const GENERAL_NAME *name)
 
 struct tls_name *tls_layer_peer_names(struct tls_layer *layer, struct arena *arena, size_t *ret_count)
 {
-    X509 *certificate = layer->secured ? SSL_get0_peer_certificate(layer->ssl) : NULL;
+    return tls_names_of(layer->secured ? SSL_get0_peer_certificate(layer->ssl) : NULL, arena, ret_count);
+}
+
+struct tls_name *tls_names_of(X509 *certificate, struct arena *arena, size_t *ret_count)
+{
     *ret_count = 0;
     if (!certificate)
         return NULL;
@@ -181,14 +185,28 @@ const struct tls_certificate *tls_layer_peer_certificate(struct tls_layer *layer
     return facts;
 }
 
+/* What RFC 6120 §13.7.1.1 wants of the certificate of an end, and OpenSSL does not look at. One that signs
+ * itself is trusted by name, whatever it says. */
+static const char *rule_fault(X509 *certificate)
+{
+    if (X509_get_extension_flags(certificate) & EXFLAG_CA && X509_self_signed(certificate, 0) != 1)
+        return "it is the certificate of a CA";
+    if (!(X509_get_key_usage(certificate) & (KU_DIGITAL_SIGNATURE | KU_KEY_AGREEMENT)))
+        return "its key is not made for this use";
+    return NULL;
+}
+
 const char *tls_layer_peer_fault(struct tls_layer *layer)
 {
-    if (!layer->secured || !SSL_get0_peer_certificate(layer->ssl))
+    X509 *certificate = layer->secured ? SSL_get0_peer_certificate(layer->ssl) : NULL;
+    if (!certificate)
         return "no certificate";
-    long result = SSL_get_verify_result(layer->ssl);
+    long result = layer->fault != X509_V_OK ? layer->fault : SSL_get_verify_result(layer->ssl);
     if (tls_layer_dane(layer) == TLS_DANE_FAILED)
         return "it is not the one that DNS names (DANE)";
-    return result == X509_V_OK ? NULL : X509_verify_cert_error_string(result);
+    if (result != X509_V_OK)
+        return X509_verify_cert_error_string(result);
+    return tls_layer_dane(layer) == TLS_DANE_SERVER ? NULL : rule_fault(certificate);
 }
 
 str *tls_layer_client_addresses(struct tls_layer *layer, struct arena *arena, size_t *ret_count)

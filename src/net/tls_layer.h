@@ -33,6 +33,7 @@ struct tls_layer {
     str _input;      /* what OpenSSL may read now */
     struct buf wire; /* what is to be sent */
     uint32_t wire_sent;
+    int fault;         /* the first that OpenSSL found with the peer's certificate; X509_V_OK: none */
     bool expects;      /* a usable TLSA record was handed in */
     bool secured;      /* the handshake is over */
     bool finished;     /* close_notify was written */
@@ -68,6 +69,9 @@ enum err tls_layer_write(struct tls_layer *layer, str plain);
 
 /* Writes close_notify, once. */
 void tls_layer_finish(struct tls_layer *layer);
+
+/* tls_facts.c: the names in a certificate. */
+struct tls_name *tls_names_of(X509 *certificate, struct arena *arena, size_t *ret_count);
 
 /* What a handshake says: see conn.h. */
 str tls_layer_binding(struct tls_layer *layer, enum channel_binding kind, struct arena *arena);

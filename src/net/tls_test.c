@@ -727,6 +727,128 @@ static void an_expired_certificate_that_dns_names(void **state)
     arena_fini(&arena);
 }
 
+/* ---- Revocation, and what a certificate is made for */
+
+/* What an initiator that trusts the CA of `trusted`, and knows this list (NULL: none), finds with the
+ * certificate. */
+static const char *found_with(const struct certs *trusted, const char *crl, const char *name)
+{
+    struct tls_context *initiator, *server = certs_server(&certs, name, false);
+    struct pair pair;
+    char ca[CERTS_PATH_MAX], list[CERTS_PATH_MAX], why[256];
+    certs_path(trusted, "ca.pem", ca);
+    certs_path(&certs, crl ? crl : "", list);
+    const struct tls_settings settings = { .ca = ca, .crl = crl ? list : NULL, .between_servers = true };
+    assert_int_equal(tls_initiator_context(&settings, why, sizeof why, &initiator), OK);
+    pair_open(&pair, initiator, "service.example", NULL, server, NULL);
+    shake(&pair);
+    const char *fault = tls_layer_peer_fault(pair.client);
+    pair_close(&pair);
+    tls_context_unref(initiator);
+    tls_context_unref(server);
+    return fault ? fault : "nothing";
+}
+
+static void revoked_certificates(void **state)
+{
+    struct certs other;
+    (void)state;
+    certs_open(&other);
+    certs_issue(&certs, "revoked", "DNS:service.example", 5);
+    certs_issue(&certs, "good", "DNS:service.example", 5);
+    certs_revoke(&certs, "revoked", "crl.pem", 3);
+    certs_revoke(&certs, NULL, "old.pem", -1);
+    certs_revoke(&other, NULL, "other.pem", 3);
+    char from[CERTS_PATH_MAX], to[CERTS_PATH_MAX];
+    certs_path(&other, "other.pem", from);
+    certs_path(&certs, "other.pem", to);
+    assert_int_equal(rename(from, to), 0);
+    assert_string_equal(found_with(&certs, NULL, "revoked"), "nothing");
+    assert_string_equal(found_with(&certs, "crl.pem", "revoked"), "certificate revoked");
+    assert_string_equal(found_with(&certs, "crl.pem", "good"), "nothing");
+    assert_string_equal(found_with(&certs, "old.pem", "good"), "CRL has expired");
+    assert_string_equal(found_with(&certs, "other.pem", "good"), "nothing"); /* a CA without a list */
+    /* that there is no list must not hide what else is wrong */
+    assert_string_not_equal(found_with(&other, "crl.pem", "good"), "nothing");
+    assert_string_not_equal(found_with(&other, "other.pem", "good"), "nothing");
+    certs_issue(&certs, "late", "DNS:service.example", -1);
+    assert_string_equal(found_with(&certs, "other.pem", "late"), "certificate has expired");
+    certs_close(&other);
+}
+
+static void clients_with_revoked_certificates(void **state)
+{
+    char ca[CERTS_PATH_MAX], crl[CERTS_PATH_MAX], certificate[CERTS_PATH_MAX], key[CERTS_PATH_MAX], why[256];
+    struct tls_context *server, *client = certs_client(&certs);
+    struct pair pair;
+    (void)state;
+    certs_issue(&certs, "thief", "otherName:1.3.6.1.5.5.7.8.5;UTF8:romeo@one.example", 5);
+    certs_revoke(&certs, "thief", "crl.pem", 3);
+    certs_path(&certs, "ca.pem", ca);
+    certs_path(&certs, "crl.pem", crl);
+    certs_path(&certs, "one.pem", certificate);
+    certs_path(&certs, "one.key", key);
+    const struct tls_settings settings = {
+        .certificate = certificate, .key = key, .ca = ca, .crl = crl, .request_client_certificate = true
+    };
+    assert_int_equal(tls_server_context(&settings, why, sizeof why, &server), OK);
+    certs_path(&certs, "thief.pem", certificate);
+    certs_path(&certs, "thief.key", key);
+    assert_int_equal(SSL_CTX_use_certificate_chain_file(client->ssl, certificate), 1);
+    assert_int_equal(SSL_CTX_use_PrivateKey_file(client->ssl, key, SSL_FILETYPE_PEM), 1);
+    pair_open(&pair, client, "one.example", NULL, server, NULL);
+    shake(&pair);
+    assert_string_equal(tls_layer_peer_fault(pair.server), "certificate revoked");
+    pair_close(&pair);
+    tls_context_unref(client);
+    tls_context_unref(server);
+}
+
+/* RFC 6120 §13.7.1.1 */
+static void certificates_for_something_else(void **state)
+{
+    (void)state;
+    certs_issue_with(&certs, "ca-like", "DNS:service.example", 5, NID_basic_constraints, "critical,CA:TRUE");
+    assert_string_equal(found_with(&certs, NULL, "ca-like"), "it is the certificate of a CA");
+    certs_issue_with(&certs, "signer", "DNS:service.example", 5, NID_key_usage, "critical,cRLSign");
+    assert_string_equal(found_with(&certs, NULL, "signer"), "its key is not made for this use");
+    certs_issue_with(&certs, "usual", "DNS:service.example", 5, NID_key_usage, "critical,digitalSignature");
+    assert_string_equal(found_with(&certs, NULL, "usual"), "nothing");
+}
+
+/* RFC 6120 §13.7.1.4: in whatever notation it was asked for, the address is the same in the certificate. */
+static void notations_of_an_address(void **state)
+{
+    static const char *const notations[] = { "otherName:1.3.6.1.5.5.7.8.5;UTF8:x@one.example",
+                                             "otherName:id-on-xmppAddr;UTF8:x@one.example" };
+    char text[256];
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(notations); i++) {
+        certs_issue(&certs, "notation", notations[i], 5);
+        assert_int_equal(addresses_of(&certs, "notation", text, sizeof text), 1);
+        assert_string_equal(text, "x@one.example ");
+    }
+}
+
+static void names_of_a_context(void **state)
+{
+    struct tls_context *context;
+    struct arena arena;
+    size_t count;
+    (void)state;
+    arena_init(&arena, 1024);
+    certs_issue(&certs, "names", "DNS:one.example,otherName:1.3.6.1.5.5.7.8.7;IA5:_xmpp-client.one.example",
+                5);
+    context = certs_server(&certs, "names", false);
+    const struct tls_name *names = tls_context_names(context, &arena, &count);
+    assert_int_equal(count, 2);
+    assert_int_equal(names[0].kind, TLS_NAME_DNS);
+    assert_int_equal(names[1].kind, TLS_NAME_SRV);
+    assert_true(str_is(names[1].text, "_xmpp-client.one.example"));
+    tls_context_unref(context);
+    arena_fini(&arena);
+}
+
 static int make_certificates(void **state)
 {
     (void)state;
@@ -774,6 +896,11 @@ int main(void)
         cmocka_unit_test(what_dns_says_of_a_certificate),
         cmocka_unit_test(useless_records),
         cmocka_unit_test(an_expired_certificate_that_dns_names),
+        cmocka_unit_test(revoked_certificates),
+        cmocka_unit_test(clients_with_revoked_certificates),
+        cmocka_unit_test(certificates_for_something_else),
+        cmocka_unit_test(notations_of_an_address),
+        cmocka_unit_test(names_of_a_context),
         cmocka_unit_test(bad_files_are_explained),
         cmocka_unit_test(connections_outlive_their_context),
     };

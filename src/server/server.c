@@ -66,6 +66,22 @@ static struct tls_context *choose_s2s_context(void *arg, str name)
     return tls ? tls_context_ref(tls) : NULL;
 }
 
+/* Others will not believe us otherwise, and say so at best in their logs (RFC 6120 §13.7.1.2.1). */
+static void check_names(const struct config_host *host, const struct tls_context *context, str service,
+                        const char *whom)
+{
+    struct arena arena;
+    size_t count;
+    bool covered = false;
+    arena_init(&arena, 1024);
+    const struct tls_name *names = tls_context_names(context, &arena, &count);
+    for (size_t i = 0; i < count; i++)
+        covered |= s2s_name_covers_service(&names[i], service, str_from(host->name), &arena);
+    arena_fini(&arena);
+    if (!covered)
+        log_warn(tls, "the certificate of %s does not name it: %s will not trust it", host->name, whom);
+}
+
 static enum err load_context(struct server *server, const struct config_host *config, char *why,
                              size_t why_room, struct tls_context **ret)
 {
@@ -77,11 +93,13 @@ static enum err load_context(struct server *server, const struct config_host *co
         .certificate = config->certificate,
         .key = config->key,
         .ca = config->client_ca && *config->client_ca ? config->client_ca : NULL,
+        .crl = config->client_crl && *config->client_crl ? config->client_crl : NULL,
         .request_client_certificate = config->client_ca && *config->client_ca,
     };
     enum err err = tls_server_context(&settings, why, why_room, ret);
     if (err == OK) {
         tls_context_on_sni(*ret, choose_context, server);
+        check_names(config, *ret, STR("_xmpp-client."), "clients");
         int days = tls_context_days_left(*ret);
         if (days < 14)
             log_warn(tls, "the certificate of %s ends in %d days", config->name, days);
@@ -117,6 +135,7 @@ static enum err load_s2s_contexts(struct server *server, const struct config *co
         .certificate = host->certificate,
         .key = host->key,
         .ca = *config->s2s.ca ? config->s2s.ca : NULL,
+        .crl = *config->s2s.crl ? config->s2s.crl : NULL,
         .request_client_certificate = true,
         .between_servers = true,
     };
@@ -126,8 +145,10 @@ static enum err load_s2s_contexts(struct server *server, const struct config *co
     if (err != OK || !*host->certificate)
         return err;
     err = tls_server_context(&settings, why, why_room, &ret->s2s_in);
-    if (err == OK)
-        tls_context_on_sni(ret->s2s_in, choose_s2s_context, server);
+    if (err != OK)
+        return err;
+    tls_context_on_sni(ret->s2s_in, choose_s2s_context, server);
+    check_names(host, ret->s2s_in, STR("_xmpp-server."), "other servers");
     return err;
 }
 

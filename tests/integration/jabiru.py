@@ -74,6 +74,16 @@ class Authority:
                       "-days", "2", "-extfile", extensions, "-out", certificate)
         return certificate, key
 
+    def revoke(self, *certificates):
+        """Makes a list (CRL) of these; returns its file."""
+        index, settings, crl = (self.folder / f"revoked.{end}" for end in ("txt", "cnf", "pem"))
+        serials = [subprocess.run(["openssl", "x509", "-in", path, "-noout", "-serial"], check=True, capture_output=True, text=True,
+                                  timeout=PATIENCE_S).stdout.strip().split("=")[1] for path in certificates]
+        index.write_text("".join(f"R\t400101000000Z\t200101000000Z\t{serial}\tunknown\t/CN=revoked\n" for serial in serials))
+        settings.write_text(f"[ca]\ndefault_ca = it\n[it]\ndatabase = {index}\ndefault_md = sha256\ndefault_crl_days = 2\n")
+        self._openssl("ca", "-config", settings, "-gencrl", "-cert", self.certificate, "-keyfile", self.key, "-out", crl)
+        return crl
+
 
 class Server:
     """One jabirud with its own data folder. `hosts` is {name: (certificate, key)}."""

@@ -20,11 +20,20 @@ class Peer:
     def __init__(self, domain, pair=None, answer=None, first=None, offer=DIALBACK, direct=False):
         self.domain, self.answer, self.first, self.offer, self.direct = domain, answer, first, offer, direct
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if pair else None
+        self.heard = ""
+        self.hellos = []  # of direct TLS: (SNI, ALPN)
         if pair:
             self.context.load_cert_chain(*pair)
+        if direct:
+            self.context.set_alpn_protocols(["xmpp-server"])
+            self.context.sni_callback = self._named
         self.port = free_ports(1)[0]
         self.listener = socket.create_server(("127.0.0.1", self.port))
         threading.Thread(target=self._serve, daemon=True).start()
+
+    @staticmethod
+    def _named(connection, name, context):
+        connection.named = name
 
     def _serve(self):
         with contextlib.suppress(OSError):
@@ -37,6 +46,7 @@ class Peer:
             connection.settimeout(PATIENCE_S)
             if self.direct:
                 connection = self.context.wrap_socket(connection, server_side=True)
+                self.hellos.append((connection.named, connection.selected_alpn_protocol()))
             self._stream(connection, self.first or (STARTTLS if self.context and not self.direct else self.offer))
             connection.close()
 
@@ -47,6 +57,7 @@ class Peer:
         text = ""
         while data := connection.recv(65536).decode():
             text += data
+            self.heard = (self.heard + data)[-65536:]
             if "<stream:stream" in text and header:
                 is_feature = not offer or offer.startswith(("<starttls", "<dialback"))
                 connection.sendall((header + (f"<stream:features>{offer}</stream:features>" if is_feature else offer)).encode())

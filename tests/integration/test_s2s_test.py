@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: MIT
 """`jabiructl s2s test`: against the servers that people run, and against a small server-to-server end of our own that is broken in
 one way at a time. Each report names what is wrong."""
+import asyncio
 import socket
 import subprocess
 import threading
 
 import pytest
 
-from jabiru import PATIENCE_S, free_ports
+from jabiru import PATIENCE_S, free_ports, wait_for
 from lab import Ejabberd, Names, Prosody, jabiru
 from peer import DIALBACK, VALID, Peer
+from slix import Client, run
 
 OURS = "ours.example"
 
@@ -27,9 +29,12 @@ class Lab:
     """Our server, a name server, and broken peers in domains that say how they are broken."""
 
     def __init__(self, folder, ca):
+        self.authority = ca
+
         def good(domain):
             return ca.issue(domain, f"DNS:{domain}", "serverAuth,clientAuth")
         self.port, closed, prosody, ejabberd = free_ports(4)
+        revoked = good("revoked.example")
         error = "<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>"
         self.peers = [
             Peer("plain.example", offer=DIALBACK),
@@ -44,6 +49,7 @@ class Lab:
             Peer("lost.example", good("lost.example"),
                  "<db:result from='{0}' to='ours.example' type='error'><error type='cancel'><remote-server-not-found "
                  "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></db:result>"),
+            Peer("revoked.example", revoked, VALID),
             Peer("direct.example", good("direct.example"), VALID, direct=True),
         ]
         hosts = {peer.domain: peer.port for peer in self.peers if not peer.direct}
@@ -52,7 +58,7 @@ class Lab:
                 f"srv-host=_xmpp-server._tcp.direct.example,localhost,{closed},20,1", "srv-host=_xmpp-server._tcp.none.example,.,1",
                 "srv-host=_xmpp-server._tcp.dangling.example,nowhere.example,5269,10,5"]
         self.names = Names(folder / "names", hosts, more).start()
-        lines = f'ca = "{ca.certificate}"\nwith-certificate = {{"strict.example"}}\nblock = {{"blocked.example"}}\nnegotiation-time = 3s'
+        lines = f'ca = "{ca.certificate}"\ncrl = "{ca.revoke(revoked[0])}"\nwith-certificate = {{"strict.example"}}\nblock = {{"blocked.example"}}\nnegotiation-time = 3s'
         self.ours = jabiru(folder / "ours", self.names, OURS, good(OURS), self.port, lines).start()
         self.prosody = Prosody(folder / "prosody", self.names, "prosody.example", good("prosody.example"), ca, prosody, True).start()
         self.ejabberd = Ejabberd(folder / "ejabberd", self.names, "ejabberd.example", good("stranger"), ca, ejabberd).start()
@@ -117,6 +123,7 @@ def test_what_is_wrong(lab, domain, parts):
 @pytest.mark.parametrize("domain, parts", [
     ("wrong.example", ["certificate of another.example", "NOT GOOD for wrong.example: it is the certificate of another domain"]),
     ("expired.example", ["NOT GOOD for expired.example: certificate has expired", "known from DNS alone"]),
+    ("revoked.example", ["NOT GOOD for revoked.example: certificate revoked"]),
     ("direct.example", ["priority 7 weight 3: localhost port", "direct TLS: connected in", "trusted, and made for direct.example",
                         "but   1 of 2 addresses can't be used"]),
 ])
@@ -129,6 +136,29 @@ def test_what_is_doubtful(lab, domain, parts):
 def test_another_domain_of_ours(lab):
     assert f"as conference.{OURS} sees it" in lab.test("closed.example", f"conference.{OURS}")
     assert "a domain of this server" in lab.test("closed.example", "elsewhere.example")
+
+
+def test_a_message_by_direct_tls(lab):
+    """SNI and ALPN (XEP-0368 §3), of a test and of a stream that is meant."""
+    async def story():
+        alice = Client(lab.ours, lab.authority, "alice", "a", host=OURS)
+        await alice.login()
+        alice.send_message("somebody@direct.example", "hello", mtype="chat")
+        await asyncio.to_thread(wait_for, lambda: "hello" in lab.peers[-1].heard, "the message")
+        await alice.leave()
+    lab.ours.add_user(f"alice@{OURS}")
+    lab.test("direct.example", works=True)
+    run(story)
+    assert len(lab.peers[-1].hellos) >= 2 and set(lab.peers[-1].hellos) == {("direct.example", "xmpp-server")}
+
+
+def test_a_certificate_without_our_name(make_server, ca):
+    pair = ca.issue("unnamed", "DNS:another.example", "serverAuth,clientAuth")
+    lines = f's2s {{\n  listen = {{"127.0.0.1"}}\n  port = {free_ports(1)[0]}\n}}\n'
+    server = make_server(hosts={"localhost": pair, "another.example": pair}, lines=lines)
+    for whom in "clients", "other servers":
+        assert any(f"the certificate of localhost does not name it: {whom} will not trust it" in line for line in server.log), server.text()
+    assert "the certificate of another.example does not name it" not in server.text()
 
 
 def test_many_at_once_and_a_stop(lab):

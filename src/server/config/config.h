@@ -22,7 +22,7 @@ enum config_access { ACCESS_NONE, ACCESS_GET, ACCESS_SET, ACCESS_BOTH };
 /* A virtual host. Paths are absolute or start in the working folder; "" is "not set". */
 struct config_host {
     const char *name; /* in normal form (RFC 7622) */
-    const char *certificate, *key, *client_ca;
+    const char *certificate, *key, *client_ca, *client_crl;
     bool anonymous;
     struct config_list admins; /* bare JIDs */
     struct config_list extensions_off;
@@ -85,6 +85,7 @@ struct config_s2s {
     bool require_tls, require_certificate, dialback, bidi, sm, multicast;
     struct config_list without_tls, with_certificate, block, allow; /* domains, "*.example.org", or "*" */
     const char *ca;                                                 /* "": the system's */
+    const char *crl;                                                /* "": none */
     const char *secret;                                             /* of dialback; "": made at the start */
     const char *dns_server;
     bool dane;

@@ -68,10 +68,16 @@ bool config_check_files(const struct config *config, const char *file, struct co
         config_errors_add(errors, file, 0,
                           "s2s.ca can't be read, %s (%s): correct the path, or let the server's user read it",
                           config->s2s.ca, err_text(err_from_errno(errno)));
+    if (*config->s2s.crl && access(config->s2s.crl, R_OK) != 0)
+        config_errors_add(
+            errors, file, 0,
+            "s2s.crl can't be read, %s (%s): correct the path, or let the server's user read it",
+            config->s2s.crl, err_text(err_from_errno(errno)));
     for (const struct config_host *host = config->hosts; host < config->hosts + config->host_count; host++) {
         can_read(&check, host, "certificate", host->certificate);
         can_read(&check, host, "key", host->key);
         can_read(&check, host, "client-ca", host->client_ca);
+        can_read(&check, host, "client-crl", host->client_crl);
         if (!*host->certificate && config->c2s.require_tls && takes_clients(config))
             config_errors_add(errors, file, host->_line,
                               "host \"%s\" has no certificate, so nobody can log in: set certificate and key",

@@ -477,6 +477,14 @@ static const struct config_key s2s_keys[] = {
       IN_CONFIG(s2s.ca),
       .default_text = "",
       .help = "The file with the CAs that other servers' certificates must chain to; empty: the system's." },
+    { .name = "crl",
+      .type = CONFIG_PATH,
+      IN_CONFIG(s2s.crl),
+      .default_text = "",
+      .help = "The file with lists of certificates that CAs have revoked (CRL, in PEM); empty: none. A list "
+              "that is past\n"
+              "its time refuses all of its CA: fetch it anew, and reload. CAs without a list there are not "
+              "affected." },
     { .name = "dialback-secret",
       .type = CONFIG_STRING,
       .effect = ON_RESTART,
@@ -831,6 +839,11 @@ static const struct config_key host_keys[] = {
       IN_HOST(client_ca),
       .default_text = "",
       .help = "The file with the CAs whose client certificates log users in (SASL EXTERNAL); empty: off." },
+    { .name = "client-crl",
+      .type = CONFIG_PATH,
+      IN_HOST(client_crl),
+      .default_text = "",
+      .help = "The file with lists of clients' certificates that were revoked, as s2s.crl." },
     { .name = "anonymous",
       .type = CONFIG_BOOL,
       IN_HOST(anonymous),

@@ -173,7 +173,10 @@ bool s2s_listed(const struct config_list *list, str domain);
 
 /* ---- s2s_cert.c */
 
-/* Whether a name of a certificate is one of this domain (RFC 6120 §13.7.1.2, RFC 6125). */
+/* Whether a name of a certificate is one of this domain (RFC 6120 §13.7.1.2, RFC 9525), for other servers or
+ * for
+ * "_xmpp-client." or "_xmpp-server.". */
+bool s2s_name_covers_service(const struct tls_name *name, str service, str domain, struct arena *arena);
 bool s2s_name_covers(const struct tls_name *name, str domain, struct arena *arena);
 
 /* Whether the peer's certificate is trusted and good for this domain; else, what is wrong in `*ret_why`. Of a

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Whether a certificate is one of a domain: RFC 6120 §13.7.1.2 and RFC 6125. Taken are, in subjectAltName, a
+/* Whether a certificate is one of a domain: RFC 6120 §13.7.1.2 and RFC 9525. Taken are, in subjectAltName, a
  * dNSName (also with a wildcard as its whole left-most label, for one label), an SRVName of the service
- * xmpp-server, and an xmppAddr. The common name is not looked at (RFC 6125 §6.4.4 would let it count only
- * where there is none of these). Whether the chain is trusted says OpenSSL; with DANE it is trusted as DNS
- * says, and the name of the server that DNSSEC vouches for is as good as the domain's (RFC 7673 §4.2). */
+ * xmpp-server, and an xmppAddr. The common name is not looked at (RFC 9525 §2). Whether the chain is trusted
+ * says OpenSSL; with DANE it is trusted as DNS says, and the name of the server that DNSSEC vouches for is as
+ * good as the domain's (RFC 7673 §4.2). */
 #include "server/s2s/s2s.h"
 
 static bool dns_covers(str name, str domain, struct arena *arena)
@@ -22,7 +22,11 @@ static bool dns_covers(str name, str domain, struct arena *arena)
 
 bool s2s_name_covers(const struct tls_name *name, str domain, struct arena *arena)
 {
-    static const str service = STR_INIT("_xmpp-server.");
+    return s2s_name_covers_service(name, STR("_xmpp-server."), domain, arena);
+}
+
+bool s2s_name_covers_service(const struct tls_name *name, str service, str domain, struct arena *arena)
+{
     struct jid jid;
     switch (name->kind) {
     case TLS_NAME_DNS:

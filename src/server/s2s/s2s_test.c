@@ -52,6 +52,10 @@ static void names(void **state)
         if (s2s_name_covers(&name, str_from(table[i].domain), &arena) != table[i].covers)
             fail_msg("%s for %s", table[i].text, table[i].domain);
     }
+    const struct tls_name client = { TLS_NAME_SRV, STR("_xmpp-client.example.org") };
+    assert_true(s2s_name_covers_service(&client, STR("_xmpp-client."), STR("example.org"), &arena));
+    assert_false(s2s_name_covers_service(&client, STR("_xmpp-server."), STR("example.org"), &arena));
+    assert_false(s2s_name_covers_service(&client, STR("_xmpp-client."), STR("im.example.org"), &arena));
     arena_fini(&arena);
 }
 
