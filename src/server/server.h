@@ -7,6 +7,8 @@
 #include "loop/loop.h"
 #include "server/config/config.h"
 #include "server/gate.h"
+#include "server/limiter.h"
+#include "server/s2s/s2s_share.h"
 #include "store/store.h"
 #include "xmpp/jid.h"
 
@@ -60,6 +62,12 @@ struct server {
     atomic_uint s2s_verifications; /* dialback keys that are being checked */
     atomic_uint s2s_strangers;     /* servers that have connected and proved nothing yet */
     atomic_uint s2s_connections;   /* with other servers, either way */
+    atomic_uint commits;                         /* writes on their way to the disk, all shards */
+    atomic_uint s2s_verifications;               /* dialback keys that are being checked */
+    atomic_uint s2s_strangers;                   /* servers that have connected and proved nothing yet */
+    atomic_uint s2s_connections;                 /* with other servers, either way */
+    struct census s2s_domains;                   /* connections of other domains, by domain */
+    struct share s2s_stanzas, s2s_bytes;         /* what these have brought */
     char *dialback_secret;
     struct tls_context *
         *_retired; /* contexts of before a reload: connections may be choosing one right now */

@@ -71,7 +71,7 @@ class Evil:
 def server(tmp_path_factory, ca, certificate):
     port, nobody = free_ports(2)
     lines = (f's2s {{\n  listen = {{"127.0.0.1"}}\n  port = {port}\n  ca = "{ca.certificate}"\n  dns-server = "127.0.0.1:{nobody}"\n'
-             f'  dns-time = 300ms\n  rate-stanzas = 200\n  max-verifications = 15\n  with-certificate = {{"bank.example"}}\n}}\n')
+             f'  dns-time = 300ms\n  rate-stanzas = 200\n  max-verifications = 15\n  max-domain-connections = 6\n  with-certificate = {{"bank.example"}}\n}}\n')
     made = Server(tmp_path_factory.mktemp("hostile"), {"localhost": certificate}, lines=lines)
     made.s2s_port = port
     made.start()
@@ -193,3 +193,42 @@ def test_a_flood_is_read_slowly_and_others_are_not(evil, ca, server):
     wait_for(lambda: not re.search(r"s2s_slowed +0 ", server.ctl("status").stdout), "the flood to be slowed")
     flood.send("</stream:stream>")
     flood.sees("</stream:stream>")
+
+
+def test_streams_of_one_domain_share_its_rate(evil, ca, server):
+    """Each of three brings less than one may, all together more: they are read slowly, and lose nothing."""
+    identity = ca.issue("many.example", "DNS:many.example", "serverAuth,clientAuth")
+
+    def slowed():
+        return int(re.search(r"s2s_slowed +(\d+) ", server.ctl("status").stdout).group(1))
+    several = [evil("many.example", identity).enter() for _ in range(3)]
+    before = slowed()
+    several[0].send("".join(MESSAGE.format("many.example", f"a{number}", "x") for number in range(1000)))
+    several[0].send("<iq type='get' id='p' from='many.example' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>")
+    wait_for(lambda: re.search(r"in many.example.*in=1001 |many.example.* in=1001 ", server.ctl("s2s", "list").stdout), "all to come")
+    assert slowed() == before
+    for one in several[1:]:
+        one.send("".join(MESSAGE.format("many.example", f"b{number}", "x") for number in range(1200)))
+    for one in several:
+        one.send("</stream:stream>")
+        one.sees("</stream:stream>")
+    assert slowed() > before
+
+
+def test_connections_of_one_domain(evil, ca):
+    """So many and no more; another domain's come in all the same, and one that goes makes room."""
+    identity = ca.issue("crowd.example", "DNS:crowd.example", "serverAuth,clientAuth")
+    several = [evil("crowd.example", identity).enter() for _ in range(6)]
+    one_more = evil("crowd.example", identity)
+    one_more.authenticate()
+    one_more.is_ended_by("policy-violation")
+    evil("good.example", ca.issue("good.example", "DNS:good.example", "serverAuth,clientAuth")).enter()
+    several[0].send("</stream:stream>")
+    several[0].sees("</stream:stream>")
+    several[0].close()
+
+    def comes_in():
+        one = evil("crowd.example", identity)
+        one.authenticate()
+        return "<success" in one.sees("<success|<stream:error>")
+    wait_for(comes_in, "a place that is free again")

@@ -93,8 +93,8 @@ struct config_s2s {
     uint64_t dns_ms, connect_ms, negotiation_ms, wait_ms, retry_ms, retry_max_ms, idle_ms, ping_ms, resume_ms,
         ack_ms;
     uint32_t queue_stanzas, queue_bytes; /* that wait for one domain */
-    uint32_t max_connections, max_domains, max_pairs, max_verifications;
-    uint32_t rate_stanzas, rate_bytes; /* a second, on one stream; 0: any */
+    uint32_t max_connections, max_domain_connections, max_domains, max_pairs, max_verifications;
+    uint32_t rate_stanzas, rate_bytes; /* a second, of one domain; 0: any */
 };
 
 /* What one address may do: an IPv4 address, or an IPv6 network. */

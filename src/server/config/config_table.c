@@ -607,6 +607,14 @@ static const struct config_key s2s_keys[] = {
       .min = 1,
       .unit = "connections",
       .help = "Connections from other servers at the same time." },
+    { .name = "max-domain-connections",
+      .type = CONFIG_INT,
+      IN_CONFIG(s2s.max_domain_connections),
+      .default_text = "20",
+      .min = 1,
+      .max = 100000,
+      .unit = "connections",
+      .help = "And connections on which one and the same domain was proved first." },
     { .name = "max-domains",
       .type = CONFIG_INT,
       IN_CONFIG(s2s.max_domains),
@@ -637,8 +645,8 @@ static const struct config_key s2s_keys[] = {
       .max = 10000000,
       .unit = "stanzas",
       .help =
-          "Stanzas a second that one stream of another server may bring in the long run, and ten times as\n"
-          "many at once; then it is read more slowly. 0: any number." },
+          "Stanzas a second that another domain may bring in the long run, on all its streams together, and\n"
+          "ten times as many at once; then they are read more slowly. 0: any number." },
     { .name = "rate-bytes",
       .type = CONFIG_SIZE,
       IN_CONFIG(s2s.rate_bytes),

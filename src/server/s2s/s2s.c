@@ -137,6 +137,8 @@ static void s2s_free(struct s2s *s2s)
     struct shard *shard = s2s->link.shard;
     leave_pairs(s2s, S2S_BROKEN, "the connection was closed");
     atomic_fetch_sub(&shard->server->s2s_connections, 1);
+    if (s2s->counted)
+        census_leave(&shard->server->s2s_domains, s2s->domain_mark);
     atomic_fetch_sub(&shard->server->s2s_strangers, s2s->stranger);
     gate_leave(shard->server, conn_mark(&s2s->conn), s2s->stranger);
     timer_stop(&s2s->timer);
@@ -303,9 +305,33 @@ bool s2s_is_proven(const struct s2s *s2s, str theirs, str ours)
     return false;
 }
 
+static uint64_t mark_of(str domain)
+{
+    uint64_t mark = hash_keyed(domain);
+    return mark ? mark : 1;
+}
+
+bool s2s_admit(struct s2s *s2s, str theirs)
+{
+    struct shard *shard = s2s->link.shard;
+    if (s2s->counted || s2s->outgoing)
+        return true;
+    s2s->counted = census_enter(&shard->server->s2s_domains, mark_of(theirs),
+                                s2s_config(s2s)->s2s.max_domain_connections);
+    if (s2s->counted) {
+        s2s->domain_mark = mark_of(theirs);
+        return true;
+    }
+    shard->counters.s2s_refused++;
+    s2s_fail(s2s, STREAM_ERROR_POLICY_VIOLATION, "too many connections of this domain");
+    return false;
+}
+
 void s2s_prove(struct s2s *s2s, str theirs, str ours)
 {
     struct proof *proof = NEW(struct proof);
+    if (!s2s->domain_mark)
+        s2s->domain_mark = mark_of(theirs);
     proof->theirs = str_dup(theirs);
     proof->ours = ours.p ? str_dup(ours) : NULL;
     list_append(&s2s->proofs, &proof->link);
@@ -526,17 +552,31 @@ void s2s_go_on(struct s2s *s2s)
         work_off(s2s);
 }
 
+/* How long it must not be read after this: all streams of a domain have one rate together. */
+static uint64_t debt_ms(struct s2s *s2s, size_t bytes, uint64_t stanzas)
+{
+    const struct config_s2s *config = &s2s_config(s2s)->s2s;
+    struct server *server = s2s->link.shard->server;
+    uint64_t now_us = loop_now_us(s2s->link.shard->loop), byte_ms, stanza_ms;
+    if (s2s->domain_mark) {
+        byte_ms = share_take(&server->s2s_bytes, s2s->domain_mark, bytes, config->rate_bytes,
+                             RATE_BURST * (uint64_t)config->rate_bytes, now_us);
+        stanza_ms = share_take(&server->s2s_stanzas, s2s->domain_mark, stanzas, config->rate_stanzas,
+                               RATE_BURST * (uint64_t)config->rate_stanzas, now_us);
+    } else {
+        byte_ms = bucket_take(&s2s->byte_rate, (uint32_t)bytes, config->rate_bytes,
+                              RATE_BURST * (uint64_t)config->rate_bytes, now_us);
+        stanza_ms = bucket_take(&s2s->stanza_rate, (uint32_t)stanzas, config->rate_stanzas,
+                                RATE_BURST * (uint64_t)config->rate_stanzas, now_us);
+    }
+    return byte_ms > stanza_ms ? byte_ms : stanza_ms;
+}
+
 /* A peer that sends too much is not read for a while: TCP makes it wait, and nothing is lost. */
 static void hold_to_rate(struct s2s *s2s, size_t bytes, uint64_t stanzas)
 {
-    const struct config_s2s *config = &s2s_config(s2s)->s2s;
     struct loop *loop = s2s->link.shard->loop;
-    uint64_t now_us = loop_now_us(loop);
-    uint64_t wait_ms = bucket_take(&s2s->byte_rate, (uint32_t)bytes, config->rate_bytes,
-                                   RATE_BURST * (uint64_t)config->rate_bytes, now_us);
-    uint64_t other_ms = bucket_take(&s2s->stanza_rate, (uint32_t)stanzas, config->rate_stanzas,
-                                    RATE_BURST * (uint64_t)config->rate_stanzas, now_us);
-    wait_ms = wait_ms > other_ms ? wait_ms : other_ms;
+    uint64_t wait_ms = debt_ms(s2s, bytes, stanzas);
     if (!wait_ms || s2s->state == S2S_CLOSING || s2s->state == S2S_SECURING ||
         timer_running(&s2s->rate_timer))
         return;

@@ -63,7 +63,9 @@ struct s2s {
     bool stranger; /* it has proved nothing yet, and is counted as such (gate.h) */
     bool outgoing, direct_tls, header_sent, authenticated, bidi, certified;
     bool vouched;                         /* we were asked about a key */
-    struct bucket stanza_rate, byte_rate; /* of what comes in */
+    struct bucket stanza_rate, byte_rate; /* of what comes in before anything is proved */
+    uint64_t domain_mark;                 /* hash of the first domain that was proved; 0: none yet */
+    bool counted;                         /* among the connections of that domain */
     struct timer rate_timer;              /* running: nothing is read until then */
     uint64_t since_us, stanzas_in, stanzas_out;
     uint64_t weight_in;     /* stanzas, those for many counted for each */
@@ -105,6 +107,10 @@ void s2s_send_header(struct s2s *s2s);
 void s2s_start_tls(struct s2s *s2s);
 void s2s_established(struct s2s *s2s); /* no more hurry: from now on it may be idle */
 void s2s_certify(struct s2s *s2s);     /* looks whether the peer's certificate is good for s2s->domain */
+
+/* Before the first proof of an incoming stream: false if that domain has too many connections already; then
+ * the stream has ended. */
+bool s2s_admit(struct s2s *s2s, str theirs);
 
 /* The peer has proved to be `theirs` (to `ours`, or to any domain of ours if str_none). */
 void s2s_prove(struct s2s *s2s, str theirs, str ours);

@@ -62,6 +62,8 @@ static enum stanza_error objection(struct s2s *s2s, const struct dialback *reque
 
 static void grant(struct s2s *s2s, const struct dialback *request)
 {
+    if (!s2s_admit(s2s, request->from))
+        return;
     s2s_prove(s2s, request->from, request->to);
     reply(s2s, request, DIALBACK_VALID, STANZA_ERROR_NONE);
     s2s_in_bidi(s2s, request->from, request->to);

@@ -171,6 +171,8 @@ static void authenticate(struct s2s *s2s, const struct xml_node *auth)
         refuse(s2s, "invalid-authzid");
         return;
     }
+    if (!s2s_admit(s2s, str_from(s2s->domain)))
+        return;
     conn_write(&s2s->conn, STR("<success xmlns='" NS_SASL "'/>"));
     s2s_restart(s2s);
     s2s->authenticated = true;
