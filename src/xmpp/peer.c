@@ -50,7 +50,8 @@ struct peer_features peer_features_read(const struct xml_node *node, struct aren
 enum peer_move peer_next(const struct peer_features *features, const struct peer_standing *standing)
 {
     if (!standing->secure) {
-        if (features->starttls && standing->can_tls)
+        /* RFC 7590 §3.1: somebody between us may have taken the feature away, so it is tried without, too */
+        if (standing->can_tls && (features->starttls || (standing->require_tls && !features->is_old)))
             return PEER_STARTTLS;
         if (standing->require_tls)
             return PEER_NO_TLS;

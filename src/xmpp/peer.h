@@ -8,6 +8,7 @@
 
 /* What the other server's <stream:features/> offer. */
 struct peer_features {
+    bool is_old; /* there are none: its version is below 1.0 */
     bool starttls;
     bool external;        /* SASL EXTERNAL (XEP-0178) */
     bool dialback;        /* as a feature; it may be there without being announced */

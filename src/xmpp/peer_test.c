@@ -66,7 +66,9 @@ static void moves(void **state)
     } table[] = {
         { F(.starttls = true), S(.can_tls = true), PEER_STARTTLS },
         { F(.starttls = true, .dialback = true), S(.can_tls = true, .may_dialback = true), PEER_STARTTLS },
-        { F(.dialback = true), S(.can_tls = true, .require_tls = true, .may_dialback = true), PEER_NO_TLS },
+        { F(.dialback = true), S(.can_tls = true, .require_tls = true, .may_dialback = true), PEER_STARTTLS },
+        { F(.dialback = true), S(.can_tls = true, .may_dialback = true), PEER_DIALBACK },
+        { F(.is_old = true), S(.can_tls = true, .require_tls = true, .may_dialback = true), PEER_NO_TLS },
         { F(.starttls = true), S(.require_tls = true), PEER_NO_TLS },
         { F(.dialback = true), S(.may_dialback = true), PEER_DIALBACK },
         { F(.starttls = true), S(.may_dialback = true, .header_dialback = true), PEER_DIALBACK },

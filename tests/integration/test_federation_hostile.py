@@ -174,6 +174,17 @@ def test_endless_dialback(evil):
     assert 30 * 3 - 15 >= refused >= 30 * 3 - 3 * 15
 
 
+def slowed(server):
+    return int(re.search(r"s2s_slowed +(\d+) ", server.ctl("status").stdout).group(1))
+
+
+def test_dialback_at_full_speed(evil, server):
+    """Who shows keys without end is read as slowly as who sends stanzas without end, proved or not."""
+    one, before = evil("hasty.example"), slowed(server)
+    one.send("".join(f"<db:result from='h{number}.example' to='localhost'>0123</db:result>" for number in range(2200)))
+    wait_for(lambda: slowed(server) > before, "the stream to be slowed")
+
+
 def test_too_large(evil):
     one = evil().enter()
     with contextlib.suppress(OSError):
@@ -183,14 +194,14 @@ def test_too_large(evil):
 
 def test_a_flood_is_read_slowly_and_others_are_not(evil, ca, server):
     """The stream that sends too much is paused, and loses nothing; another one is answered meanwhile."""
-    flood = evil().enter()
+    flood, before = evil().enter(), slowed(server)
     other = evil("good.example", ca.issue("good.example", "DNS:good.example", "serverAuth,clientAuth")).enter()
     flood.send("".join(MESSAGE.format("evil.example", f"f{number}", "x") for number in range(2400)))
     for turn in range(20):
         other.send(MESSAGE.format("good.example", f"p{turn}", "x"))
     other.send("</stream:stream>")
     other.sees("</stream:stream>")
-    wait_for(lambda: not re.search(r"s2s_slowed +0 ", server.ctl("status").stdout), "the flood to be slowed")
+    wait_for(lambda: slowed(server) > before, "the flood to be slowed")
     flood.send("</stream:stream>")
     flood.sees("</stream:stream>")
 
@@ -198,21 +209,18 @@ def test_a_flood_is_read_slowly_and_others_are_not(evil, ca, server):
 def test_streams_of_one_domain_share_its_rate(evil, ca, server):
     """Each of three brings less than one may, all together more: they are read slowly, and lose nothing."""
     identity = ca.issue("many.example", "DNS:many.example", "serverAuth,clientAuth")
-
-    def slowed():
-        return int(re.search(r"s2s_slowed +(\d+) ", server.ctl("status").stdout).group(1))
     several = [evil("many.example", identity).enter() for _ in range(3)]
-    before = slowed()
+    before = slowed(server)
     several[0].send("".join(MESSAGE.format("many.example", f"a{number}", "x") for number in range(1000)))
     several[0].send("<iq type='get' id='p' from='many.example' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>")
     wait_for(lambda: re.search(r"in many.example.*in=1001 |many.example.* in=1001 ", server.ctl("s2s", "list").stdout), "all to come")
-    assert slowed() == before
+    assert slowed(server) == before
     for one in several[1:]:
         one.send("".join(MESSAGE.format("many.example", f"b{number}", "x") for number in range(1200)))
     for one in several:
         one.send("</stream:stream>")
         one.sees("</stream:stream>")
-    assert slowed() > before
+    assert slowed(server) > before
 
 
 def test_connections_of_one_domain(evil, ca):

@@ -479,7 +479,11 @@ static void element(struct s2s *s2s, const struct xml_node *node)
         s2s_end(s2s);
         return;
     }
-    if (s2s->state == S2S_OPEN && (s2s_dialback(s2s, node) || s2s_sm_element(s2s, node)))
+    if (s2s->state == S2S_OPEN && s2s_dialback(s2s, node)) {
+        s2s->weight_in++; /* a key costs no less than a stanza */
+        return;
+    }
+    if (s2s->state == S2S_OPEN && s2s_sm_element(s2s, node))
         return;
     s2s_in_begun(s2s);
     if (s2s->state == S2S_OPEN && str_is(node->ns, NS_SERVER))

@@ -131,7 +131,7 @@ static void take_features(struct s2s *s2s, const struct peer_features *features)
 
 void s2s_out_opened(struct s2s *s2s, const struct stream_header *header)
 {
-    const struct peer_features none = { 0 };
+    const struct peer_features none = { .is_old = true };
     if (!jid_is_none(&header->from) && !str_eq(header->from.full, str_from(s2s->domain))) {
         s2s_fail(s2s, STREAM_ERROR_INVALID_FROM, NULL);
         return;
@@ -161,7 +161,7 @@ void s2s_out_element(struct s2s *s2s, const struct xml_node *node)
     } else if (s2s->state == S2S_STARTING_TLS && xml_is(node, STR("proceed"), STR(NS_TLS))) {
         s2s_start_tls(s2s);
     } else if (s2s->state == S2S_STARTING_TLS && xml_is(node, STR("failure"), STR(NS_TLS))) {
-        give_up(s2s, "the other server's TLS failed");
+        give_up(s2s, s2s->features.starttls ? "the other server's TLS failed" : "the other server has no TLS");
     } else if (s2s->state == S2S_AUTHENTICATING && xml_is(node, STR("success"), STR(NS_SASL))) {
         s2s->authenticated = true;
         s2s_restart(s2s);
