@@ -101,8 +101,8 @@ struct shard {
     struct map s2s_ids;         /* streams of other servers by their id (s2s.h) */
     struct dns *dns;            /* NULL: no federation */
     struct list s2s_links;      /* streams with other servers */
-    struct list gatherings;     /* of this event, for other servers (remote_many.h) */
     unsigned probes;            /* tests of other domains that are under way (probe.h) */
+    struct list gatherings;     /* of this event, for other servers (remote_many.h) */
     struct sm_batch *_sm_batch; /* of the turn at hand (sm_store.c), or NULL */
     struct list links;          /* all links of clients and components */
     struct slab user_slab, session_slab, c2s_slab;
