@@ -161,7 +161,8 @@ void s2s_out_element(struct s2s *s2s, const struct xml_node *node)
     } else if (s2s->state == S2S_STARTING_TLS && xml_is(node, STR("proceed"), STR(NS_TLS))) {
         s2s_start_tls(s2s);
     } else if (s2s->state == S2S_STARTING_TLS && xml_is(node, STR("failure"), STR(NS_TLS))) {
-        give_up(s2s, s2s->features.starttls ? "the other server's TLS failed" : "the other server has no TLS");
+        give_up(s2s,
+                s2s->features.starttls ? "the other server's TLS failed" : "the other server has no TLS");
     } else if (s2s->state == S2S_AUTHENTICATING && xml_is(node, STR("success"), STR(NS_SASL))) {
         s2s->authenticated = true;
         s2s_restart(s2s);
