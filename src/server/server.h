@@ -62,12 +62,8 @@ struct server {
     atomic_uint s2s_verifications; /* dialback keys that are being checked */
     atomic_uint s2s_strangers;     /* servers that have connected and proved nothing yet */
     atomic_uint s2s_connections;   /* with other servers, either way */
-    atomic_uint commits;                         /* writes on their way to the disk, all shards */
-    atomic_uint s2s_verifications;               /* dialback keys that are being checked */
-    atomic_uint s2s_strangers;                   /* servers that have connected and proved nothing yet */
-    atomic_uint s2s_connections;                 /* with other servers, either way */
-    struct census s2s_domains;                   /* connections of other domains, by domain */
-    struct share s2s_stanzas, s2s_bytes;         /* what these have brought */
+    struct census s2s_domains;     /* connections of other domains, by domain */
+    struct share s2s_stanzas, s2s_bytes; /* what these have brought */
     char *dialback_secret;
     struct tls_context *
         *_retired; /* contexts of before a reload: connections may be choosing one right now */
