@@ -108,10 +108,12 @@ def run(program, cpu, peer, mode, tls="none", memory=False, **options):
 
 
 @contextlib.contextmanager
-def background(program, cpu, peer, mode, tls="none", **options):
-    """Runs it beside other work, from when it begins to count until the block ends."""
+def background(program, cpu, peer, mode, tls="none", nice=0, **options):
+    """Runs it beside other work, from when it begins to count until the block ends. `nice`: how much it stands back for
+    what else runs on its core."""
+    line = ["nice", "-n", str(nice), *command(program, cpu, peer, mode, tls, options)]
     with open(peer.folder / "load-background.log", "w+b") as log:
-        process = subprocess.Popen(command(program, cpu, peer, mode, tls, options), stdin=subprocess.DEVNULL,
+        process = subprocess.Popen(line, stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=log)
         try:
             reader = Reader(process.stdout)

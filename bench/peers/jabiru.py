@@ -24,6 +24,7 @@ c2s {{
     require-tls = false
     insecure-login = true
     scram-iterations = 4096
+    {rates}
 }}
 compression {{ enabled = true }}
 log {{ level = error }}
@@ -35,6 +36,7 @@ host "{domain}" {{
 }}
 """
 NO_ARCHIVE = 'extensions-off = {"archive"}'
+UNLIMITED = "rate-stanzas = 0 rate-bytes = 0"
 UNGUARDED = "rooms { user-rate = 0 room-rate = 0 same-text-rooms = 0 }"  # nor do the others limit anything
 ARCHIVE = "archive { search = false }"  # the others have no index of words either
 
@@ -53,7 +55,8 @@ class Jabiru(Peer):
         (self.folder / "data").mkdir(exist_ok=True)
         (self.folder / "jabirud.conf").write_text(CONFIGURATION.format(
             folder=self.folder, port=self.port, tls_port=self.tls_port, domain=DOMAIN, cert=self.cert, key=self.key,
-            archive=ARCHIVE if self.archiving else NO_ARCHIVE, rooms="" if self.guards else UNGUARDED))
+            archive=ARCHIVE if self.archiving else NO_ARCHIVE, rooms="" if self.guards else UNGUARDED,
+            rates="" if self.guards else UNLIMITED))
 
     def reconfigure(self, guards):
         """Stops it; from the next start on rooms are guarded as they are by default, or not at all."""

@@ -12,10 +12,13 @@
 #include <assert.h>
 #include <sched.h>
 
+enum { POSTPONED_MAX = 16 };
+
 void loop_init(struct loop *loop, const struct loop_kind *kind, uint64_t now_ms)
 {
     loop->kind = kind;
     list_init(&loop->tasks);
+    list_init(&loop->next);
     list_init(&loop->queue);
     atomic_init(&loop->mail, NULL);
     atomic_init(&loop->posting, 0);
@@ -33,7 +36,7 @@ void loop_fini(struct loop *loop)
     assert(!loop->works);
     assert(!loop_has_mail(loop));
     assert(list_empty(&loop->tasks));
-    assert(list_empty(&loop->queue));
+    assert(!loop_is_busy(loop));
     (void)loop;
 }
 
@@ -101,22 +104,71 @@ bool loop_run_tasks(struct loop *loop)
     return true;
 }
 
-void loop_queue(struct loop *loop, struct task *task)
+static void leave_for_later(struct loop *loop, struct list *where, struct task *task)
 {
     if (queued(task))
         return;
-    if (list_empty(&loop->queue))
+    if (!loop_is_busy(loop))
         loop->kind->queued(loop);
-    list_append(&loop->queue, &task->_link);
+    list_append(where, &task->_link);
+}
+
+void loop_queue(struct loop *loop, struct task *task)
+{
+    leave_for_later(loop, &loop->queue, task);
+}
+
+void loop_defer_to_next_turn(struct loop *loop, struct task *task)
+{
+    leave_for_later(loop, &loop->next, task);
+}
+
+uint64_t loop_turn(const struct loop *loop)
+{
+    return loop->turn;
+}
+
+/* All of a list comes before what is in the other. */
+static void move_before(struct list *from, struct list *to)
+{
+    if (list_empty(from))
+        return;
+    from->prev->next = to->next;
+    to->next->prev = from->prev;
+    to->next = from->next;
+    from->next->prev = to;
+    list_init(from);
+}
+
+bool loop_run_deferred(struct loop *loop)
+{
+    struct list now;
+    if (list_empty(&loop->next))
+        return false;
+    list_init(&now);
+    move_before(&loop->next, &now);
+    while (!list_empty(&now))
+        run_first(&now);
+    return true;
 }
 
 bool loop_run_queue(struct loop *loop)
 {
+    struct list now;
     unsigned done = 0;
-    while (!list_empty(&loop->queue) && loop->kind->has_time(loop, done)) {
-        run_first(&loop->queue);
-        done++;
+    if (list_empty(&loop->queue))
+        return false;
+    if (!list_empty(&loop->next) && loop->postponed < POSTPONED_MAX) {
+        loop->postponed++;
+        return false;
     }
+    list_init(&now);
+    move_before(&loop->queue, &now);
+    for (; !list_empty(&now) && loop->kind->has_time(loop, done); done++)
+        run_first(&now);
+    move_before(&now, &loop->queue);
+    if (list_empty(&loop->queue))
+        loop->postponed = 0;
     return done != 0;
 }
 

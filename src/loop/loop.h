@@ -80,8 +80,14 @@ void task_cancel(struct task *task);
 /* Runs the task once, when those that were queued before have run: some of them each turn, for half a
  * millisecond (in a simulation: a fixed number), and then the sockets are looked at again. So however much is
  * queued, who has little to say is heard in between. A task that is queued or deferred already stays where it
- * is. */
+ * is; one that is queued by a queued one runs in a later turn. */
 void loop_queue(struct loop *loop, struct task *task);
+
+/* Defers the task to the next turn, which comes without sleep: the sockets are looked at first. */
+void loop_defer_to_next_turn(struct loop *loop, struct task *task);
+
+/* A number that is another one in each turn: for who counts what he does in one. */
+uint64_t loop_turn(const struct loop *loop);
 
 /* ---- Mail: from any thread
  * ------------------------------------------------------------------------------------- */

@@ -20,7 +20,7 @@ struct loop_kind {
     int64_t (*wall_ms)(const struct loop *loop);
     void (*timer_started)(struct loop *loop);
     void (*posted)(struct loop *loop);                  /* a mail was put in; any thread */
-    void (*queued)(struct loop *loop);                  /* the first task was queued */
+    void (*queued)(struct loop *loop);                  /* something is left for the next turn */
     bool (*has_time)(struct loop *loop, unsigned done); /* for another queued task, after `done` of them */
     void (*work)(struct loop *loop, struct work *work);
 
@@ -40,7 +40,10 @@ struct loop_kind {
 struct loop {
     const struct loop_kind *kind;
     struct list tasks;
-    struct list queue;           /* tasks that wait for their turn */
+    struct list next;   /* tasks that are deferred to the next turn */
+    struct list queue;  /* tasks that wait for their turn */
+    unsigned postponed; /* turns in which the queue has waited */
+    uint64_t turn;
     _Atomic(struct mail *) mail; /* a stack: the newest first */
     atomic_uint posting;         /* threads inside loop_post() */
     size_t sockets;
@@ -80,7 +83,17 @@ static inline bool loop_has_mail(struct loop *loop)
 /* Runs tasks until none is queued. Returns whether there was one. */
 bool loop_run_tasks(struct loop *loop);
 
-/* Runs queued tasks while there is time. Returns whether there was one. */
+/* Runs what was deferred to this turn. Returns whether there was something. */
+bool loop_run_deferred(struct loop *loop);
+
+/* Whether something waits for the next turn, so that the loop may not sleep. */
+static inline bool loop_is_busy(const struct loop *loop)
+{
+    return !list_empty(&loop->next) || !list_empty(&loop->queue);
+}
+
+/* Runs queued tasks while there is time. Returns whether there was one. They wait while tasks are deferred
+ * from turn to turn, though not for long: what is being gathered for them leaves at once then. */
 bool loop_run_queue(struct loop *loop);
 
 /* Hands work to the pool of threads, which posts it back to its loop. */

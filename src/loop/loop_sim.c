@@ -245,23 +245,28 @@ static bool deliveries(struct sim *sim)
     return true;
 }
 
-static bool loop_turn(struct sim_loop *loop)
+static bool take_turn(struct sim_loop *loop)
 {
+    loop->loop.turn++;
     bool any = sim_sockets_turn(loop);
     any |= drain(loop);
+    if (loop_run_deferred(&loop->loop)) {
+        any = true;
+        drain(loop);
+    }
     if (loop_run_queue(&loop->loop)) {
         any = true;
         drain(loop);
     }
     any |= timers(&loop->loop.wheel, loop->sim->now_us);
     any |= drain(loop);
-    return any;
+    return any || loop_is_busy(&loop->loop);
 }
 
 static void free_loop(struct loop *base)
 {
     struct sim_loop *loop = sim_of(base);
-    while (drain(loop) || loop_run_queue(base) || base->works)
+    while (loop_run_deferred(base) || drain(loop) || loop_run_queue(base) || base->works)
         if (base->works)
             sim_advance(loop->sim, 1);
     loop_fini(base);
@@ -283,7 +288,7 @@ static bool world_turn(struct sim *sim)
     for (uint64_t skip = sim_random(sim, count); skip; skip--)
         at = at->next;
     for (size_t i = 0; i < count; i++) {
-        any |= loop_turn(LIST_ITEM(at, struct sim_loop, link));
+        any |= take_turn(LIST_ITEM(at, struct sim_loop, link));
         do
             at = backwards ? at->prev : at->next;
         while (at == &sim->loops);

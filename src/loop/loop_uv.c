@@ -98,6 +98,8 @@ static void after_sleep(uv_check_t *check)
     struct uv_loop *loop = check->data;
     atomic_store_explicit(&loop->sleeps, false, memory_order_relaxed);
     drain(loop);
+    if (loop_run_deferred(&loop->loop))
+        drain(loop);
     run_slice(loop);
 }
 
@@ -116,10 +118,11 @@ static void before_sleep(uv_prepare_t *prepare)
     struct uv_loop *loop = prepare->data;
     drain(loop);
     loop->now_us = 0;
-    if (list_empty(&loop->loop.queue))
+    if (!loop_is_busy(&loop->loop))
         fall_asleep(loop);
     if (atomic_load(&loop->stopping))
         uv_stop(&loop->uv);
+    loop->loop.turn++;
 }
 
 static void posted(struct loop *base)
@@ -174,7 +177,7 @@ static void settle(struct uv_loop *loop)
         drain(loop);
         uv_run(&loop->uv, loop->loop.works ? UV_RUN_ONCE : UV_RUN_NOWAIT);
     } while (loop->loop.works || loop_has_mail(&loop->loop) || !list_empty(&loop->loop.tasks) ||
-             !list_empty(&loop->loop.queue));
+             loop_is_busy(&loop->loop));
 }
 
 static void free_loop(struct loop *base)

@@ -118,6 +118,11 @@ size_t conn_pending(const struct conn *conn)
     return conn->_tls ? waiting + conn->_tls->wire.len - conn->_tls->wire_sent : waiting;
 }
 
+bool conn_is_behind(const struct conn *conn)
+{
+    return conn->_flags & HIGH;
+}
+
 /* One write of what waits in a queue. Returns whether all of it went. */
 static bool send_queue(struct conn *conn, struct buf *queue, uint32_t *sent)
 {

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/planted.h"
 #include "server/receipt.h"
+#include "server/slow.h"
 
 #include <stdlib.h>
 
@@ -16,6 +17,10 @@ enum {
     IDLE_MS = 60 * 1000, /* awake with nothing to hold it, after the last event */
     PARKED_MAX = 1000,   /* what may wait for one actor */
     PARKED_BYTES_MAX = 4 << 20,
+    PACED_MAX = 10000, /* the same for one that takes turns: as many may come into a room as it holds */
+    PACED_BYTES_MAX = 16 << 20,
+    PACED_MANY = 100, /* from here on who sends still more is read more slowly */
+    PACED_SLOW_MS = 100,
 };
 
 struct actor_load {
@@ -139,9 +144,18 @@ static struct parked *take_parked(struct actor *actor)
     return parked;
 }
 
+static bool must_wait(const struct actor *actor)
+{
+    return actor->kind->takes_turns && !pace_lets(actor->shard);
+}
+
 static void run_parked(struct actor *actor)
 {
     while (actor->state == ACTOR_READY && !list_empty(&actor->parked)) {
+        if (must_wait(actor)) {
+            pace_wait(actor);
+            return;
+        }
         struct parked *parked = take_parked(actor);
         if (actor->exists)
             parked->run(actor, parked);
@@ -226,8 +240,10 @@ void actor_start(struct actor *actor, const struct actor_kind *kind, struct shar
 
 void actor_when_ready(struct actor *actor, struct parked *parked)
 {
-    bool too_much = parked->bytes && parked->bytes > PARKED_BYTES_MAX - actor->parked_bytes;
-    if (actor->parked_count >= PARKED_MAX || too_much) {
+    bool paced = actor->kind->takes_turns;
+    uint32_t most = paced ? PACED_BYTES_MAX : PARKED_BYTES_MAX;
+    bool too_much = parked->bytes && parked->bytes > most - actor->parked_bytes;
+    if (actor->parked_count >= (paced ? PACED_MAX : PARKED_MAX) || too_much) {
         parked->drop(actor, parked);
         return;
     }
@@ -279,7 +295,7 @@ static void parked_run(struct actor *actor, struct parked *parked)
 static void refuse_for_now(struct actor *actor, const struct stanza *stanza)
 {
     bool subscription = stanza->type >= TYPE_SUBSCRIBE && stanza->type <= TYPE_UNSUBSCRIBED;
-    if (stanza->kind != STANZA_PRESENCE || subscription)
+    if (stanza->kind != STANZA_PRESENCE || subscription || actor->kind->takes_turns)
         route_error(actor->shard, stanza, STANZA_ERROR_RESOURCE_CONSTRAINT, "try again later");
 }
 
@@ -307,11 +323,15 @@ static void park(struct actor *actor, const struct delivery *delivery)
     parked->receipt = receipt_hold(actor->shard);
     memcpy(parked->text, delivery->to.full.p, delivery->to.full.len);
     parked->to.full.p = parked->text;
+    if (actor->kind->takes_turns && actor->parked_count > PACED_MANY)
+        slow_down(actor->shard, &delivery->stanza->from, PACED_SLOW_MS);
     actor_when_ready(actor, &parked->parked);
 }
 
 void actor_deliver(struct actor *actor, const struct delivery *delivery)
 {
+    if (actor->state == ACTOR_READY && actor->exists && must_wait(actor))
+        pace_wait(actor);
     if (actor->state != ACTOR_READY || !actor->exists) {
         park(actor, delivery);
         return;

@@ -49,6 +49,9 @@ struct actor_kind {
     bool (*may_sleep)(const struct actor *actor);
     /* Frees the structure around it. */
     void (*free)(struct actor *actor);
+    /* One stanza may cost many: what comes takes turns (pace.h); and whoever sends it presence is told if
+     * that can't be taken. */
+    bool takes_turns;
 };
 
 enum actor_state { ACTOR_LOADING, ACTOR_READY, ACTOR_BUSY };

@@ -37,6 +37,8 @@ struct link {
     struct shard *shard;
     struct list _in_shard; /* shard->links */
     bool waiting;          /* has stanzas that wait for its user to be ready */
+    bool is_behind;        /* half of what may wait to be sent does: its client reads too slowly */
+    uint8_t careful;       /* was slowed down: so many stanzas of its client are taken one in a turn */
 };
 
 /* c2s.c: for the shard's slab; a link's socket as it comes from a listener. */

@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 
+enum { BEHIND_MS = 100 };
+
 struct session *session_open(struct user *user, str resource, struct link *link)
 {
     struct shard *shard = user->actor.shard;
@@ -143,6 +145,15 @@ str session_resource(const struct session *session)
     return str_of(session->full + at, session->full_len - at);
 }
 
+/* Whoever writes to a client that reads too slowly is read more slowly himself, before that one has to go.
+ * Not for what he was asked for (or anybody could have him slowed), nor for what he says to many. */
+static void slow_sender(const struct session *session, const struct stanza *stanza)
+{
+    if ((stanza->kind == STANZA_MESSAGE && stanza->type != TYPE_ERROR) ||
+        (stanza->kind == STANZA_IQ && (stanza->type == TYPE_GET || stanza->type == TYPE_SET)))
+        slow_down(session->user->actor.shard, &stanza->from, BEHIND_MS);
+}
+
 void session_send(struct session *session, const struct stanza *stanza, const struct jid *to)
 {
     if (session->closing)
@@ -155,10 +166,14 @@ void session_send(struct session *session, const struct stanza *stanza, const st
     }
     if (session->sm) {
         sm_send(session->sm, stanza, to);
+        if (session->link && (session->link->is_behind || sm_is_behind(session->sm)))
+            slow_sender(session, stanza);
         return;
     }
     session->user->actor.shard->counters.stanzas_out++;
     session->link->ops->send(session->link, stanza, to);
+    if (session->link->is_behind)
+        slow_sender(session, stanza);
 }
 
 void session_keep_presence(struct session *session, const struct stanza *presence)

@@ -66,6 +66,7 @@ struct shard *shard_new(struct server *server, struct loop *loop, unsigned index
     list_init(&shard->s2s_links);
     list_init(&shard->gatherings);
     appends_init(shard);
+    pace_init(shard);
     slab_init(&shard->user_slab, server->user_size);
     slab_init(&shard->session_slab, server->session_size);
     slab_init(&shard->c2s_slab, c2s_size());
@@ -76,6 +77,7 @@ void shard_end(struct shard *shard)
 {
     shard_enter(shard);
     appends_fini(shard);
+    pace_fini(shard);
     actors_drop_all(shard);
     remotes_drop_all(shard);
     shard_leave(shard);
@@ -102,6 +104,12 @@ void shard_free(struct shard *shard)
 /* ---- The queue of an event
  * -------------------------------------------------------------------------------------- */
 
+static void count_work(struct shard *shard, const struct delivery *delivery)
+{
+    shard->work += delivery->how == DELIVER_CROWD ? delivery->crowd->count : 1;
+    shard->broadcasts += delivery->how == DELIVER_BROADCAST;
+}
+
 /* It holds the receipt of the stanza at hand. */
 static void enqueue(struct shard *shard, const struct delivery *delivery)
 {
@@ -112,7 +120,7 @@ static void enqueue(struct shard *shard, const struct delivery *delivery)
     struct delivery *queued = &shard->_queue[shard->_queue_len++];
     *queued = *delivery;
     queued->receipt = receipt_hold(shard);
-    shard->work += delivery->how == DELIVER_CROWD ? delivery->crowd->count : 1;
+    count_work(shard, delivery);
 }
 
 struct later {
@@ -179,6 +187,7 @@ void shard_drain(struct shard *shard)
         deliver_queued(shard);
     while (many_flush_all(shard));
     shard->_queue_head = shard->_queue_len = 0;
+    shard->is_for_service = false;
     if (shard->_queue_room > 4096) {
         free(shard->_queue);
         shard->_queue = NULL;
@@ -274,7 +283,7 @@ static struct shard_mail *mail_to(struct shard *shard, struct shard *home)
 static void send_away(struct shard *shard, struct shard *home, const struct delivery *delivery)
 {
     struct shard_mail *mail = mail_to(shard, home);
-    shard->work += delivery->how == DELIVER_CROWD ? delivery->crowd->count : 1;
+    count_work(shard, delivery);
     struct letter *letter = arena_alloc(&mail->arena, sizeof *letter);
     if (mail->source != delivery->stanza) {
         mail->source = delivery->stanza;
@@ -386,10 +395,12 @@ void route_to(struct shard *shard, const struct stanza *stanza, const struct jid
         home = server_home(shard->server, jid_domain(to));
     else if (to->local_len || host->service)
         home = server_home(shard->server, jid_bare(to));
-    if (home == shard)
+    if (home == shard) {
+        shard->is_for_service |= host && host->service;
         enqueue(shard, &delivery);
-    else
-        send_away(shard, home, &delivery);
+        return;
+    }
+    send_away(shard, home, &delivery);
 }
 
 void route_crowd(struct shard *shard, const struct stanza *stanza, struct crowd *crowd, uint32_t except)

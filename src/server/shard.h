@@ -12,6 +12,7 @@
 #include "base/slab.h"
 #include "server/appends.h"
 #include "server/crowd.h"
+#include "server/pace.h"
 #include "server/server.h"
 #include "xmpp/error.h"
 #include "xmpp/stanza.h"
@@ -42,6 +43,7 @@
     X(many_in, "stanzas received for many addresses at once")                                                \
     X(many_out, "stanzas sent to another server for many addresses at once")                                 \
     X(archived, "messages put into archives")                                                                \
+    X(slowed, "times that clients were read more slowly, since they sent too much or faster than was read")  \
     X(held_back, "times that clients were not read because the store had fallen behind")                     \
     X(ended_for_memory, "connections and sessions ended because memory was short")                           \
     X(refused_memory, "logins refused because memory was short")                                             \
@@ -85,16 +87,20 @@ struct shard {
     struct server *server;
     struct loop *loop;
     unsigned index;
-    unsigned _depth;    /* of shard_enter */
-    bool to_many;       /* what is being delivered goes to many at once: it may leave later than the rest */
-    uint64_t work;      /* stanzas taken in and given out, ever: who counts it knows what a stanza has cost */
-    struct arena arena; /* of the event at hand */
+    unsigned _depth;     /* of shard_enter */
+    bool is_for_service; /* something is queued for a service (a room): what it says to it may hold its sender
+                            back */
+    bool to_many;        /* what is being delivered goes to many at once: it may leave later than the rest */
+    uint64_t work; /* stanzas taken in and given out, ever: who counts it knows what a stanza has cost */
+    uint64_t broadcasts; /* those of it that were given out by DELIVER_BROADCAST */
+    struct arena arena;  /* of the event at hand */
     struct delivery *_queue;
     size_t _queue_head, _queue_len, _queue_room;
     struct shard_mail **_outgoing; /* one for each other shard: the mail that this event fills */
     struct hold *_hold;            /* where deliveries wait for a commit, while a handler that writes runs */
     struct receipt *_receipt;      /* of the stanza at hand, or NULL */
     struct appends appends;
+    struct pace pace;
     struct later *_later;       /* heap memory to free at the end of the event */
     struct map actors;          /* who is awake, by bare JID (actor.h) */
     struct map remotes;         /* other domains at home here (remote.h) */

@@ -12,6 +12,8 @@
 
 #include <stdlib.h>
 
+enum { CAREFUL_STANZAS = 100 };
+
 struct slow {
     struct timer timer;
     struct session *session;
@@ -52,6 +54,9 @@ static void begin(struct shard *shard, struct session *session, uint32_t ms)
 {
     if (session->slow)
         return;
+    shard->counters.slowed++;
+    if (session->link)
+        session->link->careful = CAREFUL_STANZAS;
     session->slow = NEW(struct slow);
     session->slow->session = session;
     session->slow->timer.fired = over;
@@ -71,6 +76,12 @@ static void run(struct shard *shard, struct shard_call *call)
     struct slow_call *slow = CONTAINER_OF(call, struct slow_call, call);
     begin_for(shard, &slow->who, slow->ms);
     free(slow);
+}
+
+void slow_session(struct session *session, uint32_t ms)
+{
+    if (!session->closing)
+        begin(session->user->actor.shard, session, ms);
 }
 
 void slow_down(struct shard *shard, const struct jid *who, uint32_t ms)

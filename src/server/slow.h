@@ -19,6 +19,9 @@ enum { SLOW_MS_MAX = 10000 };
  * nothing happens. */
 void slow_down(struct shard *shard, const struct jid *who, uint32_t ms);
 
+/* The same for a session at hand. */
+void slow_session(struct session *session, uint32_t ms);
+
 /* For session.c: whether it is to wait; and its end. */
 bool slow_waits(const struct session *session);
 void slow_free(struct session *session);

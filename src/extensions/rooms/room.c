@@ -403,6 +403,7 @@ static const struct actor_kind kind = {
     .stopping = stopping,
     .may_sleep = may_sleep,
     .free = room_free,
+    .takes_turns = true,
 };
 
 static struct room *room_new(struct shard *shard, struct host *host, const struct jid *jid)

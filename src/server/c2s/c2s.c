@@ -6,10 +6,11 @@
  * came while the client has to wait (`busy`: a login or a write is under way), is kept in `in`. While it
  * waits nothing more is read, so what it can send is bounded by one read buffer.
  *
- * Each stanza is delivered before the next one is looked at: whoever it went to may ask that its sender be
- * read more slowly, and that holds for the next one. What one client may cause in a turn of the loop is
- * bounded (SHARE, counted in stanzas in and out); what it has said beyond that stands in line with others'
- * (loop_queue()).
+ * What one client may cause in a turn of the loop is bounded (SHARE, counted in stanzas in and out), and what
+ * it has said beyond that stands in line with others' (loop_queue()). A stanza for a room is delivered before
+ * the next one is looked at: the room may ask that its sender be read more slowly, and that holds for the
+ * next one. Who was slowed down is then heard one stanza a turn for a while: whoever asked for it may be far
+ * away. All else is delivered together at the end, which is faster. Then what has come is paid for (pay()).
  *
  * States and what is allowed in them stand in element(). Features: c2s_features.c; SASL: c2s_auth.c; the move
  * to the user's home shard: c2s_home.c; there, resource binding: c2s_bind.c, or resumption: c2s_resume.c;
@@ -19,6 +20,7 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "server/receipt.h"
+#include "server/slow.h"
 #include "xml/write.h"
 #include "xmpp/ns.h"
 
@@ -28,6 +30,8 @@ enum {
     FINISH_MS = 5000,
     IN_MAX = 17 << 20, /* the largest stanza that can be allowed, and a read behind it */
     SHARE = 256,       /* of the shard's work, that one client may cause at once */
+    RATE_BURST = 10,   /* seconds of the rates that may come at once */
+    BROADCASTS = 10,   /* so many of them count as a stanza of the client's */
 };
 
 size_t c2s_size(void)
@@ -452,37 +456,61 @@ static void stand_in_line(struct c2s *c2s)
     loop_queue(c2s->link.shard->loop, &c2s->turn);
 }
 
-/* Handles what is complete in `input`, or its share of it; returns how many bytes are done with. An event
- * that has just begun: no handler is running. */
+/* Handles what comes next in `input`, from `*done` on. False: it is not complete, or has to wait. */
+static bool take_next(struct c2s *c2s, str input, size_t *done)
+{
+    struct xml_node node;
+    size_t used = 0;
+    enum scan_event event = scanner_next(&c2s->scanner, str_sub(input, *done, input.len), &used, &node);
+    if (event == SCAN_ELEMENT && !element(c2s, &node)) {
+        c2s->busy = true; /* the same element is scanned again when the user is ready */
+        return false;
+    }
+    *done += used;
+    c2s->link.shard->work += event != SCAN_MORE;
+    if (c2s->link.shard->is_for_service)
+        shard_drain(c2s->link.shard);
+    if (event == SCAN_OPEN)
+        opened(c2s, &node);
+    else if (event == SCAN_CLOSE)
+        end_of_client(c2s);
+    else if (event == SCAN_ERROR)
+        c2s_fail(c2s, stream_error_of_scan(scanner_error(&c2s->scanner)), NULL);
+    return event != SCAN_MORE;
+}
+
+/* Who has sent too much is not read until that is paid for. */
+static void pay(struct c2s *c2s, uint64_t stanzas, size_t bytes)
+{
+    const struct config_c2s *config = &c2s_config(c2s)->c2s;
+    uint64_t now_us = loop_now_us(c2s->link.shard->loop);
+    uint64_t wait_ms = bucket_take(&c2s->byte_rate, (uint32_t)bytes, config->rate_bytes,
+                                   RATE_BURST * (uint64_t)config->rate_bytes, now_us);
+    uint64_t other_ms = bucket_take(&c2s->stanza_rate, (uint32_t)stanzas, config->rate_stanzas,
+                                    RATE_BURST * (uint64_t)config->rate_stanzas, now_us);
+    if (other_ms > wait_ms)
+        wait_ms = other_ms;
+    if (wait_ms && c2s->session)
+        slow_session(c2s->session, wait_ms < SLOW_MS_MAX ? (uint32_t)wait_ms : SLOW_MS_MAX);
+}
+
+/* Handles what is complete in `input`, or the client's share of it; returns how many bytes are done with. The
+ * event has just begun: no handler is running. */
 static size_t consume(struct c2s *c2s, str input)
 {
-    struct shard *shard = c2s->link.shard;
-    uint64_t enough = shard->work + SHARE;
+    const struct shard *shard = c2s->link.shard;
+    uint64_t enough = shard->work + (c2s->link.careful ? 1 : SHARE), broadcasts = shard->broadcasts,
+             stanzas = 0;
     size_t done = 0;
-    while (may_read(c2s)) {
-        struct xml_node node;
-        size_t used = 0;
-        if (shard->work >= enough) {
-            stand_in_line(c2s);
-            return done;
-        }
-        enum scan_event event = scanner_next(&c2s->scanner, str_sub(input, done, input.len), &used, &node);
-        if (event == SCAN_ELEMENT && !element(c2s, &node)) {
-            c2s->busy = true; /* the same element is scanned again when the user is ready */
-            return done;
-        }
-        done += used;
-        shard->work++;
-        shard_drain(shard);
-        if (event == SCAN_OPEN)
-            opened(c2s, &node);
-        else if (event == SCAN_CLOSE)
-            end_of_client(c2s);
-        else if (event == SCAN_ERROR)
-            c2s_fail(c2s, stream_error_of_scan(scanner_error(&c2s->scanner)), NULL);
-        else if (event == SCAN_MORE)
-            return done;
+    bool more = true;
+    while (more && may_read(c2s) && shard->work < enough) {
+        more = take_next(c2s, input, &done);
+        stanzas += more;
     }
+    if (more && may_read(c2s))
+        stand_in_line(c2s);
+    c2s->link.careful -= stanzas < c2s->link.careful ? (uint8_t)stanzas : c2s->link.careful;
+    pay(c2s, stanzas + (shard->broadcasts - broadcasts) / BROADCASTS, done);
     return done;
 }
 
@@ -648,6 +676,7 @@ static void wrote(struct c2s *c2s)
         conn_wrote_to_many(&c2s->conn);
     else
         conn_wrote(&c2s->conn);
+    c2s->link.is_behind = conn_is_behind(&c2s->conn);
 }
 
 static void link_send(struct link *link, const struct stanza *stanza, const struct jid *to)

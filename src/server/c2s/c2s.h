@@ -3,6 +3,7 @@
 #ifndef SERVER_C2S_H
 #define SERVER_C2S_H
 
+#include "base/bucket.h"
 #include "net/conn.h"
 #include "server/session.h"
 #include "server/shard.h"
@@ -70,7 +71,8 @@ struct c2s {
     struct sasl2 *sasl2;       /* during a login by SASL2, until its success (c2s_auth.h) */
     struct timer timer;        /* for negotiation; when bound, for silence */
     struct task turn;          /* goes on with what is in `in` */
-    uint64_t heard_us;         /* when the last bytes came */
+    struct bucket stanza_rate, byte_rate;
+    uint64_t heard_us; /* when the last bytes came */
     uint8_t state;
     uint8_t profile;           /* enum c2s_profile */
     struct passport *passport; /* about to move to its user's home shard */

@@ -67,6 +67,7 @@ struct config_c2s {
     uint32_t max_resources;                    /* of one user */
     uint32_t login_tries;                      /* on one stream */
     uint64_t negotiation_ms, idle_ms, ping_ms; /* idle_ms 0: never closed for silence */
+    uint32_t rate_stanzas, rate_bytes;         /* a second, of one stream; 0: any number */
     uint32_t max_connections, max_unauthenticated;
 };
 

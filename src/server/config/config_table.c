@@ -279,6 +279,22 @@ static const struct config_key c2s_keys[] = {
       .min = 1000,
       .max = 3600000,
       .help = "The time for that sign of life; then the connection counts as lost." },
+    { .name = "rate-stanzas",
+      .type = CONFIG_INT,
+      IN_CONFIG(c2s.rate_stanzas),
+      .default_text = "1000",
+      .max = 10000000,
+      .unit = "stanzas",
+      .help =
+          "Stanzas a second that one client may send in the long run, and ten times as many at once; then it "
+          "is\n"
+          "read more slowly. A tenth of those whom its presence goes to count, too. 0: any number." },
+    { .name = "rate-bytes",
+      .type = CONFIG_SIZE,
+      IN_CONFIG(c2s.rate_bytes),
+      .default_text = "1M",
+      .max = 1 << 30,
+      .help = "And its bytes." },
     { .name = "max-connections",
       .type = CONFIG_INT,
       IN_CONFIG(c2s.max_connections),

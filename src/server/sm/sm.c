@@ -275,6 +275,11 @@ bool sm_is_stored(const struct sm *sm)
     return sm->owner && !sm->over;
 }
 
+bool sm_is_behind(const struct sm *sm)
+{
+    return sm->queue_bytes > sm->limits->bytes / 2;
+}
+
 bool sm_has_room(const struct sm *sm)
 {
     return sm->out - sm->acked <= sm->limits->stanzas / 2 && sm->queue_bytes <= sm->limits->bytes / 2;

@@ -97,6 +97,8 @@ bool sm_has_room(const struct sm *sm);
 size_t sm_weight(const struct sm *sm);
 const char *sm_name(const struct sm *sm);
 void sm_overflow(struct sm *sm);
+/* Half of the bytes that it may keep are not acknowledged. */
+bool sm_is_behind(const struct sm *sm);
 /* Something of what the store has of the session is different (session_changed()). */
 void sm_changed(struct sm *sm);
 
