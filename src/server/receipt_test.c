@@ -43,6 +43,7 @@ static int open_world(void **state)
         shards[i]->server = &world->server;
         shards[i]->loop = sim_loop_new(world->sim);
         arena_init(&shards[i]->arena, 256);
+        list_init(&shards[i]->gatherings);
     }
     receipt_init(&world->receipt, &world->home, done, mark);
     *state = world;
