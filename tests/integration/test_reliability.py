@@ -3,6 +3,7 @@
 the configuration is read again under load. docs/reliability.md says what users see of each; here it is seen."""
 import contextlib
 import os
+import signal
 import sqlite3
 import ssl
 import struct
@@ -12,10 +13,11 @@ import time
 
 import pytest
 
-from jabiru import PATIENCE_S
+from jabiru import PATIENCE_S, wait_for
 from raw import CLIENT, Raw
 
 HELD_S = 10
+STOP_LIMIT_S = 10  # of the server
 
 
 def note(text, to="bob@localhost", number=0):
@@ -149,48 +151,93 @@ def test_a_certificate_that_expires(make_server, ca, tmp_path):
     alice.close()
 
 
-# -- the clock jumps --
+# -- what lies beneath: the clock jumps, the disk hangs --
 
-CLOCK = r"""
+SHARED = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <time.h>
-static volatile long *offset;
-static int (*real)(clockid_t, struct timespec *);
+#include <unistd.h>
+static volatile long *shared; /* what the test says; what it is told */
 __attribute__((constructor)) static void start(void)
 {
-    int fd = open(getenv("CLOCK_OFFSET"), O_RDONLY);
-    real = dlsym(RTLD_NEXT, "clock_gettime");
-    offset = mmap(NULL, sizeof *offset, PROT_READ, MAP_SHARED, fd, 0);
+    int fd = open(getenv("SHARED_NUMBERS"), O_RDWR);
+    shared = mmap(NULL, 2 * sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 }
+"""
+
+CLOCK = SHARED + r"""
 int clock_gettime(clockid_t clock, struct timespec *to)
 {
-    int result = (real ? real : (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime"))(clock, to);
-    if (clock == CLOCK_REALTIME && offset && offset != MAP_FAILED)
-        to->tv_sec += *offset;
+    static int (*real)(clockid_t, struct timespec *);
+    if (!real)
+        real = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
+    int result = real(clock, to);
+    if (clock == CLOCK_REALTIME && shared && shared != MAP_FAILED)
+        to->tv_sec += *shared;
     return result;
+}
+"""
+
+DISK = SHARED + r"""
+int fdatasync(int fd)
+{
+    int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
+    while (shared[0]) {
+        shared[1] = 1;
+        usleep(10000);
+    }
+    return real(fd);
 }
 """
 
 
 @pytest.fixture
-def clock(tmp_path, monkeypatch):
-    """A wall clock that the servers of this test see, and that can be set."""
-    source, library, offset = tmp_path / "clock.c", tmp_path / "clock.so", tmp_path / "offset"
-    source.write_text(CLOCK)
-    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True, timeout=PATIENCE_S)
-    offset.write_bytes(struct.pack("l", 0))
-    monkeypatch.setenv("CLOCK_OFFSET", str(offset))
-    monkeypatch.setenv("LD_PRELOAD", str(library))
-    monkeypatch.setenv("ASAN_OPTIONS", "verify_asan_link_order=0")
+def beneath(tmp_path, monkeypatch):
+    """Puts functions under the servers of this test; gives what sets the number that they look at, and what reads what they say."""
+    def put(text):
+        source, library, numbers = tmp_path / "beneath.c", tmp_path / "beneath.so", tmp_path / "numbers"
+        source.write_text(text)
+        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True, timeout=PATIENCE_S)
+        numbers.write_bytes(struct.pack("2l", 0, 0))
+        monkeypatch.setenv("SHARED_NUMBERS", str(numbers))
+        monkeypatch.setenv("LD_PRELOAD", str(library))
+        monkeypatch.setenv("ASAN_OPTIONS", "verify_asan_link_order=0")
 
-    def jump(seconds):
-        with open(offset, "r+b") as file:
-            file.write(struct.pack("l", seconds))
-    return jump
+        def say(value):
+            with open(numbers, "r+b") as file:
+                file.write(struct.pack("l", value))
+        return say, lambda: struct.unpack("2l", numbers.read_bytes())[1]
+    return put
+
+
+@pytest.fixture
+def clock(beneath):
+    """A wall clock that the servers of this test see, and that can be set."""
+    return beneath(CLOCK)[0]
+
+
+def test_a_disk_that_hangs_longer_than_a_stop(make_server, ca, beneath):
+    """The stop gives up waiting, and the process ends in order when the disk is back; what it had been given is there."""
+    hold, waits = beneath(DISK)
+    server = make_server()
+    server.add_user("alice@localhost")
+    alice = Raw(server, ca).login("alice", "a")
+    alice.ping()
+    hold(1)
+    alice.start_iq("<query xmlns='jabber:iq:roster'><item jid='c@localhost'/></query>", "set")
+    wait_for(waits, "a write that hangs")
+    server.process.send_signal(signal.SIGTERM)
+    with pytest.raises(subprocess.TimeoutExpired):
+        server.process.wait(STOP_LIMIT_S + 3)
+    hold(0)
+    server.stop()
+    assert "stopped before everything was answered" in server.text()
+    with sqlite3.connect(server.database, timeout=PATIENCE_S) as kept:
+        assert kept.execute("SELECT count(*) FROM map WHERE kind = 'roster'").fetchone() == (1,)
 
 
 def archived(client):

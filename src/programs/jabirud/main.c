@@ -170,6 +170,16 @@ static void *run_loop(void *loop)
     return NULL;
 }
 
+/* A stop that ran out of time leaves answers of the store on their way to shards: they are not taken down
+ * under them. What was handed to the store is on disk by now. */
+static void leave_if_late(const struct server *server, int code)
+{
+    if (!server || !atomic_load(&server->commits))
+        return;
+    log_warn(main, "stopped before everything was answered; what the store was given is on disk");
+    _exit(code);
+}
+
 /* Until a signal says to stop. */
 static void wait_for_signals(const sigset_t *signals)
 {
@@ -250,6 +260,7 @@ out:
     control_close(control);
     budget_free(budget);
     store_close(store);
+    leave_if_late(server, code);
     if (server)
         server_free(server);
     for (unsigned i = 0; i < count; i++)
