@@ -100,8 +100,9 @@ def test_three_servers(ring):
         assert not await talk.settle(await talk.batch())
         # a wire is cut in the middle of it; the next connection resumes, so nobody notices
         assert not await talk.settle(await talk.batch(ring.wires["two.example"].cut))
-        assert any("is resumed" in line for server in ring.servers.values() for line in server.log)
         assert not await talk.settle(await talk.batch(lambda: [wire.cut() for wire in ring.wires.values()]))
+        # (not after the first: where streams go both ways, who connected first decides whose wires they take)
+        assert any("is resumed" in line for server in ring.servers.values() for line in server.log)
 
         # a wire that stalls, for longer than acknowledgements may take
         numbers = await talk.batch(ring.wires["two.example"].stall)
