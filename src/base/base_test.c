@@ -242,6 +242,16 @@ static void tokens_differ_and_errors_have_words(void **state)
     assert_false(mem_equal_secret("abc", "abd", 3));
 }
 
+static void texts_are_cut_between_characters(void **state)
+{
+    (void)state;
+    str text = STR("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x90\xa2"); /* of 1, 2, 3 and 4 bytes */
+    const size_t lengths[] = { 0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 10 };
+    for (size_t max = 0; max < COUNT_OF(lengths); max++)
+        assert_int_equal(utf8_cut(text, max).len, lengths[max]);
+    assert_int_equal(utf8_cut(STR(""), 5).len, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +263,7 @@ int main(void)
         cmocka_unit_test(base64_is_strict),
         cmocka_unit_test(digests_match_published_vectors),
         cmocka_unit_test(utf8_refuses_what_rfc_3629_refuses),
+        cmocka_unit_test(texts_are_cut_between_characters),
         cmocka_unit_test(lists_slabs_and_blobs_hold_together),
         cmocka_unit_test(tokens_differ_and_errors_have_words),
     };

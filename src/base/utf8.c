@@ -45,6 +45,14 @@ bool utf8_valid(str s)
     return true;
 }
 
+str utf8_cut(str s, size_t max)
+{
+    size_t end = s.len < max ? s.len : max;
+    while (end < s.len && end && ((unsigned char)s.p[end] & 0xC0) == 0x80)
+        end--;
+    return str_sub(s, 0, end);
+}
+
 size_t utf8_put(char *to, uint32_t c)
 {
     if (c < 0x80) {

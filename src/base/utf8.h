@@ -12,6 +12,9 @@ bool utf8_valid(str s);
  * or the slice has ended. */
 int32_t utf8_next(str s, size_t *at);
 
+/* The first bytes of a valid text, at most `max`: fewer where a character would be cut in two. */
+str utf8_cut(str s, size_t max);
+
 /* Writes a code point (at most U+10FFFF) as 1 to 4 bytes at `to`; returns how many. */
 size_t utf8_put(char *to, uint32_t code_point);
 

@@ -96,16 +96,16 @@ struct room {
     char *avatar;             /* hashes of the photos in its vCard, with spaces between, or NULL */
     struct activity activity; /* messages of the last hours */
     struct subject subject;
-    struct map occupants;                       /* struct occupant by nick */
-    struct map seats;                           /* struct seat by full JID */
-    struct list order;                          /* of occupants, as they came */
-    struct list departed;                       /* seats of who has left, by a change that is being written */
-    uint32_t last_number;                       /* of an occupant or a seat */
-    uint32_t hidden;                            /* occupants whose presence only moderators see */
-    struct room_watch watch;                    /* who comes and speaks */
-    struct bucket handed_out, came_in, applied; /* deliveries; newcomers; applications for membership */
-    struct crowd **_crowds;                     /* of each shard, CLASSES of them; NULL: to be made */
-    struct seat **_remote;                      /* who is not reached by a crowd */
+    struct map occupants;                     /* struct occupant by nick */
+    struct map seats;                         /* struct seat by full JID */
+    struct list order;                        /* of occupants, as they came */
+    struct list departed;                     /* seats of who has left, by a change that is being written */
+    uint32_t last_number;                     /* of an occupant or a seat */
+    uint32_t hidden;                          /* occupants whose presence only moderators see */
+    struct room_watch watch;                  /* who comes and speaks */
+    struct debt handed_out, came_in, applied; /* deliveries; newcomers; applications for membership */
+    struct crowd **_crowds;                   /* of each shard, CLASSES of them; NULL: to be made */
+    struct seat **_remote;                    /* who is not reached by a crowd */
     uint32_t _remote_count;
     struct history *history;
     uint64_t last_id;         /* of a message */

@@ -43,7 +43,7 @@ static bool refuse(const struct say *say, const char *type, const char *text)
 /* Near the limit the client is read at the rate that is his; he has lost nothing yet. */
 static void brake(const struct say *say, uint64_t price_us, uint64_t depth_us)
 {
-    if (bucket_unpaid_us(&say->user->said, say->now_us) > depth_us / 2)
+    if (debt_unpaid_us(&say->user->said, say->now_us) > depth_us / 2)
         slow_down(room_shard(say->room), &say->stanza->from, (uint32_t)(price_us / 1000));
 }
 
@@ -62,7 +62,7 @@ static bool may_user_speak(const struct say *say)
     if (!settings->user_rate)
         return true;
     uint64_t price = SECOND_US / settings->user_rate, depth = price * settings->user_burst;
-    if (bucket_pour(&say->user->said, say->now_us, price, depth)) {
+    if (debt_add(&say->user->said, say->now_us, price, depth)) {
         brake(say, price, depth);
         return true;
     }
@@ -75,11 +75,11 @@ static bool may_room_hear(const struct say *say)
 {
     struct room *room = say->room;
     uint64_t rate = room_settings(room)->room_rate;
-    bool is_quiet = bucket_unpaid_us(&say->user->said, say->now_us) <= SECOND_US;
+    bool is_quiet = debt_unpaid_us(&say->user->said, say->now_us) <= SECOND_US;
     if (!rate)
         return true;
-    if (bucket_pour(&room->handed_out, say->now_us, room->seats.count * (uint64_t)SECOND_US / rate,
-                    is_quiet ? 2 * SECOND_US : SECOND_US))
+    if (debt_add(&room->handed_out, say->now_us, room->seats.count * (uint64_t)SECOND_US / rate,
+                 is_quiet ? 2 * SECOND_US : SECOND_US))
         return true;
     hold_back(say);
     return false;
@@ -198,7 +198,7 @@ bool guard_lets_show(struct seat *seat, const struct stanza *presence)
 static bool are_few_coming(struct room *room, uint64_t now)
 {
     uint64_t most = room->config->joins_a_minute;
-    return !most || bucket_pour(&room->came_in, now, MINUTE_US / most, MINUTE_US);
+    return !most || debt_add(&room->came_in, now, MINUTE_US / most, MINUTE_US);
 }
 
 bool guard_lets_in(struct room *room, const struct stanza *presence, enum affiliation affiliation)
@@ -208,7 +208,7 @@ bool guard_lets_in(struct room *room, const struct stanza *presence, enum affili
     struct watched *user = room_watch_user(&room->watch, &presence->from, now);
     if (affiliation > AFFILIATION_NONE)
         return true;
-    if (price && !bucket_pour(&user->said, now, price, price * settings->user_burst)) {
+    if (price && !debt_add(&user->said, now, price, price * settings->user_burst)) {
         slow_down(room_shard(room), &presence->from, REFUSED_MS);
         room_refuse(room, presence, STANZA_ERROR_POLICY_VIOLATION, "wait", "you come and go too often");
         return false;

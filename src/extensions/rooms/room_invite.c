@@ -4,6 +4,7 @@
  *
  * A decline goes only to somebody who is in the room or belongs to it, so that a room is no way to write to
  * strangers. An invitation to a room for members makes the invitee one (§9.5). */
+#include "base/utf8.h"
 #include "occupant.h"
 #include "xml/write.h"
 #include "xmpp/form_table.h"
@@ -45,7 +46,7 @@ static str inside_of(const struct xml_node *node, struct arena *arena)
     struct buf xml;
     buf_init(&xml, XML_MAX);
     if (reason.p)
-        xml_write_element(&xml, "reason", str_none, str_sub(reason, 0, TEXT_BYTES_MAX));
+        xml_write_element(&xml, "reason", str_none, utf8_cut(reason, TEXT_BYTES_MAX));
     if (xml_child(node, STR("continue"), STR(NS_MUC_USER), &more)) {
         buf_lit(&xml, "<continue");
         xml_write_attr(&xml, "thread", xml_attr(&more, STR("thread"), arena));

@@ -6,6 +6,7 @@
  * what is said. The log is bounded by number and age (`moderation-log`, `moderation-log-days`), which is
  * looked at when the first entry comes after the room woke, and then after each hundred. It ends with the
  * room. Occupants who are no moderators are in it only as those to whom something was done. */
+#include "base/utf8.h"
 #include "occupant.h"
 #include "room_command.h"
 #include "server/ext_op.h"
@@ -58,14 +59,6 @@ static struct iq_event event_for(struct room *room, const struct stanza *stanza)
     };
 }
 
-static str short_of(str text)
-{
-    size_t end = text.len < TEXT_MAX ? text.len : TEXT_MAX;
-    while (end < text.len && end && ((unsigned char)text.p[end] & 0xC0) == 0x80) /* not within a character */
-        end--;
-    return str_sub(text, 0, end);
-}
-
 /* <entry action='' by='' nick=''>why</entry>; to whom is the entry's peer. */
 static str entry_xml(struct room *room, const struct stanza *cause, const char *action, str nick, str why)
 {
@@ -74,10 +67,10 @@ static str entry_xml(struct room *room, const struct stanza *cause, const char *
     buf_addf(&xml, "<entry action='%s'", action);
     xml_write_attr(&xml, "by", jid_bare(&cause->from));
     if (nick.len)
-        xml_write_attr(&xml, "nick", short_of(nick));
+        xml_write_attr(&xml, "nick", utf8_cut(nick, TEXT_MAX));
     buf_add_char(&xml, '>');
     if (why.len)
-        xml_write_text(&xml, short_of(why));
+        xml_write_text(&xml, utf8_cut(why, TEXT_MAX));
     buf_lit(&xml, "</entry>");
     str text = arena_str(room_arena(room), buf_str(&xml));
     buf_fini(&xml);

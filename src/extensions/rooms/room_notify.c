@@ -8,6 +8,7 @@
  * (XEP-0513 §4.1) that does not ask for silence. Not here: mentions of groups, and texts that are encrypted.
  */
 #include "base/rand.h"
+#include "base/utf8.h"
 #include "occupant.h"
 #include "xml/write.h"
 #include "xmpp/ns.h"
@@ -69,14 +70,6 @@ static bool is_in(const struct room *room, const struct jid *who)
     return false;
 }
 
-static str quote(str body)
-{
-    size_t end = body.len < QUOTE_MAX ? body.len : QUOTE_MAX;
-    while (end < body.len && end && ((unsigned char)body.p[end] & 0xC0) == 0x80) /* not within a character */
-        end--;
-    return str_sub(body, 0, end);
-}
-
 static void tell(const struct occupant *by, const struct jid *to, str body)
 {
     struct room *room = by->room;
@@ -89,7 +82,7 @@ static void tell(const struct occupant *by, const struct jid *to, str body)
     buf_init(&xml, XML_MAX);
     xml_write_element(&xml, "body", str_none,
                       arena_printf(arena, "%.*s mentioned you in %.*s: %.*s", STR_ARGS(occupant_nick(by)),
-                                   STR_ARGS(own.full), STR_ARGS(quote(body))));
+                                   STR_ARGS(own.full), STR_ARGS(utf8_cut(body, QUOTE_MAX))));
     buf_lit(&xml, "<x xmlns='" NS_CONFERENCE "'");
     xml_write_attr(&xml, "jid", own.full);
     buf_lit(&xml, "/>");

@@ -191,7 +191,7 @@ static void apply(struct room_request *request, str nick)
                     "your last application is still being looked at");
         return;
     }
-    if (!bucket_pour(&room->applied, now, APPLY_PRICE_US, APPLY_DEPTH_US)) {
+    if (!debt_add(&room->applied, now, APPLY_PRICE_US, APPLY_DEPTH_US)) {
         room_refuse(room, request->iq, STANZA_ERROR_RESOURCE_CONSTRAINT, "wait",
                     "too many are applying at once");
         return;

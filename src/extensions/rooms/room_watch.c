@@ -60,11 +60,11 @@ struct watched *room_watch_known(const struct room_watch *watch, const struct ji
     return MAP_ITEM(map_get(&watch->_all, jid_bare(who)), struct watched, _in_room);
 }
 
-bool bucket_pour(struct bucket *bucket, uint64_t now_us, uint64_t price_us, uint64_t depth_us)
+bool debt_add(struct debt *debt, uint64_t now_us, uint64_t price_us, uint64_t depth_us)
 {
-    uint64_t paid = bucket->paid_us > now_us ? bucket->paid_us : now_us;
+    uint64_t paid = debt->paid_us > now_us ? debt->paid_us : now_us;
     if (paid - now_us > depth_us)
         return false;
-    bucket->paid_us = paid + price_us;
+    debt->paid_us = paid + price_us;
     return true;
 }

@@ -7,7 +7,8 @@
 #include "base/map.h"
 #include "xmpp/jid.h"
 
-struct bucket {
+/* What somebody has used faster than the clock pays for it. */
+struct debt {
     uint64_t paid_us; /* the time at which all is paid for */
 };
 
@@ -20,7 +21,7 @@ struct watched {
     bool is_told;        /* that he was mentioned, since he was in */
     uint64_t applied_us; /* for membership, the last time; 0: never */
     uint8_t role;        /* enum role that he was given by hand; 0: none */
-    struct bucket said;
+    struct debt said;
     str jid; /* bare */
     char text[];
 };
@@ -40,12 +41,12 @@ struct watched *room_watch_user(struct room_watch *watch, const struct jid *who,
 struct watched *room_watch_known(const struct room_watch *watch, const struct jid *who);
 
 /* Adds something of this price; false if more than `depth_us` is unpaid already: then nothing is added. */
-bool bucket_pour(struct bucket *bucket, uint64_t now_us, uint64_t price_us, uint64_t depth_us);
+bool debt_add(struct debt *debt, uint64_t now_us, uint64_t price_us, uint64_t depth_us);
 
 /* How far ahead of the clock it is. */
-static inline uint64_t bucket_unpaid_us(const struct bucket *bucket, uint64_t now_us)
+static inline uint64_t debt_unpaid_us(const struct debt *debt, uint64_t now_us)
 {
-    return bucket->paid_us > now_us ? bucket->paid_us - now_us : 0;
+    return debt->paid_us > now_us ? debt->paid_us - now_us : 0;
 }
 
 #endif

@@ -564,7 +564,7 @@ static const char *domain(const void *settings)
     return ((const struct rooms_settings *)settings)->domain;
 }
 
-static const struct ext_service service = { "conference", domain, deliver };
+static const struct ext_service service = { .prefix = "conference", .domain = domain, .deliver = deliver };
 
 extern const struct ext ext_rooms;
 const struct ext ext_rooms = {
