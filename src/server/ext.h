@@ -77,6 +77,8 @@ struct ext_service {
     const char *prefix; /* the default domain is this, a dot, and the host's name */
     /* Another domain by the configuration; NULL or "" for the default. May be NULL. */
     const char *(*domain)(const void *settings);
+    /* Whether the settings of a host want it at all; NULL: always. Asked when the server starts. */
+    bool (*is_wanted)(const void *settings);
     /* What is sent to the domain, or to any address at it; on the shard that is the home of the bare JID. */
     void (*deliver)(struct shard *shard, struct host *host, const struct delivery *delivery);
 };
@@ -98,6 +100,7 @@ struct ext_xep {
 
 struct adhoc_command;
 struct control_command;
+struct ext_port;
 
 struct ext {
     const char *name;
@@ -116,6 +119,7 @@ struct ext {
     void (*bind2_read)(struct bind2_wait *wait);
     const struct ext_hook *hooks;
     const struct ext_service *service;
+    const struct ext_port *port;            /* that it listens on (ext_port.h) */
     const struct adhoc_command *adhoc;      /* commands for users and administrators (extensions/adhoc.h) */
     const struct control_command *commands; /* of jabiructl (control_request.h) */
     const struct config_extension *config;  /* its section; its name should be that of the extension */

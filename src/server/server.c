@@ -16,6 +16,7 @@
 #include "server/actor.h"
 #include "server/component.h"
 #include "server/ext.h"
+#include "server/ext_port.h"
 #include "server/link.h"
 #include "server/s2s/remote.h"
 #include "server/s2s/s2s.h"
@@ -231,13 +232,19 @@ static enum err add_service(struct host *parent, const struct ext *ext, char *wh
     return err;
 }
 
+static bool wants_service(const struct host *host, const struct ext *ext)
+{
+    return ext->service && ext_is_on(host, ext) &&
+           (!ext->service->is_wanted || ext->service->is_wanted(ext_settings(host, ext->slot)));
+}
+
 static enum err add_services(struct server *server, char *why, size_t why_room)
 {
     size_t count = server->host_count;
     enum err err = OK;
     for (size_t i = 0; i < count; i++)
         for (const struct ext *const *ext = server->extensions; err == OK && *ext; ext++)
-            if ((*ext)->service && ext_is_on(server->host_list[i], *ext))
+            if (wants_service(server->host_list[i], *ext))
                 err = add_service(server->host_list[i], *ext, why, why_room);
     return err;
 }
@@ -351,12 +358,16 @@ void server_free(struct server *server)
 /* ---- Listening
  * ------------------------------------------------------------------------------------------------------- */
 
-enum port_kind { PORT_C2S, PORT_C2S_TLS, PORT_S2S, PORT_S2S_TLS, PORT_COMPONENT };
+enum port_kind { PORT_C2S, PORT_C2S_TLS, PORT_S2S, PORT_S2S_TLS, PORT_COMPONENT, PORT_EXTENSION };
 
 struct port {
     struct listener listener;
     struct shard *shard;
     enum port_kind kind;
+    const char *address;
+    unsigned number;
+    const struct ext_port *ext; /* of an extension, and whose settings want it */
+    struct host *host;
 };
 
 static void accepted(struct listener *listener, struct socket *socket)
@@ -375,24 +386,29 @@ static void accepted(struct listener *listener, struct socket *socket)
     case PORT_COMPONENT:
         component_accept(port->shard, socket);
         break;
+    case PORT_EXTENSION:
+        port->ext->accepted(port->shard, port->host, socket);
+        break;
     }
     shard_leave(port->shard);
 }
 
-static enum err open_port(struct shard *shard, const char *address, unsigned number, enum port_kind kind,
-                          char *why, size_t why_room)
+/* One as the plan says, at an address of its own. */
+static enum err open_port(struct shard *shard, const char *address, const struct port *plan, char *why,
+                          size_t why_room)
 {
-    if (!number)
+    if (!plan->number)
         return OK;
     struct port *port = NEW(struct port);
+    *port = *plan;
     port->listener.accepted = accepted;
     port->shard = shard;
-    port->kind = kind;
-    port->listener.alone = kind == PORT_COMPONENT; /* the first shard takes them all */
-    enum err err = listener_open(&port->listener, shard->loop, address, (uint16_t)number);
+    port->address = address;
+    port->listener.alone = plan->kind == PORT_COMPONENT; /* the first shard takes them all */
+    enum err err = listener_open(&port->listener, shard->loop, address, (uint16_t)plan->number);
     if (err != OK) {
-        snprintf(why, why_room, "can't listen on %s port %u: %s", *address ? address : "any address", number,
-                 err_text(err));
+        snprintf(why, why_room, "can't listen on %s port %u: %s", *address ? address : "any address",
+                 plan->number, err_text(err));
         free(port);
         return err;
     }
@@ -428,23 +444,71 @@ static enum err check_port(struct server *server, const char *address, unsigned 
     return err;
 }
 
+/* One port at an address, on every shard. */
+static enum err open_everywhere(struct server *server, const char *address, const struct port *plan,
+                                char *why, size_t why_room)
+{
+    enum err err = OK;
+    for (unsigned i = 0; err == OK && i < server->shard_count; i++)
+        err = open_port(server->shards[i], address, plan, why, why_room);
+    return err;
+}
+
 /* Two ports, without direct TLS (`kind`) and with it (the next kind), at each address, on every shard. */
 static enum err listen_at(struct server *server, const struct config_list *addresses, unsigned port,
                           unsigned tls_port, enum port_kind kind, char *why, size_t why_room)
 {
+    const struct port plan = { .kind = kind, .number = port },
+                      tls_plan = { .kind = kind + 1, .number = tls_port };
     enum err err = OK;
-    for (size_t a = 0; err == OK && a < addresses->count; a++) {
-        err = check_port(server, addresses->items[a], port, why, why_room);
+    for (size_t i = 0; err == OK && i < addresses->count; i++) {
+        err = check_port(server, addresses->items[i], port, why, why_room);
         if (err == OK)
-            err = check_port(server, addresses->items[a], tls_port, why, why_room);
+            err = check_port(server, addresses->items[i], tls_port, why, why_room);
     }
-    for (size_t i = 0; err == OK && i < server->shard_count * addresses->count; i++) {
-        struct shard *shard = server->shards[i / addresses->count];
-        const char *address = addresses->items[i % addresses->count];
-        err = open_port(shard, address, port, kind, why, why_room);
+    for (size_t i = 0; err == OK && i < addresses->count; i++) {
+        err = open_everywhere(server, addresses->items[i], &plan, why, why_room);
         if (err == OK)
-            err = open_port(shard, address, tls_port, kind + 1, why, why_room);
+            err = open_everywhere(server, addresses->items[i], &tls_plan, why, why_room);
     }
+    return err;
+}
+
+/* Hosts may share a port of an extension. */
+static bool is_open(const struct server *server, const char *address, const struct port *plan)
+{
+    const struct shard *shard = server->shards[0];
+    for (size_t i = 0; i < shard->port_count; i++)
+        if (shard->ports[i]->ext == plan->ext && shard->ports[i]->number == plan->number &&
+            !strcmp(shard->ports[i]->address, address))
+            return true;
+    return false;
+}
+
+static enum err listen_for_ext(struct host *host, const struct ext *ext, char *why, size_t why_room)
+{
+    struct server *server = host->server;
+    struct port plan = { .kind = PORT_EXTENSION, .ext = ext->port, .host = host };
+    const struct config_list *addresses;
+    enum err err = OK;
+    ext->port->where(ext_settings(host, ext->slot), &addresses, &plan.number);
+    for (size_t i = 0; err == OK && i < addresses->count; i++) {
+        if (is_open(server, addresses->items[i], &plan))
+            continue;
+        err = check_port(server, addresses->items[i], plan.number, why, why_room);
+        if (err == OK)
+            err = open_everywhere(server, addresses->items[i], &plan, why, why_room);
+    }
+    return err;
+}
+
+static enum err listen_for_extensions(struct server *server, char *why, size_t why_room)
+{
+    enum err err = OK;
+    for (size_t i = 0; i < server->host_count; i++)
+        for (const struct ext *const *ext = server->extensions; err == OK && *ext; ext++)
+            if ((*ext)->port && !server->host_list[i]->service && ext_is_on(server->host_list[i], *ext))
+                err = listen_for_ext(server->host_list[i], *ext, why, why_room);
     return err;
 }
 
@@ -456,9 +520,11 @@ enum err server_listen(struct server *server, char *why, size_t why_room)
     enum err err = listen_at(server, &c2s->listen, c2s->port, c2s->tls_port, PORT_C2S, why, why_room);
     if (err == OK)
         err = listen_at(server, &s2s->listen, s2s->port, s2s->tls_port, PORT_S2S, why, why_room);
+    if (err == OK)
+        err = listen_for_extensions(server, why, why_room);
+    const struct port components = { .kind = PORT_COMPONENT, .number = config->components.port };
     for (size_t a = 0; err == OK && config->component_count && a < config->components.listen.count; a++)
-        err = open_port(server->shards[0], config->components.listen.items[a], config->components.port,
-                        PORT_COMPONENT, why, why_room);
+        err = open_port(server->shards[0], config->components.listen.items[a], &components, why, why_room);
     return err;
 }
 

@@ -13,7 +13,7 @@
 
 #include <arpa/inet.h>
 
-static const char *check_address(const char *value)
+const char *config_check_address(const char *value)
 {
     unsigned char address[16];
     if (!*value || inet_pton(AF_INET, value, address) == 1 || inet_pton(AF_INET6, value, address) == 1)
@@ -161,7 +161,7 @@ static const struct config_key c2s_keys[] = {
       .effect = ON_RESTART,
       IN_CONFIG(c2s.listen),
       .default_text = "\"\"",
-      .check = check_address,
+      .check = config_check_address,
       .help = "The IP addresses to listen on; an empty one means all, IPv4 and IPv6." },
     { .name = "port",
       .type = CONFIG_INT,
@@ -375,7 +375,7 @@ static const struct config_key components_keys[] = {
       .effect = ON_RESTART,
       IN_CONFIG(components.listen),
       .default_text = "127.0.0.1",
-      .check = check_address,
+      .check = config_check_address,
       .help = "The IP addresses to listen on. The secret is all that protects a component's stream: other\n"
               "addresses than those of this machine belong behind a tunnel." },
     { .name = "port",
@@ -413,7 +413,7 @@ static const struct config_key s2s_keys[] = {
       .effect = ON_RESTART,
       IN_CONFIG(s2s.listen),
       .default_text = "\"\"",
-      .check = check_address,
+      .check = config_check_address,
       .help = "The IP addresses to listen on; an empty one means all, IPv4 and IPv6." },
     { .name = "port",
       .type = CONFIG_INT,

@@ -70,4 +70,7 @@ struct config_extension {
     const struct config_key *keys;
 };
 
+/* A check: an IP address to listen on, or "" for all. */
+const char *config_check_address(const char *value);
+
 #endif
