@@ -310,7 +310,22 @@ static bool does_get_within(struct play *play, struct player *player, str what)
 static bool does_get_nothing(struct play *play, struct player *player, str what)
 {
     (void)what;
+    if (player->port && player->incoming.len)
+        return play_fail(play, "%s got %zu bytes", player->name, player->incoming.len);
     return (!player->first && !player->wrong[0]) || mismatch(play, player, NULL);
+}
+
+/* Of a connection that is no stream. */
+static bool does_get_bytes(struct play *play, struct player *player, str what)
+{
+    struct buf wanted;
+    buf_init(&wanted, 4 * SHOWN_MAX);
+    unescape(&wanted, what);
+    bool ok = str_starts(buf_str(&player->incoming), buf_str(&wanted)) ||
+              play_fail(play, "%s got other bytes, %zu of them", player->name, player->incoming.len);
+    buf_consume(&player->incoming, wanted.len);
+    buf_fini(&wanted);
+    return ok;
 }
 
 static bool does_get_header(struct play *play, struct player *player, str what)
@@ -446,9 +461,13 @@ static bool does_listen(struct play *play, struct player *player, str what)
     return ok || play_fail(play, "%s can't listen there", player->name);
 }
 
+/* "to 7777": that is no port for streams. */
 static bool does_open_raw(struct play *play, struct player *player, str what)
 {
-    (void)what;
+    uint64_t port = 0;
+    if (str_starts(what, STR("to ")) && !str_to_u64(str_sub(what, 3, what.len), UINT16_MAX, &port))
+        return play_fail(play, "which port?");
+    player->port = (uint16_t)port;
     return player_connect(player) || play_fail(play, "%s can't connect", player->name);
 }
 
@@ -460,8 +479,9 @@ static bool does_open_component(struct play *play, struct player *player, str wh
 
 static bool does_open_to_components(struct play *play, struct player *player, str what)
 {
+    (void)what;
     player->is_component = true;
-    return does_open_raw(play, player, what);
+    return does_open_raw(play, player, str_none);
 }
 
 static bool does_prove(struct play *play, struct player *player, str what)
@@ -538,6 +558,7 @@ static const struct {
     { STR_INIT("refuses:"), does_refuse, false },
     { STR_INIT("gets in any order:"), does_get_in_any_order, true },
     { STR_INIT("gets within "), does_get_within, true },
+    { STR_INIT("gets bytes:"), does_get_bytes, true },
     { STR_INIT("gets nothing"), does_get_nothing, true },
     { STR_INIT("gets stream header:"), does_get_header, true },
     { STR_INIT("gets stream header"), does_get_header, true },

@@ -28,6 +28,8 @@ static const char *const sections_base[][2] = {
 static void read_incoming(struct player *player)
 {
     str bytes = buf_str(&player->incoming);
+    if (player->port)
+        return;
     const char *wrong = bytes.len ? tree_reader_feed(&player->reader, bytes) : NULL;
     if (wrong && !player->wrong[0])
         snprintf(player->wrong, sizeof player->wrong, "%s in %.*s", wrong,
@@ -368,7 +370,11 @@ bool player_connect(struct player *player)
     watch_fini(&player->watch);
     player->wrong[0] = '\0';
     bool far = player->jid && neighbour_has(str_from(player->jid));
-    uint16_t port = player->is_component ? 5347 : player->is_server ? 5269 : far ? 6222 : 5222;
+    uint16_t port = player->port           ? player->port
+                    : player->is_component ? 5347
+                    : player->is_server    ? 5269
+                    : far                  ? 6222
+                                           : 5222;
     player->was_called = false;
     if (socket_connect(player->stage->client_loop, far ? NEIGHBOUR_ADDRESS : "127.0.0.1", port,
                        &player->owner, &player->socket) != OK)
@@ -477,4 +483,6 @@ void player_forget(struct player *player)
     struct tree *tree;
     while ((tree = player_take(player)))
         tree_free(tree);
+    if (player->port)
+        buf_clear(&player->incoming);
 }

@@ -51,6 +51,7 @@ struct player {
     char *name, *jid;         /* jid: NULL if it was not given one */
     bool is_component;        /* connects to the port of components, and speaks in their namespace */
     bool is_server;           /* the same for another server */
+    uint16_t port;            /* it connects there, and what comes is no XML; 0: to a port for streams */
     struct listener listener; /* where it is waiting to be connected to */
     bool listens, was_called;
     char *last_id; /* of the last element that it was to get; or NULL */
