@@ -42,6 +42,8 @@
     X(s2s_refused, "other servers that could not prove who they are")                                        \
     X(many_in, "stanzas received for many addresses at once")                                                \
     X(many_out, "stanzas sent to another server for many addresses at once")                                 \
+    X(bytestreams, "bytestreams that the proxy has relayed")                                                 \
+    X(bytestream_bytes, "bytes that it has relayed")                                                         \
     X(archived, "messages put into archives")                                                                \
     X(slowed, "times that clients were read more slowly, since they sent too much or faster than was read")  \
     X(held_back, "times that clients were not read because the store had fallen behind")                     \
