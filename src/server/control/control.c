@@ -11,7 +11,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { REQUEST_MAX = 16 * 1024, BODY_MAX = 64 << 20, ANSWER_MAX = (64 << 20) + 1024, FINISH_MS = 5000 };
+enum {
+    HEAD_MAX = 16 * 1024,
+    READ_MAX = 64 * 1024,
+    BODY_MAX = 64 << 20,
+    ANSWER_MAX = (64 << 20) + 1024,
+    FINISH_MS = 5000
+};
 
 struct control {
     struct listener listener;
@@ -194,7 +200,7 @@ static void data(struct conn *conn, str bytes)
     buf_add(&request->in, bytes);
     if (!request->command && !buf_failed(&request->in))
         take_head(request);
-    if (buf_failed(&request->in)) {
+    if (buf_failed(&request->in) || (!request->command && !request->answered && request->in.len > HEAD_MAX)) {
         request_done(request, "the request is too long");
     } else if (request->command && !request->answered && request->in.len == request->body_len) {
         request->body = buf_str(&request->in);
@@ -223,7 +229,7 @@ static void accepted(struct listener *listener, struct socket *socket)
     request->control = control;
     request->shard = control->server->shards[0];
     arena_init(&request->arena, 1024);
-    buf_init(&request->in, REQUEST_MAX);
+    buf_init(&request->in, HEAD_MAX + READ_MAX); /* a part of the body may come with the head */
     buf_init(&request->answer, ANSWER_MAX);
     conn_init(&request->conn, request->shard->loop, socket, &events, ANSWER_MAX);
     list_append(&control->requests, &request->link);
