@@ -179,6 +179,9 @@ static void put_keys(struct account_job *job, struct store_batch *batch, str key
         store_put_new(batch, job->jid.full, STR("account"), STR(""), value);
     else
         store_put(batch, job->jid.full, STR("account"), STR(""), value);
+    if (job->_task == ACCOUNT_MAKE && !job->rows_kept)
+        fire_account_being_made(job->host,
+                                &(struct account_event){ job->_user->actor.shard, job->jid, batch });
     commit(job, batch, changed);
 }
 

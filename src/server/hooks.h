@@ -115,7 +115,8 @@ struct component_event {
 /* An account that was made, or is gone from the store (its user is about to be forgotten); at its home. */
 struct account_event {
     struct shard *shard;
-    struct jid jid; /* bare */
+    struct jid jid;            /* bare */
+    struct store_batch *batch; /* account_being_made: what is written with it */
 };
 
 struct newcomer_event; /* newcomer.h */
@@ -145,10 +146,11 @@ struct newcomer_event; /* newcomer.h */
     X(item_published, struct node_event)   /* a part of the same write; only of nodes that keep items */     \
     X(item_retracted, struct node_event)   /* the same */                                                    \
     X(component_connected, struct component_event)                                                           \
-    X(may_reach, struct reach_event)           /* see there */                                               \
-    X(kept_stanza, struct kept_event)          /* see there */                                               \
-    X(contact_blocked, struct blocked_event)   /* a part of the same write as the block */                   \
-    X(newcomer_request, struct newcomer_event) /* before a login; DONE: it is or will be answered */         \
+    X(may_reach, struct reach_event)            /* see there */                                              \
+    X(kept_stanza, struct kept_event)           /* see there */                                              \
+    X(contact_blocked, struct blocked_event)    /* a part of the same write as the block */                  \
+    X(newcomer_request, struct newcomer_event)  /* before a login; DONE: it is or will be answered */        \
+    X(account_being_made, struct account_event) /* not by an import, which brings all there is of it */      \
     X(account_made, struct account_event)                                                                    \
     X(account_removed, struct account_event)                                                                 \
     X(disco_info, struct disco_event)                                                                        \

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""All accounts in one file (XEP-0227): from one server to another, with clients that look at what arrived; files of other
-servers; files that are wrong."""
+"""All accounts in one file (XEP-0227): from one server to another, with clients that look at what arrived, and with their
+archives; files of other servers; files that are wrong."""
+import socket
+import xml.etree.ElementTree as ET
+
 import pytest
 
 from raw import Raw
 from test_pep import DEVICES, Device
 from slix import Client, run
 
-USER = "urn:xmpp:pie:0"
-
+USER, MAM = "urn:xmpp:pie:0", "urn:xmpp:mam:2"
 
 
 async def fill(server, ca):
@@ -121,3 +123,138 @@ def test_many_accounts_through_pipes(make_server, ca):
     assert server.ctl("user", "import", "-", password=text).stdout == "300 accounts made, 0 not\n"
     assert server.ctl("user", "export", "-").stdout.count("<user name=") == 300
     Raw(server, ca).login("u299", "desk").close()
+
+
+def archived(server, ca, user="alice"):
+    """What the archive has: id, time and body of each message."""
+    client, found, after = Raw(server, ca).login(user, "desk", presence=False), [], ""
+    while True:
+        wanted = client.start_iq(f"<query xmlns='{MAM}'><set xmlns='http://jabber.org/protocol/rsm'><max>250</max>{after}</set></query>", "set")
+        page = client.until(lambda e: e.get("id") == wanted)
+        for message in page:
+            result = message.find(f"{{{MAM}}}result")
+            if result is not None:
+                found.append((result.get("id"), result.find(".//{urn:xmpp:delay}delay").get("stamp"), result.findtext(".//{jabber:client}body")))
+        assert page[-1].get("type") == "result", ET.tostring(page[-1])
+        if page[-1].find(f"{{{MAM}}}fin").get("complete") == "true":
+            client.close()
+            return found
+        after = f"<after>{found[-1][0]}</after>"
+
+
+def test_archives_go_along(make_server, ca, tmp_path):
+    """More than a page each way; ids stay, so that clients go on where they were."""
+    first, second = make_server(), make_server()
+    first.add_user("alice@localhost", "bob@localhost")
+    bob = Raw(first, ca).login("bob", "desk")
+    for number in range(250):
+        bob.send(f"<message to='alice@localhost' type='chat'><body>number {number} &amp; &lt;more&gt;</body></message>")
+    bob.ping()
+    bob.close()
+    there = archived(first, ca)
+    assert [body for _, _, body in there] == [f"number {number} & <more>" for number in range(250)]
+    file = tmp_path / "all.xml"
+    first.ctl("user", "export", str(file))
+    assert file.read_text().count("<archive ") == 2 and file.read_text().count(f"<result xmlns='{MAM}'") == 500
+    ET.parse(file)
+    done = second.ctl("user", "import", str(file))
+    assert done.stdout == "2 accounts made, 0 not\n" and not done.stderr
+    assert archived(second, ca) == there
+    assert archived(second, ca, "bob") == archived(first, ca, "bob")
+    alice = Raw(second, ca).login("alice", "phone", presence=False)  # words are found there, too
+    form = ("<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'><value>urn:xmpp:mam:2</value></field>"
+            "<field var='{urn:xmpp:fulltext:0}fulltext'><value>249</value></field></x>")
+    wanted = alice.start_iq(f"<query xmlns='{MAM}'>{form}</query>", "set")
+    assert len(alice.until(lambda e: e.get("id") == wanted)) == 2
+    alice.close()
+    again = second.ctl("user", "import", str(file), check=False)
+    assert again.returncode == 1 and again.stderr.count("exists already") == 2 and archived(second, ca) == there
+
+
+def result(stamp, text, name="x", sender="romeo@example.org/a", to="juliet@localhost", more=""):
+    stamped = f"<delay xmlns='urn:xmpp:delay' stamp='{stamp}'/>" if stamp else ""
+    return (f"<result xmlns='{MAM}' id='{name}'><forwarded xmlns='urn:xmpp:forward:0'>{stamped}<message xmlns='jabber:client' from='{sender}' to='{to}' "
+            f"type='chat'><body>{text}</body>{more}</message></forwarded></result>")
+
+
+def test_an_archive_of_another_server(make_server, ca, tmp_path):
+    """It may stand anywhere, also in a file of its own; ids of others are replaced, and what can't be kept is named."""
+    server = make_server()
+    ours = "<stanza-id xmlns='urn:xmpp:sid:0' by='juliet@localhost' id='theirs'/>"
+    (tmp_path / "all.xml").write_text(
+        f"<server-data xmlns='{USER}' xmlns:xi='http://www.w3.org/2001/XInclude'><host jid='localhost'><user name='juliet' password='secret'>"
+        f"<archive xmlns='{USER}#mam'>" + result("2010-07-10T23:08:25Z", "first", more=ours) + result("2010-07-10T23:08:25Z", "the same second") +
+        result("", "without a time", "lost") + result("2009-01-01T00:00:00Z", "older") +
+        result("2011-01-01T00:00:00Z", "sent", sender="juliet@localhost/b", to="romeo@example.org/a") + result("2999-01-01T00:00:00Z", "future") +
+        "<strange xmlns='urn:example'/></archive><xi:include href='parts/roster.xml'/><query xmlns='jabber:iq:private'><a xmlns='b'><xi:include href='c'/></a></query>"
+        "</user><user name='nurse' password='secret'><xi:include href='parts/archive.xml'/></user><user name='none' password='secret'>"
+        "<xi:include href='parts/missing.xml'/></user></host></server-data>")
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts/roster.xml").write_text("<?xml version='1.0'?>\n<query xmlns='jabber:iq:roster'><item jid='romeo@example.org' subscription='none'/></query>\n")
+    (tmp_path / "parts/archive.xml").write_text(f"<?xml version='1.0'?>\n<archive xmlns='{USER}#mam'>" +
+                                                result("2010-07-10T23:08:25Z", "to the nurse", to="nurse@localhost") + "</archive>")
+    done = server.ctl("user", "import", str(tmp_path / "all.xml"), check=False)
+    assert done.returncode == 1 and done.stdout == "2 accounts made, 1 not\n", done
+    assert "left out a message of the archive: lost" in done.stderr and "missing.xml" in done.stderr
+    found = archived(server, ca, "juliet")
+    assert [body for _, _, body in found] == ["first", "the same second", "older", "sent", "future"]
+    assert [stamp[:10] for _, stamp, _ in found][:4] == ["2010-07-10", "2010-07-10", "2010-07-10", "2011-01-01"] and found[4][1] < "2999"
+    assert len({name for name, _, _ in found}) == 5 and sorted(found) == found
+    assert [body for _, _, body in archived(server, ca, "nurse")] == ["to the nurse"]
+    juliet = Raw(server, ca).login("juliet", "desk")
+    roster = juliet.ask("<query xmlns='jabber:iq:roster'/>")
+    assert [item.get("jid") for item in roster[0]] == ["romeo@example.org"]
+    private = juliet.ask("<query xmlns='jabber:iq:private'><a xmlns='b'/></query>")
+    assert private[0][0].find("{http://www.w3.org/2001/XInclude}include") is not None
+    form = ("<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'><value>urn:xmpp:mam:2</value></field>"
+            "<field var='with'><value>romeo@example.org</value></field></x>")
+    wanted = juliet.start_iq(f"<query xmlns='{MAM}'>{form}</query>", "set")
+    results = juliet.until(lambda e: e.get("id") == wanted)
+    assert len(results) == 6 and "theirs" not in ET.tostring(results[0], "unicode")
+    juliet.close()
+
+
+def test_an_archive_that_no_memory_holds(make_server, ca):
+    """More than either end would hold of one account."""
+    server = make_server()
+    text = "x" * 60000
+    count = (70 << 20) // len(text)
+    entries = "".join(result(f"2010-07-10T{number // 60:02}:{number % 60:02}:00Z", text) for number in range(count))
+    document = (f"<server-data xmlns='{USER}'><host jid='localhost'><user name='juliet' password='secret'><archive xmlns='{USER}#mam'>{entries}</archive></user>"
+                "</host></server-data>")
+    assert len(document) > 64 << 20
+    assert server.ctl("user", "import", "-", password=document, seconds=120).stdout == "1 accounts made, 0 not\n"
+    exported = server.ctl("user", "export", "-", seconds=120).stdout
+    assert exported.count(f"<result xmlns='{MAM}'") == count and len(exported) > 64 << 20
+
+
+def control(server, text):
+    with socket.socket(socket.AF_UNIX) as door:
+        door.connect(str(server.control))
+        door.sendall(text.encode())
+        answer = b""
+        while data := door.recv(65536):
+            answer += data
+    return answer.decode()
+
+
+def send_part(server, extra, entries):
+    body = (f"<server-data xmlns='{USER}'><host jid='localhost'><user name='juliet'><archive xmlns='{USER}#mam'>{entries}</archive></user></host></server-data>")
+    return control(server, f"user import-archive {len(body)}\n{extra}\n\n{body}")
+
+
+def test_what_an_import_leaves_behind_is_nobodys(make_server, ca, tmp_path):
+    server = make_server()
+    assert send_part(server, "first", result("2010-07-10T23:08:25Z", "one")) == "ok\n"
+    assert send_part(server, "more", result("2010-07-10T23:08:26Z", "x" * 60000)) == "ok\n"  # head and body may come at once
+    assert "too long" in control(server, "user list" + " " * 20000)
+    server.add_user("juliet@localhost")  # somebody else
+    assert archived(server, ca, "juliet") == []
+    assert "exists already" in send_part(server, "first", result("2010-07-10T23:08:25Z", "one"))
+    server.ctl("user", "del", "juliet@localhost")
+    assert send_part(server, "first", result("2010-07-10T23:08:25Z", "broken off")) == "ok\n"
+    (tmp_path / "all.xml").write_text(f"<server-data xmlns='{USER}'><host jid='localhost'><user name='juliet' password='secret'/></host></server-data>")
+    server.ctl("user", "import", str(tmp_path / "all.xml"))
+    assert archived(server, ca, "juliet") == []
+    assert "no user" in control(server, "user import-archive 4\nfirst\n\n<a/>")
+    assert "no id" in control(server, "user export-archive juliet@localhost nonsense\n\n")

@@ -31,8 +31,7 @@ struct ext_slot archive_slot;
 /* ---- Keeping
  * ------------------------------------------------------------------------------------------------------ */
 
-/* The words by which it can be found; what is encrypted has none. */
-static str words_of(const struct stanza *message, struct arena *arena)
+str archive_words(const struct stanza *message, struct arena *arena)
 {
     if (payload_facts(message) & PAYLOAD_ENCRYPTED)
         return str_none;
@@ -53,7 +52,7 @@ static str keep(struct user *user, const struct stanza *message, const struct ji
         .id = id, .time_ms = append_id_ms(id), .peer = jid_bare(peer), .value = buf_str(&value)
     };
     if (archive_settings(user->actor.host)->search)
-        entry.text = words_of(message, &shard->arena);
+        entry.text = archive_words(message, &shard->arena);
     archive->serial = appends_add(shard, user_bare(user), STR(ARCHIVE_KIND), &entry, NULL);
     archive->last_id = id;
     if (archive->ends_known && !archive->first_id)
@@ -217,6 +216,14 @@ static enum hook_ret bound(struct host *host, struct session_event *event)
     return HOOK_NEXT;
 }
 
+/* An import that was broken off may have left something under the name. */
+static enum hook_ret being_made(struct host *host, struct account_event *event)
+{
+    (void)host;
+    store_del_all(event->batch, event->jid.full, STR(ARCHIVE_KIND));
+    return HOOK_NEXT;
+}
+
 static void reset(struct user *user)
 {
     archive_prefs_free(archive_user(user)->prefs);
@@ -232,9 +239,13 @@ static const struct ext_iq iqs[] = {
 };
 
 static const struct ext_hook hooks[] = {
-    HOOK(message_from_user, PHASE_ARCHIVE, sent), HOOK(message_to_user, PHASE_ARCHIVE, received),
-    HOOK(kept_stanza, PHASE_OBSERVE, kept),       HOOK(session_bound, PHASE_OBSERVE, bound),
-    HOOK(disco_info, PHASE_OBSERVE, disco),       { 0 },
+    HOOK(message_from_user, PHASE_ARCHIVE, sent),
+    HOOK(message_to_user, PHASE_ARCHIVE, received),
+    HOOK(kept_stanza, PHASE_OBSERVE, kept),
+    HOOK(session_bound, PHASE_OBSERVE, bound),
+    HOOK(disco_info, PHASE_OBSERVE, disco),
+    HOOK(account_being_made, PHASE_OBSERVE, being_made),
+    { 0 },
 };
 
 static const struct config_key keys[] = {
@@ -299,7 +310,8 @@ const struct ext ext_archive = {
         (const struct ext_xep[]){
             { 359, "0.7.0" }, { 441, "0.2.0" }, { 431, "0.2.0" }, { 59, "1.0" }, { 0 } },
     .account_features =
-        (const char *const[]){ NS_MAM, NS_MAM "#extended", NS_MAM "#groupchat-field", NS_SID, NULL },
+        (const char *const[]){ NS_MAM, NS_MAM "#extended", NS_MAM "#groupchat-field", NS_SID,
+                               "urn:xmpp:message-retract:1" /* XEP-0424 §2: they are archived */, NULL },
     .iqs = iqs,
     .bind2 = (const struct ext_bind2[]){ { NULL, NULL, NULL, archive_bind_tell }, { 0 } },
     .bind2_read = archive_bind_read,

@@ -50,6 +50,9 @@ static inline const struct archive_settings *archive_settings(const struct host 
     return ext_settings(host, &archive_slot);
 }
 
+/* archive.c: the words by which a message can be found; what is encrypted has none. */
+str archive_words(const struct stanza *message, struct arena *arena);
+
 /* archive_policy.c: whether a message is worth keeping, whoever it is from or for. */
 bool archive_policy(const struct stanza *message);
 

@@ -5,44 +5,25 @@
  * have passed the scanner, and rows are written anew from what was read.
  *
  * A user without credentials gets a password that nobody knows. Sections are of XEP-0227. */
-#include "extensions/portable/portable.h"
-#include "server/ext.h"
+#include "extensions/portable/import.h"
 
 #include "base/base64.h"
 #include "base/rand.h"
+#include "base/utf8.h"
 #include "xml/write.h"
 #include "xmpp/delay.h"
 #include "xmpp/ns.h"
 
 #include <stdlib.h>
 
-enum { ROW_MAX = 64 << 20, ITERATIONS_MAX = 10000000, PASSWORD_SIZE = 33, NOTES_MAX = 256 };
+enum { ROW_MAX = 64 << 20, ITERATIONS_MAX = 10000000, PASSWORD_SIZE = 33, NOTES_MAX = 256, ABOUT_MAX = 128 };
 
-struct importing {
-    struct request *request;
-    struct arena *arena;
-    struct host *host;
-    struct store_batch *batch;
-    struct nodes nodes;
-    struct scram_keys keys;
-    bool has_keys, disabled;
-    unsigned notes, roster_items;
-    uint64_t last_id; /* of an offline message */
-    int64_t now_ms;
-};
-
-static str owner_of(const struct importing *importing)
+void import_note(struct importing *importing, const char *what, str about)
 {
-    return importing->request->jid.full;
-}
-
-/* Something is left out. */
-static void note(struct importing *importing, const char *what, str about)
-{
+    str some = utf8_cut(about.len ? about : STR(""), ABOUT_MAX);
     if (importing->notes++ < NOTES_MAX)
-        buf_addf(&importing->request->answer, "%.*s: left out %s%s%.*s\n", STR_ARGS(owner_of(importing)),
-                 what, about.len ? " " : "", about.len > 128 ? 128 : (int)about.len,
-                 about.len ? about.p : "");
+        buf_addf(&importing->request->answer, "%.*s: left out %s%s%.*s\n", STR_ARGS(import_owner(importing)),
+                 what, some.len ? " " : "", STR_ARGS(some));
 }
 
 /* An element that means the same elsewhere, in the arena. */
@@ -101,7 +82,7 @@ static void take_credentials(struct importing *importing, const struct xml_node 
             return;
         }
     }
-    note(importing, "credentials of", mechanism);
+    import_note(importing, "credentials of", mechanism);
 }
 
 /* ---- Roster, requests, blocklist
@@ -130,7 +111,7 @@ static void take_item(struct importing *importing, const struct xml_node *item)
     unsigned most = importing->request->shard->server->config->limits.roster_items;
     if (!read_jid(importing, item, STR("jid"), &jid) || !jid_is_bare(&jid) ||
         str_is(subscription, "remove") || importing->roster_items == most) {
-        note(importing, "the contact", xml_attr(item, STR("jid"), importing->arena));
+        import_note(importing, "the contact", xml_attr(item, STR("jid"), importing->arena));
         return;
     }
     struct roster roster = { 0 };
@@ -148,10 +129,10 @@ static void take_item(struct importing *importing, const struct xml_node *item)
         roster_item_write(&xml, roster.items[0]);
     }
     if (roster.count && !buf_failed(&xml)) {
-        store_put(importing->batch, owner_of(importing), STR("roster"), jid.full, buf_str(&xml));
+        store_put(importing->batch, import_owner(importing), STR("roster"), jid.full, buf_str(&xml));
         importing->roster_items++;
     } else {
-        note(importing, "the contact", jid.full);
+        import_note(importing, "the contact", jid.full);
     }
     roster_fini(&roster);
     buf_fini(&xml);
@@ -177,7 +158,7 @@ static void take_privacy(struct importing *importing, const struct xml_node *que
         if (!xml_is(&list, STR("list"), ns))
             continue;
         if (name.p && !str_eq(xml_attr(&list, STR("name"), arena), name)) {
-            note(importing, "the privacy list", xml_attr(&list, STR("name"), arena));
+            import_note(importing, "the privacy list", xml_attr(&list, STR("name"), arena));
             continue;
         }
         for (bool next = xml_first(&list, &item); next; next = xml_next(&item)) {
@@ -186,16 +167,15 @@ static void take_privacy(struct importing *importing, const struct xml_node *que
                         str_is(xml_attr(&item, STR("action"), arena), "deny");
             str value = xml_attr(&item, STR("value"), arena);
             if (jids && value.len && jid_parse(value, arena, &jid) == OK)
-                store_put(importing->batch, owner_of(importing), STR("block"), jid.full, STR(""));
+                store_put(importing->batch, import_owner(importing), STR("block"), jid.full, STR(""));
             else
-                note(importing, "a rule of a privacy list", value);
+                import_note(importing, "a rule of a privacy list", value);
         }
     }
 }
 
-/* A stanza for the user; false if it is none of this kind. */
-static bool read_stanza(struct importing *importing, const struct xml_node *node, enum stanza_kind kind,
-                        struct stanza *ret)
+bool import_stanza(struct importing *importing, const struct xml_node *node, enum stanza_kind kind,
+                   struct stanza *ret)
 {
     struct xml_node *copy = ARENA_NEW(importing->arena, struct xml_node);
     return xml_parse(alone(importing, node), STR(NS_CLIENT), copy) &&
@@ -203,7 +183,7 @@ static bool read_stanza(struct importing *importing, const struct xml_node *node
            !jid_is_none(&ret->from);
 }
 
-static str stanza_row(struct importing *importing, struct stanza *stanza, const struct jid *to)
+str import_row(struct importing *importing, struct stanza *stanza, const struct jid *to)
 {
     struct buf xml;
     buf_init(&xml, ROW_MAX);
@@ -216,13 +196,13 @@ static str stanza_row(struct importing *importing, struct stanza *stanza, const 
 static void take_request(struct importing *importing, const struct xml_node *node)
 {
     struct stanza presence;
-    if (!read_stanza(importing, node, STANZA_PRESENCE, &presence) || presence.type != TYPE_SUBSCRIBE) {
-        note(importing, "a presence stanza", str_none);
+    if (!import_stanza(importing, node, STANZA_PRESENCE, &presence) || presence.type != TYPE_SUBSCRIBE) {
+        import_note(importing, "a presence stanza", str_none);
         return;
     }
     presence.from = jid_to_bare(&presence.from);
-    store_put(importing->batch, owner_of(importing), STR("request"), presence.from.full,
-              stanza_row(importing, &presence, &importing->request->jid));
+    store_put(importing->batch, import_owner(importing), STR("request"), presence.from.full,
+              import_row(importing, &presence, &importing->request->jid));
 }
 
 /* ---- Offline messages
@@ -233,8 +213,8 @@ static void take_message(struct importing *importing, const struct xml_node *nod
     struct stanza message;
     struct delay delay;
     struct jid host = jid_make(STR(""), str_from(importing->host->name), STR(""), importing->arena);
-    if (!read_stanza(importing, node, STANZA_MESSAGE, &message)) {
-        note(importing, "an offline message", xml_attr(node, STR("from"), importing->arena));
+    if (!import_stanza(importing, node, STANZA_MESSAGE, &message)) {
+        import_note(importing, "an offline message", xml_attr(node, STR("from"), importing->arena));
         return;
     }
     int64_t ms =
@@ -245,11 +225,11 @@ static void take_message(struct importing *importing, const struct xml_node *nod
         id = importing->last_id + 1;
     importing->last_id = id;
     const struct jid *to = jid_is_none(&message.to) ? &importing->request->jid : &message.to;
-    store_append(importing->batch, owner_of(importing), STR("offline"),
+    store_append(importing->batch, import_owner(importing), STR("offline"),
                  &(struct store_entry){ .id = id,
                                         .time_ms = ms,
                                         .peer = jid_bare(&message.from),
-                                        .value = stanza_row(importing, &message, to) });
+                                        .value = import_row(importing, &message, to) });
 }
 
 static void take_messages(struct importing *importing, const struct xml_node *list)
@@ -264,7 +244,7 @@ static void take_messages(struct importing *importing, const struct xml_node *li
 
 static void take_vcard(struct importing *importing, const struct xml_node *card)
 {
-    store_put(importing->batch, owner_of(importing), STR("vcard"), STR(""), alone(importing, card));
+    store_put(importing->batch, import_owner(importing), STR("vcard"), STR(""), alone(importing, card));
 }
 
 static void take_private(struct importing *importing, const struct xml_node *query)
@@ -273,7 +253,7 @@ static void take_private(struct importing *importing, const struct xml_node *que
     for (bool more = xml_first(query, &child); more; more = xml_next(&child)) {
         str ns = xml_decode_attr(child.ns, importing->arena);
         str key = arena_printf(importing->arena, "%.*s %.*s", STR_ARGS(ns), STR_ARGS(child.name));
-        store_put(importing->batch, owner_of(importing), STR("private"), key, alone(importing, &child));
+        store_put(importing->batch, import_owner(importing), STR("private"), key, alone(importing, &child));
     }
 }
 
@@ -290,22 +270,22 @@ static struct node *node_named(struct importing *importing, const struct xml_nod
 static void take_node(struct importing *importing, const struct xml_node *configure)
 {
     str name = xml_attr(configure, STR("node"), importing->arena);
-    struct options options = *pep_defaults();
+    struct options options = pep_defaults(name);
     struct form form;
     const char *why;
     if (!name.len || name.len > 1024 || nodes_find(&importing->nodes, name)) {
-        note(importing, "the node", name);
+        import_note(importing, "the node", name);
         return;
     }
     if (form_read_child(configure, importing->arena, &form) == OK) {
         form.type = FORM_SUBMIT; /* others write the form as it would be shown */
         if (options_apply(&form, true, &options, &why))
-            note(importing, "some of the configuration of the node", name);
+            import_note(importing, "some of the configuration of the node", name);
     }
     struct node *node = nodes_add(&importing->nodes, name);
     options_keep(&options, &node->settings);
     node->created_ms = importing->now_ms;
-    node_store(importing->batch, owner_of(importing), node, importing->arena);
+    node_store(importing->batch, import_owner(importing), node, importing->arena);
 }
 
 static void take_affiliations(struct importing *importing, const struct xml_node *list, struct node *node)
@@ -316,14 +296,14 @@ static void take_affiliations(struct importing *importing, const struct xml_node
         struct jid jid;
         if (!read_jid(importing, &child, STR("jid"), &jid) ||
             !affiliation_named(xml_attr(&child, STR("affiliation"), importing->arena), &affiliation)) {
-            note(importing, "an affiliation of the node", node_name(node));
+            import_note(importing, "an affiliation of the node", node_name(node));
             continue;
         }
         jid = jid_to_bare(&jid);
-        if (str_eq(jid.full, owner_of(importing)))
+        if (str_eq(jid.full, import_owner(importing)))
             continue;
         node_set_affiliation(node, jid.full, affiliation);
-        node_store_affiliation(importing->batch, owner_of(importing), node, jid.full, importing->arena);
+        node_store_affiliation(importing->batch, import_owner(importing), node, jid.full, importing->arena);
     }
 }
 
@@ -335,12 +315,12 @@ static void take_subscriptions(struct importing *importing, const struct xml_nod
         struct jid jid;
         if (!read_jid(importing, &child, STR("jid"), &jid) ||
             !(str_is(state, "subscribed") || str_is(state, "pending"))) {
-            note(importing, "a subscription to the node", node_name(node));
+            import_note(importing, "a subscription to the node", node_name(node));
             continue;
         }
         struct subscriber *subscriber = node_add_subscriber(node, jid.full);
         subscriber->state = str_is(state, "subscribed") ? SUBSCRIPTION_SUBSCRIBED : SUBSCRIPTION_PENDING;
-        node_store_subscription(importing->batch, owner_of(importing), node, jid.full, importing->arena);
+        node_store_subscription(importing->batch, import_owner(importing), node, jid.full, importing->arena);
     }
 }
 
@@ -359,7 +339,7 @@ static void take_nodes(struct importing *importing, const struct xml_node *pubsu
         else if (node && xml_is(&child, STR("subscriptions"), ns))
             take_subscriptions(importing, &child, node);
         else if (!xml_is(&child, STR("configure"), ns))
-            note(importing, "what is said of a node:", child.name);
+            import_note(importing, "what is said of a node:", child.name);
     }
 }
 
@@ -369,12 +349,12 @@ static void take_node_items(struct importing *importing, const struct xml_node *
     for (bool more = xml_first(items, &child); more; more = xml_next(&child)) {
         str id = xml_attr(&child, STR("id"), importing->arena);
         if (!xml_is(&child, STR("item"), STR(NS_PUBSUB)) || !id.len || id.len > 1024) {
-            note(importing, "an item of the node", node_name(node));
+            import_note(importing, "an item of the node", node_name(node));
             continue;
         }
         str xml = xml_first(&child, &payload) ? alone(importing, &payload) : STR("");
         const struct item *item = node_put_item(&importing->nodes, node, id, STR(""), importing->now_ms);
-        node_store_item(importing->batch, owner_of(importing), node, item, xml, importing->arena);
+        node_store_item(importing->batch, import_owner(importing), node, item, xml, importing->arena);
     }
 }
 
@@ -387,7 +367,7 @@ static void take_items(struct importing *importing, const struct xml_node *pubsu
         if (node && xml_is(&child, STR("items"), STR(NS_PUBSUB)))
             take_node_items(importing, &child, node);
         else
-            note(importing, "items of the node", xml_attr(&child, STR("node"), importing->arena));
+            import_note(importing, "items of the node", xml_attr(&child, STR("node"), importing->arena));
     }
 }
 
@@ -414,6 +394,7 @@ static const struct {
     { "vCard", "vcard-temp", take_vcard },
     { "presence", NS_CLIENT, take_request },
     { "offline-messages", NS_PIE, take_messages },
+    { "archive", NS_PIE_MAM, import_archive },
     { "pubsub", NS_PUBSUB "#owner", take_nodes },
     { "pubsub", NS_PUBSUB, take_items },
 };
@@ -435,7 +416,7 @@ static void take_user(struct importing *importing, const struct xml_node *user)
                 parts[i].take(importing, &child);
     for (bool more = xml_first(user, &child); more; more = xml_next(&child))
         if (!is_known(&child))
-            note(importing, "the element", child.name);
+            import_note(importing, "the element", child.name);
 }
 
 static void made(struct account_job *job)
@@ -458,7 +439,7 @@ static void start(struct importing *importing, const struct xml_node *user)
                                          .rows = importing->batch,
                                          .rows_kept = true,
                                          .done = made };
-    store_del_all(importing->batch, owner_of(importing), STR("reserved"));
+    store_del_all(importing->batch, import_owner(importing), STR("reserved"));
     if (importing->has_keys) {
         request->job.keys = scram_keys_write(&importing->keys, arena);
         if (importing->disabled)
@@ -469,15 +450,14 @@ static void start(struct importing *importing, const struct xml_node *user)
         rand_token(random, sizeof random);
         request->job.password = str_from(random);
         buf_addf(&request->answer, "%.*s: has no password: jabiructl user passwd sets one\n",
-                 STR_ARGS(owner_of(importing)));
+                 STR_ARGS(import_owner(importing)));
     }
     account_start(&request->job, ACCOUNT_MAKE);
     mem_wipe(random, sizeof random);
     mem_wipe(&importing->keys, sizeof importing->keys);
 }
 
-/* Finds the user and its address; false if that is answered. */
-static bool find_user(struct importing *importing, const struct xml_node *root, struct xml_node *ret_host,
+bool import_find_user(struct importing *importing, const struct xml_node *root, struct xml_node *ret_host,
                       struct xml_node *ret_user)
 {
     struct request *request = importing->request;
@@ -508,10 +488,12 @@ void portable_import(struct request *request)
         request_done(request, "that is not well-formed XML");
         return;
     }
-    if (!find_user(&importing, &root, &host, &user))
+    if (!import_find_user(&importing, &root, &host, &user))
         return;
     importing.host = server_host(request->shard->server, jid_domain(&request->jid));
     importing.batch = store_batch_new();
+    if (!str_is(request->extra, "archive")) /* else it came before */
+        store_del_all(importing.batch, request->jid.full, STR(ARCHIVE_KIND));
     take_user(&importing, &user);
     start(&importing, &user);
     nodes_fini(&importing.nodes);

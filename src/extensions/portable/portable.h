@@ -18,5 +18,7 @@ extern const char *const portable_mechanisms[3];
 /* Commands of jabiructl; see portable.c. */
 void portable_export(struct request *request);
 void portable_import(struct request *request);
+void portable_export_archive(struct request *request);
+void portable_import_archive(struct request *request);
 
 #endif

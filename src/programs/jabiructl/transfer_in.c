@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* user import: reads XEP-0227's document with the scanner of the server's own streams, which holds one
- * element at a time: the start tags of <server-data/> and <host/> are taken for headers of streams, so that
- * what is held is one <user/>. Each is sent to the server alone, in a document of its own.
+ * element at a time: the start tags of <server-data/>, <host/>, <user/> and <archive/> are taken for headers
+ * of streams, so that what is held is one user but for its archive. That is sent to the server in parts as it
+ * comes, and then the user, each in a document of its own.
  *
- * Files that are named by XInclude are read for hosts and users, below the folder of the file that names
- * them; not below users. Comments and a DTD are refused, as on a stream. */
+ * Files that are named by XInclude are read for hosts, users and children of users, below the folder of the
+ * file that names them. Comments and a DTD are refused, as on a stream. Elements whose names have prefixes
+ * are read whole. */
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/mem.h"
@@ -20,9 +22,10 @@
 #include <unistd.h>
 
 #define NS_PIE      "urn:xmpp:pie:0"
+#define NS_PIE_MAM  "urn:xmpp:pie:0#mam"
 #define NS_XINCLUDE "http://www.w3.org/2001/XInclude"
 
-enum { USER_MAX = 64 << 20, READ = 65536, PATH_BYTES = 4096, ANSWER_LINE = 4096 };
+enum { USER_MAX = 64 << 20, PART = 256 * 1024, READ = 65536, PATH_BYTES = 4096, ANSWER_LINE = 4096 };
 
 static const struct scan_limits limits = { USER_MAX, SCAN_DEPTH_MAX, SCAN_ATTRIBUTES_MAX, UINT16_MAX };
 
@@ -47,54 +50,84 @@ static bool complain(const char *path, const char *what)
     return false;
 }
 
-/* ---- One user
- * ----------------------------------------------------------------------------------------------------------
+/* ---- To the server
+ * ---------------------------------------------------------------------------------------------------------
  */
 
-/* Reads the answer; true if the account was made. */
+/* Reads the answer; true if it is good. */
 static bool read_answer(struct in *in, int fd)
 {
     char line[ANSWER_LINE];
     FILE *from = fdopen(fd, "r");
-    bool made = false;
+    bool good = false;
     in->unreachable = true; /* until the last line is there */
     while (from && in->unreachable && fgets(line, sizeof line, from)) {
-        made = !strcmp(line, "ok\n");
-        in->unreachable = !made && strncmp(line, "error: ", 7) != 0;
-        if (!made)
+        good = !strcmp(line, "ok\n");
+        in->unreachable = !good && strncmp(line, "error: ", 7) != 0;
+        if (!good)
             fprintf(stderr, "%s%s", in->unreachable ? "" : "jabiructl: ", line);
     }
     if (from)
         fclose(from);
-    return made;
+    return good;
 }
 
-/* `declarations`: of prefixes that the user's element may use. False if there is no sense in going on. */
-static bool send_user(struct in *in, str host, str declarations, str user)
+/* Sends a document with one host; false if the server did not take it. */
+static bool send_document(struct in *in, const char *command, const char *extra, const struct buf *body)
 {
-    struct buf body, head;
-    buf_init(&body, USER_MAX);
+    struct buf head;
+    bool taken = false;
     buf_init(&head, ANSWER_LINE);
-    buf_lit(&body, "<server-data xmlns='" NS_PIE "'><host");
-    xml_write_attr(&body, "jid", host);
-    buf_add(&body, declarations);
-    buf_add_char(&body, '>');
-    buf_add(&body, user);
-    buf_lit(&body, "</host></server-data>");
-    buf_addf(&head, "user import-one %zu\n\n", body.len);
-    int fd = buf_failed(&body) ? -1 : door_connect(in->socket);
-    bool sent = fd >= 0 && door_write(fd, head.p, head.len) && door_write(fd, body.p, body.len);
-    in->unreachable = fd < 0;
-    bool made = fd >= 0 && read_answer(in, fd);
+    buf_addf(&head, "%s %zu\n%s%s\n", command, body->len, extra, *extra ? "\n" : "");
+    int fd = buf_failed(body) ? -1 : door_connect(in->socket);
+    in->unreachable = fd < 0 && !buf_failed(body);
+    if (buf_failed(body))
+        fputs("jabiructl: an account is too large\n", stderr);
+    if (fd >= 0) {
+        bool sent = door_write(fd, head.p, head.len) && door_write(fd, body->p, body->len);
+        taken = read_answer(in, fd) && sent;
+    }
+    buf_fini(&head);
+    return taken;
+}
+
+/* `declarations`: of prefixes that what follows may use. */
+static void begin_document(struct buf *body, str host, str declarations)
+{
+    buf_init(body, USER_MAX);
+    buf_lit(body, "<server-data xmlns='" NS_PIE "'><host");
+    xml_write_attr(body, "jid", host);
+    buf_add(body, declarations);
+    buf_add_char(body, '>');
+}
+
+static void wipe(struct buf *buf)
+{
+    if (buf->len)
+        mem_wipe(buf->p, buf->len);
+    buf_fini(buf);
+}
+
+/* Counts an account. False if there is no sense in going on. */
+static bool count(struct in *in, bool made)
+{
     in->made += made;
     in->failed += !made;
     if (isatty(STDERR_FILENO))
-        fprintf(stderr, "\r%zu accounts made, %zu not%s", in->made, in->failed, sent ? "" : "\n");
-    if (body.len)
-        mem_wipe(body.p, body.len);
-    buf_fini(&body);
-    buf_fini(&head);
+        fprintf(stderr, "\r%zu accounts made, %zu not", in->made, in->failed);
     return !in->unreachable;
+}
+
+/* A whole <user/>. `extra`: "archive" if that came before. */
+static bool send_user(struct in *in, str host, str declarations, str user, const char *extra)
+{
+    struct buf body;
+    begin_document(&body, host, declarations);
+    buf_add(&body, user);
+    buf_lit(&body, "</host></server-data>");
+    bool made = send_document(in, "user import-one", extra, &body);
+    wipe(&body);
+    return count(in, made);
 }
 
 /* ---- Reading
@@ -189,72 +222,22 @@ static bool path_of(const struct source *source, const struct xml_node *include,
     return good || complain(source->path, "an xi:include that is not supported was left out");
 }
 
-/* A file that is one <user/>. */
-static bool import_user_file(struct in *in, const char *path, str host)
+/* ---- Elements that are read as streams
+ * ---------------------------------------------------------------------------------- */
+
+static void skip_space(struct source *source)
 {
-    struct source source;
-    struct xml_node user;
-    bool going = true;
-    bool good = open_source(in, path, &source);
-    while (good && read_more(&source))
-        continue;
-    str bytes = str_trim(buf_str(&source.bytes));
-    if (str_starts(bytes, STR("<?xml")))
-        bytes = str_trim(str_sub(bytes, str_find(bytes, '>') + 1, bytes.len));
-    if (good && xml_parse(bytes, STR(NS_PIE), &user))
-        going = send_user(in, host, str_none, user.bytes);
-    else
-        in->failed += complain(path, "is no <user/>") ? 0 : 1;
-    close_source(&source);
-    return going;
+    do {
+        size_t count = 0;
+        while (count < source->bytes.len && memchr(" \t\r\n", source->bytes.p[count], 4))
+            count++;
+        buf_consume(&source->bytes, count);
+    } while (!source->bytes.len && read_more(source));
 }
 
-/* ---- Hosts
- * --------------------------------------------------------------------------------------------------------------
- */
-
-struct host {
-    struct source *source;
-    str name, declarations;
-};
-
-/* An element within a host. */
-static bool take(const struct host *host, const struct xml_node *node)
-{
-    char path[PATH_BYTES];
-    if (is_include(node))
-        return !path_of(host->source, node, path) || import_user_file(host->source->in, path, host->name);
-    if (xml_is(node, STR("user"), STR(NS_PIE)))
-        return send_user(host->source->in, host->name, host->declarations, node->bytes);
-    complain(host->source->path, "an element that is no <user/> was left out");
-    return true;
-}
-
-/* The scanner stands behind the start tag of <host/>. */
-static bool import_host(struct source *source, struct scanner *scanner, const struct xml_node *tag)
-{
-    struct arena arena;
-    struct xml_node node;
-    enum scan_event event;
-    size_t used;
-    arena_init(&arena, 1024);
-    struct host host = { source, arena_str(&arena, xml_attr(tag, STR("jid"), &arena)),
-                         arena_str(&arena, scanner_header_declarations(scanner)) };
-    bool going = true;
-    while ((event = next(source, scanner, &used, &node)) == SCAN_ELEMENT && going) {
-        going = take(&host, &node);
-        buf_consume(&source->bytes, used);
-    }
-    if (event == SCAN_CLOSE)
-        buf_consume(&source->bytes, used);
-    else if (going)
-        going = complain(source->path, "is not well-formed, or no file in the format of XEP-0227");
-    arena_fini(&arena);
-    return going;
-}
-
-/* Length of the start tag at the front, if it is one of <host> with something in it; else 0. */
-static size_t host_tag(struct source *source)
+/* Length of the start tag at the front, if it is one of that name (such as "<host") with something in it;
+ * else 0. */
+static size_t start_tag(struct source *source, str name)
 {
     char quote = 0;
     for (size_t i = 0;; i++) {
@@ -262,9 +245,9 @@ static size_t host_tag(struct source *source)
             if (!read_more(source))
                 return 0;
         char c = source->bytes.p[i];
-        if (i < 5 && c != "<host"[i])
+        if (i < name.len && c != name.p[i])
             return 0;
-        if (i == 5 && !strchr(" \t\r\n>", c))
+        if (i == name.len && !memchr(" \t\r\n>", c, 5))
             return 0;
         if (quote ? c == quote : c == '"' || c == '\'')
             quote = quote ? 0 : c;
@@ -273,32 +256,315 @@ static size_t host_tag(struct source *source)
     }
 }
 
-/* A host within <server-data/>, as a stream of its own, on whose header stands what the outer one declares.
- */
-static bool import_inner(struct source *source, const struct scanner *outer, size_t tag_length)
-{
+/* An element as a stream of its own, on whose header stands what the outer one declares. */
+struct inner {
+    struct source *source;
     struct scanner scanner;
+    struct buf header; /* its start tag, which stands alone */
     struct xml_node tag;
-    struct buf header;
+};
+
+/* Enters the element whose start tag, of this name and length, is at the front. `outer` may be NULL. False
+ * after a message. */
+static bool enter(struct source *source, const struct scanner *outer, str name, size_t length,
+                  struct inner *ret)
+{
     size_t used;
-    bool going;
-    str rest = str_sub(buf_str(&source->bytes), 5, tag_length);
-    bool declares = memmem(rest.p, rest.len, "xmlns", 5) != NULL;
-    buf_init(&header, USER_MAX);
-    buf_lit(&header, "<host");
-    if (!declares) {
-        buf_lit(&header, " xmlns='" NS_PIE "'");
-        buf_add(&header, scanner_header_declarations(outer));
-    }
-    buf_add(&header, rest);
-    buf_consume(&source->bytes, tag_length);
-    scanner_init(&scanner, &limits);
-    if (scanner_next(&scanner, buf_str(&header), &used, &tag) == SCAN_OPEN)
-        going = import_host(source, &scanner, &tag);
+    str rest = str_sub(buf_str(&source->bytes), name.len, length);
+    ret->source = source;
+    buf_init(&ret->header, USER_MAX);
+    buf_add(&ret->header, name);
+    if (!memmem(rest.p, rest.len, "xmlns=", 6))
+        buf_lit(&ret->header, " xmlns='" NS_PIE "'");
+    if (outer && !memmem(rest.p, rest.len, "xmlns:", 6))
+        buf_add(&ret->header, scanner_header_declarations(outer));
+    buf_add(&ret->header, rest);
+    buf_consume(&source->bytes, length);
+    scanner_init(&ret->scanner, &limits);
+    return scanner_next(&ret->scanner, buf_str(&ret->header), &used, &ret->tag) == SCAN_OPEN ||
+           complain(source->path, "a start tag is not well-formed");
+}
+
+static void leave(struct inner *inner)
+{
+    scanner_fini(&inner->scanner);
+    wipe(&inner->header);
+}
+
+/* The next child, to be dropped with drop(); false at the end of the element, or, with *ret_going, of what
+ * can be read. */
+static bool next_child(struct inner *inner, size_t *ret_used, struct xml_node *ret, bool *ret_going)
+{
+    enum scan_event event = next(inner->source, &inner->scanner, ret_used, ret);
+    if (event == SCAN_ELEMENT)
+        return true;
+    if (event == SCAN_CLOSE)
+        buf_consume(&inner->source->bytes, *ret_used);
     else
-        going = complain(source->path, "the start tag of a <host/> is not well-formed");
-    scanner_fini(&scanner);
-    buf_fini(&header);
+        *ret_going =
+            complain(inner->source->path, "is not well-formed, or no file in the format of XEP-0227");
+    return false;
+}
+
+static void drop(struct inner *inner, size_t used)
+{
+    buf_consume(&inner->source->bytes, used);
+}
+
+/* ---- Users
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+struct host {
+    struct source *source;
+    str name, declarations;
+};
+
+struct user {
+    const struct host *host;
+    str tag;          /* its start tag */
+    struct buf parts; /* its children but for the archive */
+    bool has_archive; /* some of it is at the server */
+    bool is_refused;
+};
+
+/* A part of the archive, with the start tags that it stands in. */
+static void send_results(struct user *user, str tag, struct buf *results)
+{
+    struct in *in = user->host->source->in;
+    struct buf body;
+    if (user->is_refused)
+        buf_clear(results);
+    if (!results->len)
+        return;
+    begin_document(&body, user->host->name, user->host->declarations);
+    buf_add(&body, user->tag);
+    buf_add(&body, tag);
+    buf_add(&body, buf_str(results));
+    buf_lit(&body, "</archive></user></host></server-data>");
+    user->is_refused = !send_document(in, "user import-archive", user->has_archive ? "" : "first", &body);
+    user->has_archive = true;
+    wipe(&body);
+    buf_clear(results);
+}
+
+/* What is not read any more is skipped. False if there is no sense in going on. */
+static bool import_archive(struct user *user, struct source *source, const struct scanner *outer,
+                           size_t length)
+{
+    struct inner inner;
+    struct xml_node node;
+    struct buf results;
+    size_t used;
+    bool going = enter(source, outer, STR("<archive"), length, &inner);
+    bool is_one = going && xml_is(&inner.tag, STR("archive"), STR(NS_PIE_MAM));
+    if (going && !is_one)
+        complain(source->path, "an <archive/> of another kind was left out");
+    buf_init(&results, USER_MAX);
+    while (going && next_child(&inner, &used, &node, &going)) {
+        if (is_one)
+            buf_add(&results, node.bytes);
+        drop(&inner, used);
+        if (results.len >= PART)
+            send_results(user, buf_str(&inner.header), &results);
+        going = !source->in->unreachable;
+    }
+    if (going)
+        send_results(user, buf_str(&inner.header), &results);
+    wipe(&results);
+    leave(&inner);
+    return going && !source->in->unreachable;
+}
+
+/* The rest of a file as one element. False after a message. */
+static bool read_whole(struct source *source, struct xml_node *ret)
+{
+    while (read_more(source))
+        continue;
+    return xml_parse(str_trim(buf_str(&source->bytes)), STR(NS_PIE), ret) ||
+           complain(source->path, "is not well-formed");
+}
+
+/* Opens a file, and reads up to its root element. */
+static bool open_included(struct in *in, const char *path, struct source *ret)
+{
+    if (!open_source(in, path, ret))
+        return false;
+    skip_space(ret);
+    while (ret->bytes.len < 5 && read_more(ret))
+        continue;
+    if (!str_starts(buf_str(&ret->bytes), STR("<?xml")))
+        return true;
+    while (str_find(buf_str(&ret->bytes), '>') == ret->bytes.len && read_more(ret))
+        continue;
+    buf_consume(&ret->bytes, str_find(buf_str(&ret->bytes), '>') + 1);
+    skip_space(ret);
+    return true;
+}
+
+/* A file that is one child of a user. */
+static bool import_child_file(struct user *user, const char *path)
+{
+    struct source source;
+    struct xml_node node;
+    bool going = true;
+    if (open_included(user->host->source->in, path, &source)) {
+        size_t length = start_tag(&source, STR("<archive"));
+        if (length)
+            going = import_archive(user, &source, NULL, length);
+        else if (read_whole(&source, &node))
+            buf_add(&user->parts, node.bytes);
+        else
+            user->is_refused = true;
+    } else {
+        user->is_refused = true;
+    }
+    close_source(&source);
+    return going;
+}
+
+static bool take_child(struct user *user, struct source *source, const struct xml_node *node)
+{
+    char path[PATH_BYTES];
+    if (!is_include(node)) {
+        buf_add(&user->parts, node->bytes);
+        return true;
+    }
+    return !path_of(source, node, path) || import_child_file(user, path);
+}
+
+/* The children of a user up to its end. */
+static bool take_children(struct user *user, struct source *source, struct inner *inner)
+{
+    struct xml_node node;
+    size_t used;
+    for (bool going = true; going;) {
+        skip_space(source);
+        size_t length = start_tag(source, STR("<archive"));
+        if (length) {
+            going = import_archive(user, source, &inner->scanner, length);
+            continue;
+        }
+        if (!next_child(inner, &used, &node, &going))
+            return going;
+        going = take_child(user, source, &node);
+        drop(inner, used);
+    }
+    return false;
+}
+
+static bool finish_user(struct user *user)
+{
+    struct in *in = user->host->source->in;
+    struct buf whole;
+    if (user->is_refused)
+        return count(in, false);
+    buf_init(&whole, USER_MAX);
+    buf_add(&whole, user->tag);
+    buf_add(&whole, buf_str(&user->parts));
+    buf_lit(&whole, "</user>");
+    if (buf_failed(&whole) || buf_failed(&user->parts)) {
+        wipe(&whole);
+        fputs("jabiructl: an account is too large\n", stderr);
+        return count(in, false);
+    }
+    bool going = send_user(in, user->host->name, user->host->declarations, buf_str(&whole),
+                           user->has_archive ? "archive" : "");
+    wipe(&whole);
+    return going;
+}
+
+/* A user whose start tag is at the front. */
+static bool import_user(const struct host *host, struct source *source, const struct scanner *outer,
+                        size_t length)
+{
+    struct user user = { .host = host };
+    struct inner inner;
+    bool going = enter(source, outer, STR("<user"), length, &inner);
+    buf_init(&user.parts, USER_MAX);
+    user.tag = buf_str(&inner.header);
+    if (going)
+        going = take_children(&user, source, &inner);
+    if (going)
+        going = finish_user(&user);
+    wipe(&user.parts);
+    leave(&inner);
+    return going;
+}
+
+/* A file that is one <user/>. */
+static bool import_user_file(const struct host *host, const char *path)
+{
+    struct in *in = host->source->in;
+    struct source source;
+    struct xml_node node;
+    bool going = true;
+    if (open_included(in, path, &source)) {
+        size_t length = start_tag(&source, STR("<user"));
+        if (length)
+            going = import_user(host, &source, NULL, length);
+        else if (read_whole(&source, &node))
+            going = send_user(in, host->name, str_none, node.bytes, "");
+        else
+            in->failed++;
+    } else {
+        in->failed++;
+    }
+    close_source(&source);
+    return going;
+}
+
+/* ---- Hosts
+ * --------------------------------------------------------------------------------------------------------------
+ */
+
+/* An element within a host. */
+static bool take(const struct host *host, const struct xml_node *node)
+{
+    char path[PATH_BYTES];
+    if (is_include(node))
+        return !path_of(host->source, node, path) || import_user_file(host, path);
+    if (xml_is(node, STR("user"), STR(NS_PIE)))
+        return send_user(host->source->in, host->name, host->declarations, node->bytes, "");
+    complain(host->source->path, "an element that is no <user/> was left out");
+    return true;
+}
+
+static bool take_users(const struct host *host, struct inner *inner)
+{
+    struct xml_node node;
+    size_t used;
+    for (bool going = true; going;) {
+        skip_space(host->source);
+        size_t length = start_tag(host->source, STR("<user"));
+        if (length) {
+            going = import_user(host, host->source, &inner->scanner, length);
+            continue;
+        }
+        if (!next_child(inner, &used, &node, &going))
+            return going;
+        going = take(host, &node);
+        drop(inner, used);
+    }
+    return false;
+}
+
+/* A host whose start tag is at the front. */
+static bool import_host(struct source *source, const struct scanner *outer, size_t length)
+{
+    struct inner inner;
+    struct arena arena;
+    bool going = enter(source, outer, STR("<host"), length, &inner);
+    arena_init(&arena, 1024);
+    if (going && !xml_is(&inner.tag, STR("host"), STR(NS_PIE)))
+        going = complain(source->path, "is no file in the format of XEP-0227");
+    if (going) {
+        struct host host = { source, arena_str(&arena, xml_attr(&inner.tag, STR("jid"), &arena)),
+                             arena_str(&arena, scanner_header_declarations(&inner.scanner)) };
+        going = take_users(&host, &inner);
+    }
+    arena_fini(&arena);
+    leave(&inner);
     return going;
 }
 
@@ -315,66 +581,58 @@ static bool take_outer(struct source *source, const struct xml_node *node)
     return true;
 }
 
-static void skip_space(struct source *source)
+static bool take_hosts(struct inner *inner)
 {
-    do {
-        size_t count = 0;
-        while (count < source->bytes.len && memchr(" \t\r\n", source->bytes.p[count], 4))
-            count++;
-        buf_consume(&source->bytes, count);
-    } while (!source->bytes.len && read_more(source));
-}
-
-static bool import_hosts(struct source *source, struct scanner *scanner)
-{
+    struct source *source = inner->source;
     struct xml_node node;
     size_t used;
     for (bool going = true; going;) {
         skip_space(source);
-        size_t tag = host_tag(source);
-        if (tag) {
-            going = import_inner(source, scanner, tag);
+        size_t length = start_tag(source, STR("<host"));
+        if (length) {
+            going = import_host(source, &inner->scanner, length);
             continue;
         }
-        enum scan_event event = next(source, scanner, &used, &node);
-        if (event == SCAN_CLOSE)
-            return true;
-        if (event != SCAN_ELEMENT)
-            return complain(source->path, "is not well-formed, or no file in the format of XEP-0227");
+        if (!next_child(inner, &used, &node, &going))
+            return going;
         going = take_outer(source, &node);
-        buf_consume(&source->bytes, used);
+        drop(inner, used);
     }
     return false;
+}
+
+static bool import_hosts(struct source *source)
+{
+    struct inner inner = { .source = source };
+    size_t used;
+    bool going = false;
+    scanner_init(&inner.scanner, &limits);
+    if (next(source, &inner.scanner, &used, &inner.tag) != SCAN_OPEN)
+        complain(source->path, "is not well-formed, or no file in the format of XEP-0227");
+    else if (!xml_is(&inner.tag, STR("server-data"), STR(NS_PIE)))
+        complain(source->path, "is no file in the format of XEP-0227");
+    else {
+        drop(&inner, used);
+        going = take_hosts(&inner);
+    }
+    scanner_fini(&inner.scanner);
+    return going;
 }
 
 /* `top`: it may be a whole document; else it is that of one host. */
 static bool import_file(struct in *in, const char *path, bool top)
 {
     struct source source;
-    struct scanner scanner;
-    struct xml_node root;
-    size_t used;
     bool going = false;
-    scanner_init(&scanner, &limits);
-    if (open_source(in, path, &source)) {
-        if (next(&source, &scanner, &used, &root) != SCAN_OPEN) {
-            complain(path, "is not well-formed, or no file in the format of XEP-0227");
-        } else if (top && xml_is(&root, STR("server-data"), STR(NS_PIE))) {
-            buf_consume(&source.bytes, used);
-            going = import_hosts(&source, &scanner);
-        } else if (xml_is(&root, STR("host"), STR(NS_PIE))) {
-            struct buf tag; /* the bytes move while the rest is read */
-            buf_init(&tag, USER_MAX);
-            buf_add(&tag, root.attrs);
-            root.attrs = buf_str(&tag);
-            buf_consume(&source.bytes, used);
-            going = import_host(&source, &scanner, &root);
-            buf_fini(&tag);
-        } else {
+    if (open_included(in, path, &source)) {
+        size_t length = start_tag(&source, STR("<host"));
+        if (length)
+            going = import_host(&source, NULL, length);
+        else if (top)
+            going = import_hosts(&source);
+        else
             complain(path, "is no file in the format of XEP-0227");
-        }
     }
-    scanner_fini(&scanner);
     close_source(&source);
     return going;
 }

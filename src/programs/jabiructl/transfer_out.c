@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* user export: asks for the list of accounts, then for one after the other, and puts them together, host by
- * host. An account is copied through in pieces as it comes. The file appears under its name when it is
- * complete, and only its owner may read it: it has everybody's credentials. */
+ * host; into each its archive, which is asked for page by page. All is copied through in pieces as it comes.
+ * The file appears under its name when it is complete, and only its owner may read it: it has everybody's
+ * credentials. */
 #include "base/buf.h"
 #include "door.h"
 #include "transfer.h"
@@ -14,7 +15,9 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LIST_MAX = 128 << 20, LINE_MAX_BYTES = 4096 };
+#define USER_END "</user>"
+
+enum { LIST_MAX = 128 << 20, LINE_MAX_BYTES = 4096, ID_BYTES = 32 };
 
 struct out {
     const char *socket;
@@ -73,6 +76,50 @@ static bool copy(FILE *from, FILE *to, size_t length)
     return true;
 }
 
+/* The answer to the end. */
+static bool is_ok(FILE *from)
+{
+    char line[LINE_MAX_BYTES];
+    return fgets(line, sizeof line, from) && !strcmp(line, "ok\n");
+}
+
+/* A page of the archive behind `after` ("": from the first), and where the next one begins ("-": it was the
+ * last). */
+static bool write_page(struct out *out, str jid, bool *begun, char after[ID_BYTES])
+{
+    char line[LINE_MAX_BYTES], words[LINE_MAX_BYTES];
+    uint64_t length;
+    snprintf(words, sizeof words, "%.*s %s", STR_ARGS(jid), after);
+    FILE *from = ask(out->socket, "user export-archive", str_trim(str_from(words)));
+    bool good = from && fgets(line, sizeof line, from);
+    str next = str_trim(str_from(good ? line : "")), number = str_cut(&next, ' ');
+    good = good && str_to_u64(number, SIZE_MAX / 2, &length) && str_copy(next, after, ID_BYTES);
+    if (good && length && !*begun)
+        *begun = fputs("<archive xmlns='urn:xmpp:pie:0#mam'>\n", out->file) != EOF;
+    good = good && copy(from, out->file, (size_t)length) && is_ok(from);
+    if (from)
+        fclose(from);
+    return good;
+}
+
+static bool write_archive(struct out *out, str jid)
+{
+    char after[ID_BYTES] = "";
+    bool good = true, begun = false;
+    while (good && strcmp(after, "-") != 0)
+        good = write_page(out, jid, &begun, after);
+    return good && (!begun || fputs("</archive>", out->file) != EOF);
+}
+
+/* The element but for its end, where the archive is put in. */
+static bool copy_user(FILE *from, FILE *to, uint64_t length)
+{
+    char end[sizeof USER_END];
+    return length >= sizeof end && copy(from, to, (size_t)length - strlen(USER_END)) &&
+           fread(end, 1, strlen(USER_END), from) == strlen(USER_END) &&
+           !memcmp(end, USER_END, strlen(USER_END)) && is_ok(from);
+}
+
 /* False if the file is spoilt: the account is there in part. One that is refused is left out. */
 static bool write_user(struct out *out, str jid)
 {
@@ -85,8 +132,8 @@ static bool write_user(struct out *out, str jid)
         out->failed++;
     } else {
         good = good && str_to_u64(str_trim(str_from(line)), SIZE_MAX / 2, &length) &&
-               copy(from, out->file, (size_t)length) && fgets(line, sizeof line, from) &&
-               !strcmp(line, "ok\n") && fputc('\n', out->file) != EOF;
+               copy_user(from, out->file, length) && write_archive(out, jid) &&
+               fputs(USER_END "\n", out->file) != EOF;
     }
     if (from)
         fclose(from);
