@@ -68,7 +68,7 @@ static void answer_created(struct pubsub_request *request)
 void owner_create(struct pubsub_request *request)
 {
     struct pubsub *of = request->of;
-    struct options options = *of->defaults;
+    struct options options = pubsub_defaults(of, request->name);
     const char *why = NULL;
     bool instant = !request->name.len;
     char token[24];

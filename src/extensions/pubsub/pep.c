@@ -54,9 +54,15 @@ static const struct options defaults = {
     .item_expire = UINT64_MAX,
 };
 
-const struct options *pep_defaults(void)
+/* XEP-0292 §5.2: notes on contacts are for nobody else, and there is one for each. */
+struct options pep_defaults(str node)
 {
-    return &defaults;
+    struct options options = defaults;
+    if (str_is(node, "urn:xmpp:contacts")) {
+        options.access = ACCESS_WHITELIST;
+        options.max_items = UINT64_MAX;
+    }
+    return options;
 }
 
 struct pubsub pep_of(struct user *user)

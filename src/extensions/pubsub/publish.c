@@ -68,7 +68,7 @@ static const struct fault *may_publish(struct pubsub_request *request, struct pu
         return &fault_item_not_found;
     if (of->nodes->count >= of->limits->nodes)
         return &fault_max_nodes;
-    publication->options = *of->defaults;
+    publication->options = pubsub_defaults(of, request->name);
     return publication->has_form
                ? options_apply_publish(&publication->form, true, &publication->options, &publication->why)
                : NULL;

@@ -181,8 +181,12 @@ bool own_publish(struct pubsub *of, str name, enum own_kind kind, str id, str pa
  * account, whatever its owner had configured. Not for OWN_OPEN. */
 void own_make_fit(struct pubsub *of, str name, enum own_kind kind, const struct stanza *cause);
 
-/* What a new node of an account is like. */
-const struct options *pep_defaults(void);
+/* What a new node of an account is like; `node`: its name. */
+struct options pep_defaults(str node);
+static inline struct options pubsub_defaults(const struct pubsub *of, str node)
+{
+    return of->user ? pep_defaults(node) : *of->defaults;
+}
 /* Something changed at one of the account's nodes, by whomever: what is kept in step with it follows. */
 void pep_published(struct pubsub *of, struct node *node, const struct item *item, str payload,
                    const struct stanza *cause);
