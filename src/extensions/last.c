@@ -2,7 +2,8 @@
 /* XEP-0012 2.0: last activity. Of the server: how long it runs (§5). Of an account: how long ago its last
  * session went (§3), told only to who may see its presence; anybody else gets `forbidden` (§8). An account
  * with a session online answers 0; one whose leaving was not seen by this run of the server is not known
- * (`item-not-found` would be wrong: service-unavailable). */
+ * (`item-not-found` would be wrong: service-unavailable). A client is asked by those alone who may see its
+ * presence (§4), whether there is such a client or not. */
 #include "server/ext.h"
 
 static void answer(struct iq_event *event, uint64_t seconds)
@@ -41,6 +42,36 @@ static void last_seen(struct iq_event *event)
         answer(event, now > user->last_seen_ms ? (uint64_t)(now - user->last_seen_ms) / 1000 : 0);
 }
 
+/* Directed presence lets somebody in, too. */
+static bool is_told(const struct user *user, const struct jid *who)
+{
+    const struct roster_item *item = roster_find(&user->roster, jid_bare(who));
+    if (str_eq(jid_bare(who), user_bare(user)) || (item && (item->flags & ROSTER_FROM)))
+        return true;
+    list_each (at, &user->sessions)
+        for (unsigned i = 0; i < SESSION_OF(at)->directed_count; i++) {
+            str told = str_from(SESSION_OF(at)->directed[i]);
+            if (str_eq(told, who->full) || str_eq(told, jid_bare(who)))
+                return true;
+        }
+    return false;
+}
+
+static enum hook_ret guard(struct host *host, struct stanza_event *event)
+{
+    const struct stanza *iq = event->stanza;
+    struct xml_node child;
+    (void)host;
+    if (iq->kind != STANZA_IQ || iq->type != TYPE_GET || jid_is_bare(&event->to) ||
+        !xml_first(&iq->node, &child) || !xml_is(&child, STR("query"), STR("jabber:iq:last")) ||
+        is_told(event->user, &iq->from))
+        return HOOK_NEXT;
+    route_error(event->shard, iq, STANZA_ERROR_FORBIDDEN, NULL);
+    return HOOK_DONE;
+}
+
+static const struct ext_hook hooks[] = { HOOK(stanza_to_user, PHASE_GUARD, guard), { 0 } };
+
 static const struct ext_iq iqs[] = {
     { TYPE_GET, TO_HOST, "query", "jabber:iq:last", uptime },
     { TYPE_GET, TO_ACCOUNT, "query", "jabber:iq:last", last_seen },
@@ -57,4 +88,5 @@ const struct ext ext_last = {
     .features = (const char *const[]){ "jabber:iq:last", NULL },
     .account_features = (const char *const[]){ "jabber:iq:last", NULL },
     .iqs = iqs,
+    .hooks = hooks,
 };
