@@ -4,7 +4,7 @@
 #include "server/xeps.h"
 
 const struct ext_xep server_xeps[] = {
-    { 4, "2.13.1" },        /* xmpp/form.c */
+    { 4, "2.13.2" },        /* xmpp/form.c */
     { 68, "1.3.0" },        /* xmpp/form.c */
     { 82, "1.1.1" },        /* xmpp/stamp.c */
     { 138, "2.1" },         /* c2s_compress.c, net/zip_layer.c */

@@ -90,6 +90,8 @@ def test_mechanisms_come_with_tls_the_strongest_first(client):
     assert names == [b"SCRAM-SHA-512-PLUS", b"SCRAM-SHA-256-PLUS", b"SCRAM-SHA-1-PLUS", b"SCRAM-SHA-512", b"SCRAM-SHA-256", b"SCRAM-SHA-1",
                      b"PLAIN"]
     assert b"starttls" not in features and b"urn:ietf:params:xml:ns:xmpp-bind" not in features
+    kinds = re.search(rb"<sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'>(.*?)</sasl-channel-binding>", features).group(1)  # XEP-0440
+    assert re.findall(rb"<channel-binding type='([a-z-]+)'/>", kinds) == [b"tls-exporter", b"tls-server-end-point"]
     client.send(STARTTLS)
     assert client.until(re.compile(rb"</stream:stream>")).startswith(b"<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
 
