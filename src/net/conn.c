@@ -635,6 +635,11 @@ const struct tls_certificate *conn_peer_certificate(struct conn *conn, struct ar
     return conn->_tls ? tls_layer_peer_certificate(conn->_tls, arena) : NULL;
 }
 
+str conn_peer_der(struct conn *conn, struct arena *arena)
+{
+    return conn->_tls ? tls_layer_peer_der(conn->_tls, arena) : str_none;
+}
+
 enum tls_dane conn_peer_dane(const struct conn *conn)
 {
     return conn->_tls ? tls_layer_dane(conn->_tls) : TLS_DANE_NONE;

@@ -146,6 +146,9 @@ struct tls_name *conn_peer_names(struct conn *conn, struct arena *arena, size_t 
 /* The peer's certificate, whoever has signed it; in the arena. NULL without one. */
 const struct tls_certificate *conn_peer_certificate(struct conn *conn, struct arena *arena);
 
+/* The peer's certificate in DER, whoever has signed it; in the arena. str_none without one. */
+str conn_peer_der(struct conn *conn, struct arena *arena);
+
 /* Whether the server is the one that its TLSA records speak of. */
 enum tls_dane conn_peer_dane(const struct conn *conn);
 

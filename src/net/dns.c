@@ -380,9 +380,9 @@ static void add_target(struct dns_found *found, const struct dns_service *servic
 }
 
 /* The domain itself, when it has no SRV records: vouched for if it is vouched for that it has none. */
-static void fall_back(struct dns_run *run)
+static void fall_back(struct dns_run *run, uint16_t port)
 {
-    struct dns_service service = { .record = { .port = SERVER_PORT } };
+    struct dns_service service = { .record = { .port = port } };
     str_copy(str_from(run->domain), service.record.name, sizeof service.record.name);
     run->found->how = DNS_FROM_DOMAIN;
     add_target(run->found, &service);
@@ -406,7 +406,7 @@ static void service_answered(struct dns_question *question)
         return;
     }
     if (!count)
-        fall_back(run);
+        fall_back(run, SERVER_PORT);
     dns_srv_order(services, count, at_random, NULL);
     for (size_t i = 0; i < count && i < DNS_TARGETS_MAX; i++)
         add_target(run->found, &services[i]);
@@ -425,16 +425,30 @@ static void ask_services(struct dns_run *run)
     run->pending--;
 }
 
-void dns_find_server(struct dns *dns, str domain, struct dns_lookup *lookup)
+static struct dns_run *run_new(struct dns *dns, struct dns_lookup *lookup)
 {
     struct dns_run *run = NEW(struct dns_run);
     run->lookup = lookup;
     run->dns = dns;
     run->task.run = found_without_asking;
+    run->found = NEW(struct dns_found);
     lookup->_run = run;
     lookup->count = 0;
     dns_forget(lookup);
-    run->found = NEW(struct dns_found);
+    return run;
+}
+
+void dns_find_host(struct dns *dns, const char *name, uint16_t port, struct dns_lookup *lookup)
+{
+    struct dns_run *run = run_new(dns, lookup);
+    str_copy(str_from(name), run->domain, sizeof run->domain);
+    fall_back(run, port);
+    ask_about_targets(run);
+}
+
+void dns_find_server(struct dns *dns, str domain, struct dns_lookup *lookup)
+{
+    struct dns_run *run = run_new(dns, lookup);
     add_overrides(dns, domain, lookup);
     run->found->how = lookup->count ? DNS_FROM_OVERRIDE : DNS_FROM_LITERAL;
     if (!lookup->count)

@@ -83,6 +83,9 @@ struct dns_lookup {
  * brackets). Zeroed memory with `done` set is a lookup. */
 void dns_find_server(struct dns *dns, str domain, struct dns_lookup *lookup);
 
+/* Finds the addresses of a host, given in A-labels, for a port; no literal, no service, no DANE. */
+void dns_find_host(struct dns *dns, const char *name, uint16_t port, struct dns_lookup *lookup);
+
 /* `done` will not be called. Nothing happens when no lookup is under way. */
 void dns_cancel(struct dns_lookup *lookup);
 

@@ -185,6 +185,17 @@ const struct tls_certificate *tls_layer_peer_certificate(struct tls_layer *layer
     return facts;
 }
 
+str tls_layer_peer_der(struct tls_layer *layer, struct arena *arena)
+{
+    X509 *certificate = layer->secured ? SSL_get0_peer_certificate(layer->ssl) : NULL;
+    int size = certificate ? i2d_X509(certificate, NULL) : 0;
+    if (size <= 0)
+        return str_none;
+    unsigned char *bytes = arena_alloc(arena, (size_t)size), *at = bytes;
+    i2d_X509(certificate, &at);
+    return str_of((char *)bytes, (size_t)size);
+}
+
 /* What RFC 6120 §13.7.1.1 wants of the certificate of an end, and OpenSSL does not look at. One that signs
  * itself is trusted by name, whatever it says. */
 static const char *rule_fault(X509 *certificate)

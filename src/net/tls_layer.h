@@ -77,6 +77,7 @@ struct tls_name *tls_names_of(X509 *certificate, struct arena *arena, size_t *re
 str tls_layer_binding(struct tls_layer *layer, enum channel_binding kind, struct arena *arena);
 bool tls_layer_has_binding(const struct tls_layer *layer, enum channel_binding kind);
 struct tls_name *tls_layer_peer_names(struct tls_layer *layer, struct arena *arena, size_t *ret_count);
+str tls_layer_peer_der(struct tls_layer *layer, struct arena *arena);
 const struct tls_certificate *tls_layer_peer_certificate(struct tls_layer *layer, struct arena *arena);
 enum tls_dane tls_layer_dane(struct tls_layer *layer);
 const char *tls_layer_peer_fault(struct tls_layer *layer);
