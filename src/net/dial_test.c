@@ -4,7 +4,10 @@
 #include "loop/test_world.h"
 #include "net/dial.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 struct caller {
     struct world world;
@@ -113,11 +116,81 @@ static void given_up(void **state)
     caller_close(&caller);
 }
 
+/* ---- One that never answers: a socket that listens, whose queue of connections is full. */
+
+enum { CROWD = 8 };
+
+struct mute {
+    int listener, crowd[CROWD];
+    char address[SOCKET_ADDRESS_MAX];
+    uint16_t port;
+};
+
+/* At ::1 or, where there is no IPv6, at another address of this machine. */
+static void mute_open(struct mute *mute)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in6 v6;
+        struct sockaddr_in v4;
+    } at = { .v6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT } };
+    socklen_t len = sizeof at.v6;
+    snprintf(mute->address, sizeof mute->address, "::1");
+    mute->listener = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (mute->listener < 0 || bind(mute->listener, &at.any, len) != 0) {
+        close(mute->listener);
+        at.v4 = (struct sockaddr_in){ .sin_family = AF_INET };
+        len = sizeof at.v4;
+        snprintf(mute->address, sizeof mute->address, "127.0.0.5");
+        assert_int_equal(inet_pton(AF_INET, mute->address, &at.v4.sin_addr), 1);
+        mute->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(bind(mute->listener, &at.any, len), 0);
+    }
+    assert_int_equal(listen(mute->listener, 0), 0);
+    assert_int_equal(getsockname(mute->listener, &at.any, &len), 0);
+    mute->port = ntohs(at.any.sa_family == AF_INET6 ? at.v6.sin6_port : at.v4.sin_port);
+    for (int i = 0; i < CROWD; i++) {
+        mute->crowd[i] = socket(at.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        (void)connect(mute->crowd[i], &at.any, len);
+    }
+}
+
+static void mute_close(struct mute *mute)
+{
+    for (int i = 0; i < CROWD; i++)
+        close(mute->crowd[i]);
+    close(mute->listener);
+}
+
+/* RFC 8305 §5: IPv6 comes first, and IPv4 is not made to wait for its end. */
+static void the_faster_family(void **state)
+{
+    struct caller caller;
+    struct mute mute;
+    (void)state;
+    mute_open(&mute);
+    caller_open(&caller, false);
+    str_copy(str_from(mute.address), caller.endpoints[0].address, SOCKET_ADDRESS_MAX);
+    caller.endpoints[0].port = mute.port;
+    snprintf(caller.endpoints[1].address, SOCKET_ADDRESS_MAX, "127.0.0.1");
+    uint64_t begin_us = loop_now_us(caller.world.loop);
+    call(&caller, 0);
+    uint64_t took_ms = (loop_now_us(caller.world.loop) - begin_us) / 1000;
+    assert_int_equal(caller.dial.err, OK);
+    assert_int_equal(caller.dial.index, 1);
+    assert_true(took_ms >= 200 && took_ms < 10000);
+    socket_close(caller.dial.socket);
+    caller.dial.socket = NULL;
+    caller_close(&caller);
+    mute_close(&mute);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_one_that_answers_simulated),
         cmocka_unit_test(the_one_that_answers_real),
+        cmocka_unit_test(the_faster_family),
         cmocka_unit_test(nobody),
         cmocka_unit_test(given_up),
     };

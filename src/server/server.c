@@ -18,6 +18,7 @@
 #include "server/ext.h"
 #include "server/ext_port.h"
 #include "server/link.h"
+#include "server/s2s/posh.h"
 #include "server/s2s/remote.h"
 #include "server/s2s/s2s.h"
 #include "server/shard.h"
@@ -278,6 +279,21 @@ static bool start_federation(struct server *server)
     return true;
 }
 
+/* Those by whose word on certificates the web servers of other domains are known: the same CAs. */
+static bool start_posh(struct server *server, char *why, size_t why_room)
+{
+    const struct config_s2s *config = &server->config->s2s;
+    struct tls_context *tls;
+    if (!federates(server->config) || !config->posh)
+        return true;
+    if (tls_client_context(*config->ca ? config->ca : NULL, true, why, why_room, &tls) != OK)
+        return false;
+    for (unsigned i = 0; i < server->shard_count; i++)
+        server->shards[i]->posh = posh_book_new(server->shards[i], tls);
+    tls_context_unref(tls);
+    return true;
+}
+
 struct server *server_new(const struct config *config, const struct ext *const *extensions,
                           struct store *store, struct loop **loops, unsigned loop_count, char *why,
                           size_t why_room)
@@ -306,9 +322,10 @@ struct server *server_new(const struct config *config, const struct ext *const *
     server->shards = xcalloc(loop_count, sizeof(struct shard *));
     for (unsigned i = 0; i < loop_count; i++)
         server->shards[i] = shard_new(server, loops[i], i);
-    if (start_federation(server))
+    if (!start_federation(server))
+        snprintf(why, why_room, "s2s.dns-server %s can't be used", config->s2s.dns_server);
+    else if (start_posh(server, why, why_room))
         return server;
-    snprintf(why, why_room, "s2s.dns-server %s can't be used", config->s2s.dns_server);
     server_free(server);
     return NULL;
 }

@@ -63,7 +63,9 @@ struct server {
     atomic_uint s2s_strangers;     /* servers that have connected and proved nothing yet */
     atomic_uint s2s_connections;   /* with other servers, either way */
     struct census s2s_domains;     /* connections of other domains, by domain */
-    struct share s2s_stanzas, s2s_bytes; /* what these have brought */
+    struct share s2s_stanzas,
+        s2s_bytes;             /* what these have brought, or who has proved no domain, by address */
+    struct share s2s_arrivals; /* connections of other servers, by address */
     char *dialback_secret;
     struct tls_context *
         *_retired; /* contexts of before a reload: connections may be choosing one right now */

@@ -16,6 +16,7 @@
 #include "server/ext.h"
 #include "server/host.h"
 #include "server/receipt.h"
+#include "server/s2s/posh.h"
 #include "server/s2s/remote.h"
 #include "server/s2s/remote_many.h"
 #include "server/s2s/s2s.h"
@@ -86,6 +87,7 @@ void shard_end(struct shard *shard)
 void shard_free(struct shard *shard)
 {
     ext_shard_fini(shard);
+    posh_book_free(shard->posh);
     dns_free(shard->dns);
     map_fini(&shard->remotes);
     map_fini(&shard->s2s_ids);

@@ -108,6 +108,7 @@ struct shard {
     struct map remotes;         /* other domains at home here (remote.h) */
     struct map s2s_ids;         /* streams of other servers by their id (s2s.h) */
     struct dns *dns;            /* NULL: no federation */
+    struct posh_book *posh;     /* NULL: web servers are not asked about certificates (posh.h) */
     struct list s2s_links;      /* streams with other servers */
     unsigned probes;            /* tests of other domains that are under way (probe.h) */
     struct list gatherings;     /* of this event, for other servers (remote_many.h) */

@@ -3,6 +3,7 @@
 networks, and not for networks that are exempt. The kernel has many loopback addresses to come from."""
 import re
 import socket
+import time
 
 import pytest
 
@@ -29,6 +30,7 @@ def guarded(make_server, ca):
         lines += f's2s {{\n  listen = {{"127.0.0.1", "::1"}}\n  port = {s2s}\n  ca = "{ca.certificate}"\n}}\n'
         lines += f'components {{\n  port = {components}\n}}\ncomponent "bot.localhost" {{\n  secret = "secret"\n}}\n'
         server = make_server(lines=lines, **options)
+        server.domain = "localhost"
         server.ports, server.s2s_port = {"client": server.port, "server": s2s, "component": components}, s2s
         return server
     return make
@@ -117,6 +119,22 @@ def test_how_often_one_address_comes(guarded):
     assert 1 <= refused <= 5  # a minute may have ended meanwhile
     assert number(server, "refused_rate") == refused
     Caller(server, source="127.0.0.2").is_let_in()
+
+
+def test_servers_that_come_too_often_wait(guarded, ca):
+    """Each costs a handshake: some are served at once, the others at the rate; those of other addresses do not wait."""
+    server = guarded(rate=60)
+    identity = ca.issue("evil.example", "DNS:evil.example", "serverAuth,clientAuth")
+    begin = time.monotonic()
+    for _ in range(12):
+        Evil(server, "evil.example", identity).enter().close()
+    assert number(server, "s2s_slowed") == 0
+    for _ in range(3):
+        Evil(server, "evil.example", identity).enter().close()
+    assert time.monotonic() - begin >= 15 - 12 - 0.5 and number(server, "s2s_slowed") > 0
+    tired = Caller(server, "server")
+    Caller(server, "server", source="127.0.0.2").is_let_in()
+    tired.cut()
 
 
 def test_networks_of_ipv6(guarded):

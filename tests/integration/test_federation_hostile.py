@@ -11,16 +11,16 @@ import pytest
 
 from jabiru import PATIENCE_S, Server, free_ports, wait_for
 
-HEADER = ("<?xml version='1.0'?><stream:stream from='{0}' to='localhost' version='1.0' xmlns='jabber:server' "
+HEADER = ("<?xml version='1.0'?><stream:stream from='{0}' to='{1}' version='1.0' xmlns='jabber:server' "
           "xmlns:db='jabber:server:dialback' xmlns:stream='http://etherx.jabber.org/streams'>")
 MESSAGE = "<message from='x@{0}' to='alice@localhost' id='{1}'><body>{2}</body></message>"
 
 
 class Evil:
     def __init__(self, server, domain, identity=None):
-        self.domain, self.text = domain, ""
+        self.domain, self.host, self.text = domain, server.domain, ""
         self.socket = socket.create_connection(("127.0.0.1", server.s2s_port), PATIENCE_S)
-        self.send(HEADER.format(domain))
+        self.send(HEADER.format(domain, server.domain))
         self.sees("</stream:features>")
         self.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
         self.sees("<proceed")
@@ -30,7 +30,7 @@ class Evil:
             context.load_cert_chain(*identity)
         self.socket = context.wrap_socket(self.socket)
         self.text = ""
-        self.send(HEADER.format(domain))
+        self.send(HEADER.format(domain, server.domain))
         self.features = self.sees("</stream:features>")
 
     def send(self, text):
@@ -59,7 +59,7 @@ class Evil:
         self.authenticate()
         self.sees("<success")
         self.text = ""
-        self.send(HEADER.format(self.domain))
+        self.send(HEADER.format(self.domain, self.host))
         self.sees("</stream:features>")
         return self
 
@@ -73,7 +73,7 @@ def server(tmp_path_factory, ca, certificate):
     lines = (f's2s {{\n  listen = {{"127.0.0.1"}}\n  port = {port}\n  ca = "{ca.certificate}"\n  dns-server = "127.0.0.1:{nobody}"\n'
              f'  dns-time = 300ms\n  rate-stanzas = 200\n  max-verifications = 15\n  max-domain-connections = 6\n  with-certificate = {{"bank.example"}}\n}}\n')
     made = Server(tmp_path_factory.mktemp("hostile"), {"localhost": certificate}, lines=lines)
-    made.s2s_port = port
+    made.s2s_port, made.domain = port, "localhost"
     made.start()
     made.add_user("alice@localhost")
     yield made

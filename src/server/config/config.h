@@ -89,7 +89,8 @@ struct config_s2s {
     const char *crl;                                                /* "": none */
     const char *secret;                                             /* of dialback; "": made at the start */
     const char *dns_server;
-    bool dane;
+    bool dane, posh;
+    uint16_t posh_port;
     struct config_list addresses; /* "DOMAIN=ADDRESS:PORT" */
     uint64_t dns_ms, connect_ms, negotiation_ms, wait_ms, retry_ms, retry_max_ms, idle_ms, ping_ms, resume_ms,
         ack_ms;

@@ -10,6 +10,7 @@
 #include "net/network.h"
 #include "server/config/config.h"
 #include "xmpp/jid.h"
+#include "xmpp/posh.h"
 
 #include <arpa/inet.h>
 
@@ -535,6 +536,23 @@ static const struct config_key s2s_keys[] = {
           "Whether TLSA records that DNSSEC vouches for say which certificate another server must have "
           "(DANE,\n"
           "RFC 7673). dns-server must then be a name server on this machine that validates with DNSSEC." },
+    { .name = "posh",
+      .type = CONFIG_BOOL,
+      .effect = ON_RESTART,
+      IN_CONFIG(s2s.posh),
+      .default_text = "false",
+      .help = "Whether another domain's web server is asked when its certificate is not good by itself: what "
+              "is named\n"
+              "at https://DOMAIN" POSH_PATH_SERVER " is taken (POSH, RFC 7711), both of servers that we\n"
+              "connect to and of those that connect to us." },
+    { .name = "posh-port",
+      .type = CONFIG_INT,
+      .effect = ON_RESTART,
+      IN_CONFIG(s2s.posh_port),
+      .default_text = "443",
+      .min = 1,
+      .max = UINT16_MAX,
+      .help = "The port of these web servers; no other one is asked." },
     { .name = "dns-time",
       .type = CONFIG_DURATION,
       .effect = ON_RESTART,

@@ -47,6 +47,8 @@ struct probe_stream {
     bool late;              /* it did not answer in time */
     bool garbage;           /* what it sends is no stream */
     bool secure, no_tls, header_dialback, certified;
+    struct posh_asker posh;
+    bool asked_posh, by_posh; /* whether its web server was asked, and vouches for the certificate */
     const char *tls_version, *tls_cipher;
     const struct tls_certificate *certificate;
     str names;         /* in the certificate */

@@ -110,13 +110,17 @@ static void report_certificate(const struct probe_stream *stream, struct buf *ou
              certificate->ends, certificate->days_left);
     if (stream->certified && stream->dane == TLS_DANE_SERVER)
         buf_lit(out, "      it is the one that DNS names (DANE)\n");
+    else if (stream->by_posh)
+        buf_addf(out, "      named by the web server of %.*s (POSH), though %s\n",
+                 STR_ARGS(stream->probe->theirs), stream->fault);
     else if (stream->certified && stream->dane == TLS_DANE_CHAIN)
         buf_lit(out, "      it chains as DNS says (DANE), and is made for the domain or its server\n");
     else if (stream->certified)
         buf_addf(out, "      trusted, and made for %.*s%s\n", STR_ARGS(stream->probe->theirs),
                  certificate->days_left < SOON_DAYS ? "; it ENDS SOON" : "");
     else
-        buf_addf(out, "      NOT GOOD for %.*s: %s\n", STR_ARGS(stream->probe->theirs), stream->fault);
+        buf_addf(out, "      NOT GOOD for %.*s: %s%s\n", STR_ARGS(stream->probe->theirs), stream->fault,
+                 stream->asked_posh ? "; its web server does not name it either (POSH)" : "");
 }
 
 static void report_offer(const struct probe_stream *stream, struct buf *out)

@@ -31,6 +31,7 @@ void probe_stream_stop(struct probe_stream *stream)
 {
     dial_cancel(&stream->dial);
     timer_stop(&stream->timer);
+    posh_leave(&stream->posh);
     if (stream->connected) {
         scanner_fini(&stream->scanner);
         buf_fini(&stream->in);
@@ -239,6 +240,16 @@ static str list_names(struct probe_stream *stream)
     return text.len ? text : STR("none");
 }
 
+static void posh_known(struct posh_asker *asker)
+{
+    struct probe_stream *stream = CONTAINER_OF(asker, struct probe_stream, posh);
+    struct probe *probe = stream->probe;
+    stream->by_posh = posh_vouches(probe->shard, &stream->conn, probe->theirs, &probe->arena);
+    stream->certified |= stream->by_posh;
+    if (!stream->leaving)
+        send_header(stream);
+}
+
 static void secured(struct conn *conn)
 {
     struct probe_stream *stream = CONTAINER_OF(conn, struct probe_stream, conn);
@@ -252,7 +263,12 @@ static void secured(struct conn *conn)
     stream->dane = conn_peer_dane(conn);
     stream->certified = s2s_conn_is_certified(conn, probe->theirs, target ? target->name : NULL,
                                               &probe->arena, &stream->fault);
-    send_header(stream);
+    stream->asked_posh =
+        probe->shard->posh && !stream->certified && stream->certificate && stream->dane != TLS_DANE_FAILED;
+    if (!stream->asked_posh)
+        send_header(stream);
+    else if (!posh_ask(probe->shard, probe->theirs, &stream->posh))
+        posh_known(&stream->posh);
 }
 
 static const struct conn_events events = { .data = data, .secured = secured, .closed = closed };
@@ -288,6 +304,7 @@ void probe_stream_start(struct probe_stream *stream, struct probe *probe, size_t
     stream->endpoint = endpoint;
     stream->timer.fired = too_late;
     stream->dial.done = dialled;
+    stream->posh.done = posh_known;
     stream->since_us = loop_now_us(probe->shard->loop);
     dial_start(&stream->dial, probe->shard->loop, probe->lookup.endpoints, endpoint, endpoint + 1,
                (unsigned)config_of(stream)->connect_ms);

@@ -349,11 +349,19 @@ static void answer_listed(struct remote *remote, struct verify *verify, enum dia
     answer(verify, type, error);
 }
 
+/* Whoever connects can name any domain. What strangers name takes half of the places at most: there is always
+ * room for those whom our users write to. */
+static bool may_ask(struct shard *shard, str theirs)
+{
+    return !shard->stopping && (remote_named(shard, theirs) ||
+                                shard->remotes.count < shard->server->config->s2s.max_domains / 2 + 1);
+}
+
 static void ask_here(struct shard *shard, struct shard_call *call)
 {
     struct verify *verify = CONTAINER_OF(call, struct verify, call);
-    struct pair *pair =
-        shard->stopping ? NULL : remote_pair(shard, str_from(verify->ours), str_from(verify->theirs));
+    str theirs = str_from(verify->theirs);
+    struct pair *pair = may_ask(shard, theirs) ? remote_pair(shard, str_from(verify->ours), theirs) : NULL;
     if (!pair || pair->remote->verify_count >= VERIFIES_MAX) {
         answer(verify, DIALBACK_ERROR, STANZA_ERROR_RESOURCE_CONSTRAINT);
         return;

@@ -50,7 +50,7 @@ static void fail(struct pair *pair, enum stanza_error error, const char *why)
 
 void pair_may_send(struct pair *pair, struct s2s *s2s)
 {
-    if (pair->sending || s2s->state == S2S_CLOSING || (s2s->outgoing && s2s_sm_begin(s2s)))
+    if (pair->sending || s2s_is_over(s2s) || (s2s->outgoing && s2s_sm_begin(s2s)))
         return;
     pair->sending = s2s;
     list_append(&s2s->senders, &pair->_sending);

@@ -27,7 +27,15 @@
 
 #include <stdlib.h>
 
-enum { FINISH_MS = 5000, IN_MAX = 17 << 20, PATIENCE_MAX = 3, RATE_BURST = 10 };
+enum {
+    FINISH_MS = 5000,
+    IN_MAX = 17 << 20,
+    PATIENCE_MAX = 3,
+    SHARE = 64, /* of the shard's work, that one stream may cause at once */
+    RATE_BURST = 10,
+    KEY_WEIGHT = 10,    /* what a dialback key counts: it makes us ask DNS, and another server */
+    STRANGER_PART = 10, /* the part of a domain's rate that an address has for those who prove nothing */
+};
 
 static const struct link_ops link_ops;
 
@@ -61,6 +69,8 @@ struct host *s2s_tls_host(const struct server *server, str domain)
 
 static void time_passed(struct timer *timer);
 static void rate_passed(struct timer *timer);
+static void turn_comes(struct task *task);
+static void posh_known(struct posh_asker *asker);
 
 struct s2s *s2s_new(struct shard *shard, struct socket *socket, bool outgoing, bool direct_tls)
 {
@@ -81,6 +91,8 @@ struct s2s *s2s_new(struct shard *shard, struct socket *socket, bool outgoing, b
     s2s->heard_us = s2s->used_us = loop_now_us(shard->loop);
     s2s->timer.fired = time_passed;
     s2s->rate_timer.fired = rate_passed;
+    s2s->turn.run = turn_comes;
+    s2s->posh.done = posh_known;
     s2s->since_us = s2s->heard_us;
     timer_start(shard->loop, &s2s->timer, config->s2s.negotiation_ms);
     return s2s;
@@ -129,20 +141,28 @@ static void leave_pairs(struct s2s *s2s, enum s2s_end how, const char *why)
     if (own)
         pair_own_ended(own, s2s, error_of_end(s2s), why, was_open);
     forget_id(s2s);
-    forget_proofs(s2s);
+}
+
+void s2s_stop_waiting(struct s2s *s2s)
+{
+    timer_stop(&s2s->timer);
+    timer_stop(&s2s->rate_timer);
+    task_cancel(&s2s->turn);
+    posh_leave(&s2s->posh);
+    s2s->in_line = s2s->asks_posh = false;
 }
 
 static void s2s_free(struct s2s *s2s)
 {
     struct shard *shard = s2s->link.shard;
     leave_pairs(s2s, S2S_BROKEN, "the connection was closed");
+    forget_proofs(s2s);
     atomic_fetch_sub(&shard->server->s2s_connections, 1);
     if (s2s->counted)
         census_leave(&shard->server->s2s_domains, s2s->domain_mark);
     atomic_fetch_sub(&shard->server->s2s_strangers, s2s->stranger);
     gate_leave(shard->server, conn_mark(&s2s->conn), s2s->stranger);
-    timer_stop(&s2s->timer);
-    timer_stop(&s2s->rate_timer);
+    s2s_stop_waiting(s2s);
     scanner_fini(&s2s->scanner);
     buf_fini(&s2s->in);
     conn_fini(&s2s->conn);
@@ -175,27 +195,45 @@ void s2s_send_header(struct s2s *s2s)
 static void close_stream(struct s2s *s2s, enum s2s_end how, const char *why)
 {
     leave_pairs(s2s, how, why);
-    timer_stop(&s2s->timer);
-    timer_stop(&s2s->rate_timer);
+    s2s_stop_waiting(s2s);
     conn_pause(&s2s->conn, false);
     conn_finish(&s2s->conn, FINISH_MS);
 }
 
+/* §4.4: what the peer has sent before it has seen our end is taken, for a while. With stream management it is
+ * not: then the peer knows by our last word what has not come. */
+static bool hears_out(const struct s2s *s2s)
+{
+    return s2s->state == S2S_OPEN && s2s->proof_count && !s2s->parted && !s2s->sm &&
+           !s2s->link.shard->stopping;
+}
+
 void s2s_end(struct s2s *s2s)
 {
+    static const char why[] = "the stream was closed";
+    if (s2s->state == S2S_PARTING)
+        close_stream(s2s, S2S_ENDED_BY_US, why);
     if (s2s->state == S2S_CLOSING)
         return;
     s2s_sm_farewell(s2s);
     if (s2s->header_sent)
         conn_write(&s2s->conn, STR(STREAM_CLOSE_TAG));
-    close_stream(s2s, s2s->parted ? S2S_ENDED_BY_PEER : S2S_ENDED_BY_US, "the stream was closed");
+    if (!hears_out(s2s)) {
+        close_stream(s2s, s2s->parted ? S2S_ENDED_BY_PEER : S2S_ENDED_BY_US, why);
+        return;
+    }
+    leave_pairs(s2s, S2S_ENDED_BY_US, why);
+    s2s->state = S2S_PARTING;
+    timer_start(s2s->link.shard->loop, &s2s->timer, FINISH_MS);
 }
 
 void s2s_fail(struct s2s *s2s, enum stream_error error, const char *text)
 {
     char peer[SOCKET_ADDRESS_MAX];
-    if (s2s->state == S2S_CLOSING)
+    if (s2s_is_over(s2s)) {
+        s2s_end(s2s);
         return;
+    }
     conn_peer(&s2s->conn, peer);
     s2s->link.shard->counters.stream_errors++;
     log_info(s2s, "stream with %s (%s) ended with %s%s%s", s2s->domain ? s2s->domain : "an unnamed server",
@@ -276,7 +314,9 @@ static void time_passed(struct timer *timer)
     struct s2s *s2s = CONTAINER_OF(timer, struct s2s, timer);
     struct shard *shard = s2s->link.shard;
     shard_enter(shard);
-    if (!is_established(s2s) && s2s->verifying && s2s->patience++ < PATIENCE_MAX)
+    if (s2s->state == S2S_PARTING)
+        s2s_end(s2s);
+    else if (!is_established(s2s) && s2s->verifying && s2s->patience++ < PATIENCE_MAX)
         timer_start(shard->loop, timer, s2s_config(s2s)->s2s.negotiation_ms); /* it is we who take so long */
     else if (!is_established(s2s) && s2s->vouched)
         s2s_end(s2s); /* it came to ask about a key */
@@ -354,7 +394,7 @@ void s2s_certify(struct s2s *s2s)
 
 void s2s_write_dialback(struct s2s *s2s, const struct dialback *dialback)
 {
-    if (s2s->state == S2S_CLOSING)
+    if (s2s_is_over(s2s))
         return;
     dialback_write(conn_out(&s2s->conn), dialback);
     conn_wrote(&s2s->conn);
@@ -479,14 +519,16 @@ static void element(struct s2s *s2s, const struct xml_node *node)
         s2s_end(s2s);
         return;
     }
+    if (s2s->state == S2S_PARTING && !str_is(node->ns, NS_SERVER))
+        return;
     if (s2s->state == S2S_OPEN && s2s_dialback(s2s, node)) {
-        s2s->weight_in++; /* a key costs no less than a stanza */
+        s2s->weight_in += s2s->outgoing ? 1 : KEY_WEIGHT;
         return;
     }
     if (s2s->state == S2S_OPEN && s2s_sm_element(s2s, node))
         return;
     s2s_in_begun(s2s);
-    if (s2s->state == S2S_OPEN && str_is(node->ns, NS_SERVER))
+    if ((s2s->state == S2S_OPEN || s2s->state == S2S_PARTING) && str_is(node->ns, NS_SERVER))
         stanza_in(s2s, node);
     else if (s2s->outgoing)
         s2s_out_element(s2s, node);
@@ -497,37 +539,112 @@ static void element(struct s2s *s2s, const struct xml_node *node)
 /* ---- Bytes
  * -------------------------------------------------------------------------------------------------------- */
 
-static bool may_read(const struct s2s *s2s)
+static bool is_slowed(const struct s2s *s2s)
 {
-    return s2s->state != S2S_CLOSING && s2s->state != S2S_SECURING && !s2s->moving;
+    return timer_running(&s2s->rate_timer);
 }
 
-/* Handles what is complete in `input`; returns how many bytes are done with. */
+static bool may_read(const struct s2s *s2s)
+{
+    return s2s->state != S2S_CLOSING && s2s->state != S2S_SECURING && !s2s->moving && !s2s->in_line &&
+           !s2s->asks_posh && !is_slowed(s2s);
+}
+
+static bool must_ask(struct s2s *s2s, const struct xml_node *node)
+{
+    if (!s2s->link.shard->posh)
+        return false;
+    if (s2s->outgoing)
+        return s2s->state == S2S_FEATURES && xml_is(node, STR("features"), STR(NS_STREAMS)) &&
+               s2s_must_ask(s2s, str_from(s2s->domain));
+    return s2s->state == S2S_OPEN && s2s_dialback_must_ask(s2s, node);
+}
+
+/* Handles what comes next in `input`, from `*done` on. False: it is not complete, or has to wait; then the
+ * same element is scanned again. */
+static bool take_next(struct s2s *s2s, str input, size_t *done)
+{
+    struct shard *shard = s2s->link.shard;
+    struct xml_node node;
+    size_t used = 0;
+    enum scan_event event = scanner_next(&s2s->scanner, str_sub(input, *done, input.len), &used, &node);
+    if (event == SCAN_ELEMENT && must_ask(s2s, &node))
+        return false;
+    *done += used;
+    shard->work += event != SCAN_MORE;
+    if (event == SCAN_OPEN)
+        opened(s2s, &node);
+    else if (event == SCAN_ELEMENT)
+        element(s2s, &node);
+    else if (event == SCAN_CLOSE) {
+        s2s->parted = true;
+        s2s_end(s2s);
+    } else if (event == SCAN_ERROR)
+        s2s_fail(s2s, stream_error_of_scan(scanner_error(&s2s->scanner)), NULL);
+    if (shard->is_for_service)
+        shard_drain(shard);
+    return event != SCAN_MORE;
+}
+
+void s2s_slow_down(struct s2s *s2s, uint64_t ms)
+{
+    if (!ms)
+        return;
+    s2s->link.shard->counters.s2s_slowed++;
+    timer_start(s2s->link.shard->loop, &s2s->rate_timer, ms);
+    conn_pause(&s2s->conn, true);
+}
+
+/* Of those who prove nothing, all from one address have one rate together, a part of a domain's; where
+ * addresses are not counted, each stream has it for itself. */
+static uint64_t owed_ms(struct s2s *s2s, struct share *share, struct bucket *own, uint64_t amount,
+                        uint32_t rate)
+{
+    uint64_t now_us = loop_now_us(s2s->link.shard->loop);
+    uint64_t mark = s2s->domain_mark ? s2s->domain_mark : conn_mark(&s2s->conn);
+    if (!s2s->domain_mark)
+        rate = (rate + STRANGER_PART - 1) / STRANGER_PART;
+    if (mark)
+        return share_take(share, mark, amount, rate, RATE_BURST * (uint64_t)rate, now_us);
+    return bucket_take(own, (uint32_t)amount, rate, RATE_BURST * (uint64_t)rate, now_us);
+}
+
+/* A peer that has sent too much is not read until that is paid for: TCP makes it wait, and nothing is lost.
+ * All streams of a domain have one rate together. */
+static void pay(struct s2s *s2s, size_t bytes, uint64_t stanzas)
+{
+    const struct config_s2s *config = &s2s_config(s2s)->s2s;
+    struct shard *shard = s2s->link.shard;
+    uint64_t byte_ms = owed_ms(s2s, &shard->server->s2s_bytes, &s2s->byte_rate, bytes, config->rate_bytes);
+    uint64_t stanza_ms =
+        owed_ms(s2s, &shard->server->s2s_stanzas, &s2s->stanza_rate, stanzas, config->rate_stanzas);
+    if (may_read(s2s))
+        s2s_slow_down(s2s, byte_ms > stanza_ms ? byte_ms : stanza_ms);
+}
+
+static void stand_in_line(struct s2s *s2s)
+{
+    s2s->in_line = true;
+    loop_queue(s2s->link.shard->loop, &s2s->turn);
+}
+
+/* Handles what is complete in `input`, or the stream's share of it; returns how many bytes are done with. */
 static size_t consume(struct s2s *s2s, str input)
 {
+    const struct shard *shard = s2s->link.shard;
+    uint64_t enough = shard->work + SHARE, weight = s2s->weight_in;
     size_t done = 0;
-    while (may_read(s2s)) {
-        struct xml_node node;
-        size_t used = 0;
-        enum scan_event event = scanner_next(&s2s->scanner, str_sub(input, done, input.len), &used, &node);
-        done += used;
-        if (event == SCAN_OPEN)
-            opened(s2s, &node);
-        else if (event == SCAN_ELEMENT)
-            element(s2s, &node);
-        else if (event == SCAN_CLOSE) {
-            s2s->parted = true;
-            s2s_end(s2s);
-        } else if (event == SCAN_ERROR)
-            s2s_fail(s2s, stream_error_of_scan(scanner_error(&s2s->scanner)), NULL);
-        else
-            return done;
-    }
+    bool more = true;
+    while (more && may_read(s2s) && shard->work < enough)
+        more = take_next(s2s, input, &done);
+    pay(s2s, done, s2s->weight_in - weight);
+    if (more && may_read(s2s))
+        stand_in_line(s2s);
     return done;
 }
 
-/* What is left over is kept until more comes; bytes behind a <starttls/> or <proceed/> are thrown away (RFC
- * 6120 §5.4.3.3). */
+/* What is left over is kept until more comes, or until the wait is over; bytes behind a <starttls/> or
+ * <proceed/> are thrown away (RFC 6120 §5.4.3.3). */
 static void keep(struct s2s *s2s, str rest)
 {
     if (rest.len && s2s->state != S2S_CLOSING && s2s->state != S2S_SECURING)
@@ -542,7 +659,7 @@ static void work_off(struct s2s *s2s)
     struct buf in = s2s->in;
     buf_init(&s2s->in, IN_MAX);
     size_t done = consume(s2s, buf_str(&in));
-    if (!done && may_read(s2s)) {
+    if (!done && s2s->state != S2S_CLOSING && s2s->state != S2S_SECURING) {
         s2s->in = in;
         return;
     }
@@ -550,50 +667,47 @@ static void work_off(struct s2s *s2s)
     shard_free_later(s2s->link.shard, in.p);
 }
 
+/* After all that: it goes away, or is read on as it may be. */
+static void settle(struct s2s *s2s)
+{
+    if (s2s->moving)
+        s2s_in_leave(s2s);
+    else if (s2s->state != S2S_CLOSING)
+        conn_pause(&s2s->conn, s2s->in_line || s2s->asks_posh || is_slowed(s2s));
+}
+
 void s2s_go_on(struct s2s *s2s)
 {
     if (s2s->in.len && may_read(s2s))
         work_off(s2s);
+    settle(s2s);
 }
 
-/* How long it must not be read after this: all streams of a domain have one rate together. */
-static uint64_t debt_ms(struct s2s *s2s, size_t bytes, uint64_t stanzas)
+static void turn_comes(struct task *task)
 {
-    const struct config_s2s *config = &s2s_config(s2s)->s2s;
-    struct server *server = s2s->link.shard->server;
-    uint64_t now_us = loop_now_us(s2s->link.shard->loop), byte_ms, stanza_ms;
-    if (s2s->domain_mark) {
-        byte_ms = share_take(&server->s2s_bytes, s2s->domain_mark, bytes, config->rate_bytes,
-                             RATE_BURST * (uint64_t)config->rate_bytes, now_us);
-        stanza_ms = share_take(&server->s2s_stanzas, s2s->domain_mark, stanzas, config->rate_stanzas,
-                               RATE_BURST * (uint64_t)config->rate_stanzas, now_us);
-    } else {
-        byte_ms = bucket_take(&s2s->byte_rate, (uint32_t)bytes, config->rate_bytes,
-                              RATE_BURST * (uint64_t)config->rate_bytes, now_us);
-        stanza_ms = bucket_take(&s2s->stanza_rate, (uint32_t)stanzas, config->rate_stanzas,
-                                RATE_BURST * (uint64_t)config->rate_stanzas, now_us);
-    }
-    return byte_ms > stanza_ms ? byte_ms : stanza_ms;
+    struct s2s *s2s = CONTAINER_OF(task, struct s2s, turn);
+    struct shard *shard = s2s->link.shard;
+    shard_enter(shard);
+    s2s->in_line = false;
+    s2s_go_on(s2s);
+    shard_leave(shard);
 }
 
-/* A peer that sends too much is not read for a while: TCP makes it wait, and nothing is lost. */
-static void hold_to_rate(struct s2s *s2s, size_t bytes, uint64_t stanzas)
+/* What could not be answered is looked at again. */
+static void posh_known(struct posh_asker *asker)
 {
-    struct loop *loop = s2s->link.shard->loop;
-    uint64_t wait_ms = debt_ms(s2s, bytes, stanzas);
-    if (!wait_ms || s2s->state == S2S_CLOSING || s2s->state == S2S_SECURING ||
-        timer_running(&s2s->rate_timer))
-        return;
-    s2s->link.shard->counters.s2s_slowed++;
-    conn_pause(&s2s->conn, true);
-    timer_start(loop, &s2s->rate_timer, wait_ms);
+    struct s2s *s2s = CONTAINER_OF(asker, struct s2s, posh);
+    s2s->asks_posh = false;
+    if (!s2s->outgoing && s2s->state == S2S_OPENING)
+        s2s_in_ready(s2s, false);
+    s2s_go_on(s2s);
 }
 
 static void rate_passed(struct timer *timer)
 {
     struct s2s *s2s = CONTAINER_OF(timer, struct s2s, rate_timer);
     shard_enter(s2s->link.shard);
-    conn_pause(&s2s->conn, false);
+    s2s_go_on(s2s);
     shard_leave(s2s->link.shard);
 }
 
@@ -601,23 +715,19 @@ static void data(struct conn *conn, str bytes)
 {
     struct s2s *s2s = CONTAINER_OF(conn, struct s2s, conn);
     struct shard *shard = s2s->link.shard;
-    uint64_t before = s2s->weight_in;
     s2s->heard_us = loop_now_us(shard->loop);
     shard_enter(shard);
-    if (!s2s->in.len) {
+    if (!s2s->in.len && may_read(s2s)) {
         size_t done = consume(s2s, bytes);
         keep(s2s, str_sub(bytes, done, bytes.len));
     } else {
         buf_add(&s2s->in, bytes);
         if (buf_failed(&s2s->in))
             s2s_fail(s2s, STREAM_ERROR_RESOURCE_CONSTRAINT, NULL);
-        else
+        else if (may_read(s2s))
             work_off(s2s);
     }
-    if (s2s->moving)
-        s2s_in_leave(s2s);
-    else
-        hold_to_rate(s2s, bytes.len, s2s->weight_in - before);
+    settle(s2s);
     shard_leave(shard);
 }
 

@@ -11,6 +11,7 @@
 #include "base/bucket.h"
 #include "net/conn.h"
 #include "server/link.h"
+#include "server/s2s/posh.h"
 #include "server/shard.h"
 #include "xml/scan.h"
 #include "xmpp/dialback.h"
@@ -24,6 +25,7 @@
     X(S2S_SECURING, "TLS handshake")                                                                         \
     X(S2S_AUTHENTICATING, "outgoing: SASL EXTERNAL")                                                         \
     X(S2S_OPEN, "open")                                                                                      \
+    X(S2S_PARTING, "ended by us: the peer's last words are heard")                                           \
     X(S2S_CLOSING, "closing")
 
 enum s2s_state {
@@ -63,10 +65,15 @@ struct s2s {
     bool stranger; /* it has proved nothing yet, and is counted as such (gate.h) */
     bool outgoing, direct_tls, header_sent, authenticated, bidi, certified;
     bool vouched;                         /* we were asked about a key */
-    struct bucket stanza_rate, byte_rate; /* of what comes in before anything is proved */
+    struct bucket stanza_rate, byte_rate; /* of what comes in before anything is proved, from an address that
+                                             is not counted */
     uint64_t domain_mark;                 /* hash of the first domain that was proved; 0: none yet */
     bool counted;                         /* among the connections of that domain */
     struct timer rate_timer;              /* running: nothing is read until then */
+    struct task turn;                     /* to go on with what waits in `in`, */
+    bool in_line;                         /* when others have had theirs */
+    struct posh_asker posh;               /* nothing is read while a web server is being asked */
+    bool asks_posh;
     uint64_t since_us, stanzas_in, stanzas_out;
     uint64_t weight_in;     /* stanzas, those for many counted for each */
     bool bidi_due;          /* to be used in the other direction when the peer has begun (s2s_in_bidi) */
@@ -95,12 +102,23 @@ str s2s_key(const struct map_node *node); /* for shard->s2s_ids */
 
 extern const struct conn_events s2s_events;
 
-/* Works off what waits in `in`. */
+/* Works off what waits in `in`, or reads on, as it may. */
 void s2s_go_on(struct s2s *s2s);
+
+/* Nothing is read for so long (0: it goes on). */
+void s2s_slow_down(struct s2s *s2s, uint64_t ms);
+
+void s2s_stop_waiting(struct s2s *s2s); /* for time, for its turn, for a web server */
 
 /* Ends the stream: with a stream error, or in order. What was under way over it fails. */
 void s2s_fail(struct s2s *s2s, enum stream_error error, const char *text);
 void s2s_end(struct s2s *s2s);
+
+/* It is about to end, or has ended: nothing is sent over it any more. */
+static inline bool s2s_is_over(const struct s2s *s2s)
+{
+    return s2s->state >= S2S_PARTING;
+}
 
 void s2s_restart(struct s2s *s2s); /* a new stream header must follow */
 void s2s_send_header(struct s2s *s2s);
@@ -138,6 +156,7 @@ struct host *s2s_tls_host(const struct server *server, str domain);
 
 void s2s_accept(struct shard *shard, struct socket *socket, bool direct_tls);
 void s2s_in_opened(struct s2s *s2s, const struct stream_header *header);
+void s2s_in_ready(struct s2s *s2s, bool is_old); /* it may be told what is offered */
 void s2s_in_element(struct s2s *s2s, const struct xml_node *node);
 void s2s_in_leave(struct s2s *s2s);
 
@@ -161,6 +180,9 @@ void s2s_out_proven(struct s2s *s2s, str ours);
 void s2s_ask(struct s2s *s2s, struct pair *pair);
 
 /* ---- s2s_dialback.c */
+
+/* Whether an element can only be answered when a web server has been asked (s2s_must_ask()). */
+bool s2s_dialback_must_ask(struct s2s *s2s, const struct xml_node *node);
 
 /* An element of dialback on a stream. False: it is none. */
 bool s2s_dialback(struct s2s *s2s, const struct xml_node *node);
@@ -190,6 +212,11 @@ bool s2s_name_covers(const struct tls_name *name, str domain, struct arena *aren
  * name of the server that DNSSEC vouches for, which counts as well then (RFC 7673 §4.2). */
 bool s2s_conn_is_certified(struct conn *conn, str domain, const char *target, struct arena *arena,
                            const char **ret_why);
-bool s2s_is_certified(struct s2s *s2s, str domain, const char **ret_why);
+bool s2s_is_certified(struct s2s *s2s, str domain, const char **ret_why); /* also as POSH says, so far */
+
+/* Whether it has to wait before anybody can say that the certificate is good for this domain: its web server
+ * is being asked (posh.h). What has come goes on then: s2s_in_ready(), or the element that is scanned again.
+ */
+bool s2s_must_ask(struct s2s *s2s, str domain);
 
 #endif

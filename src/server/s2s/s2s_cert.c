@@ -3,7 +3,8 @@
  * dNSName (also with a wildcard as its whole left-most label, for one label), an SRVName of the service
  * xmpp-server, and an xmppAddr. The common name is not looked at (RFC 9525 §2). Whether the chain is trusted
  * says OpenSSL; with DANE it is trusted as DNS says, and the name of the server that DNSSEC vouches for is as
- * good as the domain's (RFC 7673 §4.2). */
+ * good as the domain's (RFC 7673 §4.2). A certificate that is not good by these rules is when the domain's
+ * web server says so (posh.h). */
 #include "server/s2s/s2s.h"
 
 static bool dns_covers(str name, str domain, struct arena *arena)
@@ -63,5 +64,21 @@ bool s2s_conn_is_certified(struct conn *conn, str domain, const char *target, st
 
 bool s2s_is_certified(struct s2s *s2s, str domain, const char **ret_why)
 {
-    return s2s_conn_is_certified(&s2s->conn, domain, s2s->target, &s2s->link.shard->arena, ret_why);
+    struct shard *shard = s2s->link.shard;
+    return s2s_conn_is_certified(&s2s->conn, domain, s2s->target, &shard->arena, ret_why) ||
+           (conn_peer_dane(&s2s->conn) != TLS_DANE_FAILED &&
+            posh_vouches(shard, &s2s->conn, domain, &shard->arena));
+}
+
+/* The web server of a domain can't overrule what DNSSEC says of it. */
+bool s2s_must_ask(struct s2s *s2s, str domain)
+{
+    struct shard *shard = s2s->link.shard;
+    const char *why;
+    if (!shard->posh || !conn_peer_der(&s2s->conn, &shard->arena).p ||
+        conn_peer_dane(&s2s->conn) == TLS_DANE_FAILED || s2s_is_ours(shard->server, domain) ||
+        s2s_policy_for(s2s_config(s2s), domain).refused || s2s_is_certified(s2s, domain, &why))
+        return false;
+    s2s->asks_posh = posh_ask(shard, domain, &s2s->posh);
+    return s2s->asks_posh;
 }

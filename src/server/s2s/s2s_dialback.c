@@ -182,6 +182,15 @@ static void dialback_element(struct s2s *s2s, const struct dialback *dialback)
         reply(s2s, dialback, DIALBACK_ERROR, STANZA_ERROR_NOT_ALLOWED);
 }
 
+bool s2s_dialback_must_ask(struct s2s *s2s, const struct xml_node *node)
+{
+    struct dialback dialback;
+    return dialback_read(node, &s2s->link.shard->arena, &dialback) == DIALBACK_OK &&
+           dialback.kind == DIALBACK_RESULT && dialback.type == DIALBACK_REQUEST &&
+           s2s_is_ours(s2s->link.shard->server, dialback.to) &&
+           !s2s_is_proven(s2s, dialback.from, dialback.to) && s2s_must_ask(s2s, dialback.from);
+}
+
 bool s2s_dialback(struct s2s *s2s, const struct xml_node *node)
 {
     struct dialback dialback;

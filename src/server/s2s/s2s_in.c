@@ -16,6 +16,8 @@
 
 #include <stdlib.h>
 
+enum { MINUTE_S = 60, ARRIVALS_AT_ONCE = 10, ARRIVALS_BURST_S = 2 };
+
 /* ---- A new connection
  * --------------------------------------------------------------------------------------------- */
 
@@ -25,6 +27,18 @@ static struct tls_context *context_for_direct_tls(struct server *server)
         if (server->host_list[i]->s2s_in_tls)
             return server->host_list[i]->s2s_in_tls;
     return NULL;
+}
+
+/* A tarpit: the gate refuses whoever comes too often within a minute; but each that is let in costs a
+ * handshake, so they are served at that rate, and few at once. The others wait, as many as the gate allows.
+ */
+static uint64_t haste_ms(struct shard *shard, uint64_t mark)
+{
+    uint32_t rate = shard->server->config->addresses.rate;
+    if (!mark)
+        return 0;
+    uint64_t burst = ARRIVALS_AT_ONCE * MINUTE_S + (uint64_t)rate * ARRIVALS_BURST_S;
+    return share_take(&shard->server->s2s_arrivals, mark, MINUTE_S, rate, burst, loop_now_us(shard->loop));
 }
 
 void s2s_accept(struct shard *shard, struct socket *socket, bool direct_tls)
@@ -44,10 +58,11 @@ void s2s_accept(struct shard *shard, struct socket *socket, bool direct_tls)
     conn_set_mark(&s2s->conn, mark);
     s2s->stranger = true;
     atomic_fetch_add(&server->s2s_strangers, 1);
-    if (!direct_tls)
-        return;
-    s2s->state = S2S_SECURING;
-    conn_start_tls(&s2s->conn, tls, NULL, "xmpp-server");
+    if (direct_tls) {
+        s2s->state = S2S_SECURING;
+        conn_start_tls(&s2s->conn, tls, NULL, "xmpp-server");
+    }
+    s2s_slow_down(s2s, haste_ms(shard, mark));
 }
 
 /* ---- Header and features
@@ -113,10 +128,17 @@ void s2s_in_opened(struct s2s *s2s, const struct stream_header *header)
         s2s_fail(s2s, STREAM_ERROR_UNSUPPORTED_VERSION, "TLS is required");
         return;
     }
+    if (header->is_old || !s2s->domain || !s2s_must_ask(s2s, str_from(s2s->domain)))
+        s2s_in_ready(s2s, header->is_old);
+}
+
+void s2s_in_ready(struct s2s *s2s, bool is_old)
+{
+    struct s2s_policy policy = s2s_policy_for(s2s_config(s2s), str_from(s2s->domain));
     if (conn_is_secure(&s2s->conn))
         s2s_certify(s2s);
     s2s->state = S2S_OPEN;
-    if (!header->is_old)
+    if (!is_old)
         write_features(s2s, &policy);
     if (s2s->authenticated)
         s2s_in_bidi(s2s, str_from(s2s->domain), str_from(s2s->ours));
@@ -205,7 +227,7 @@ static void use(struct s2s *s2s, str theirs, str ours)
 
 void s2s_in_begun(struct s2s *s2s)
 {
-    if (!s2s->bidi_due || s2s->state == S2S_CLOSING)
+    if (!s2s->bidi_due || s2s_is_over(s2s))
         return;
     s2s->bidi_due = false;
     use(s2s, str_from(s2s->domain), str_from(s2s->ours));
@@ -215,7 +237,7 @@ void s2s_in_bidi(struct s2s *s2s, str theirs, str ours)
 {
     struct shard *home = server_home(s2s->link.shard->server, theirs);
     bool has_sm = s2s_config(s2s)->s2s.sm;
-    if (s2s->state == S2S_CLOSING || s2s_policy_for(s2s_config(s2s), theirs).refused)
+    if (s2s_is_over(s2s) || s2s_policy_for(s2s_config(s2s), theirs).refused)
         return;
     if (home != s2s->link.shard) {
         if ((s2s->bidi || has_sm) && s2s->proof_count == 1 && !s2s->verifying && !s2s->sm &&
@@ -251,13 +273,12 @@ static void arrived(struct mail *mail)
 
 void s2s_in_leave(struct s2s *s2s)
 {
-    if (s2s->state == S2S_CLOSING) {
+    if (s2s_is_over(s2s)) {
         s2s->moving = NULL;
         return;
     }
     struct shard *shard = s2s->link.shard;
-    timer_stop(&s2s->timer);
-    timer_stop(&s2s->rate_timer);
+    s2s_stop_waiting(s2s);
     list_remove(&s2s->link._in_shard);
     if (*s2s->id)
         map_remove(&shard->s2s_ids, &s2s->_by_id);
