@@ -10,7 +10,7 @@
  * yet tells by a task. Callbacks of the owner may free the client; `_gone` tells that to the loop over
  * elements.
  *
- * Not here: DNS (the owner brings an address), resumption, reconnecting. */
+ * Not here: DNS (the owner brings an address), what is acknowledged (the owner counts), reconnecting. */
 #include "client/client.h"
 
 #include "client/client_login.h"
@@ -287,6 +287,7 @@ void client_start(struct client *client, const struct client_settings *settings,
         .resource = client->resource,
         .cache = client->cache,
         .instant = client->instant,
+        .resumption = client->resumption,
         ._settings = settings,
         ._events = events,
         ._connecting.ready = connected,

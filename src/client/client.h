@@ -14,6 +14,8 @@
 #include "xml/scan.h"
 #include "xmpp/sasl.h"
 
+#define NS_SM "urn:xmpp:sm:3"
+
 struct client;
 
 enum client_tls { CLIENT_TLS_NONE, CLIENT_TLS_STARTTLS, CLIENT_TLS_DIRECT };
@@ -66,6 +68,16 @@ struct client_instant {
     enum sasl_mechanism mechanism; /* of the token */
 };
 
+/* To take up the session of a stream that broke, instead of binding a resource (stream management, XEP-0198
+ * §5). The owner has enabled it, counts stanzas, and keeps what the server has not acknowledged. */
+struct client_resumption {
+    char id[128];     /* of the session, from <enabled/>; "": none, and emptied when the server refused */
+    uint32_t handled; /* stanzas of it that came and were handled */
+    uint32_t acknowledged; /* set when it was resumed: how many of ours the server has handled */
+    bool resumed; /* set before `ready`: whether it was. The JID is the session's then, which the owner
+                     knows and client_jid() does not */
+};
+
 struct client {
     /* Set by the owner before client_start(); the slices must live until `ready` or `closed`. */
     str user, password;               /* prepared: jid_prepare_local(), jid_prepare_password() */
@@ -74,6 +86,7 @@ struct client {
                                          the same password and salt; NULL: none */
     struct client_instant
         *instant; /* NULL: the way of RFC 6120. The resource is a part of it then (the tag) */
+    struct client_resumption *resumption; /* NULL: always binds. Not with `instant` */
     /* Private: */
     struct conn _conn;
     struct scanner _scanner;

@@ -7,7 +7,8 @@
  * PLAIN needs TLS unless the settings say otherwise. What was offered goes into SCRAM's check of it
  * (XEP-0474), so that nobody on the way can take the better mechanisms out of the list.
  *
- * Logins by SASL2 take another way in the middle: client_instant.c.
+ * Logins by SASL2 take another way in the middle: client_instant.c. Instead of binding, a session of before
+ * may be resumed: client_resume.c.
  *
  * Sections: headers and features, mechanisms, SASL, compression, binding. */
 #include "client/client_login.h"
@@ -281,7 +282,7 @@ static void compress_element(struct client *client, const struct xml_node *node)
 
 /* ---- Binding */
 
-static void bind_resource(struct client *client, const struct xml_node *features)
+void client_login_bind(struct client *client, const struct xml_node *features)
 {
     struct buf *out;
     struct xml_node session, optional;
@@ -369,7 +370,8 @@ static void features_element(struct client *client, const struct xml_node *featu
                !conn_is_compressed(&client->_conn)) {
         ask_for_compression(client, features);
     } else if (client->_login->authenticated) {
-        bind_resource(client, features);
+        if (!client_resume_ask(client, features))
+            client_login_bind(client, features);
     } else if (client_instant_offered(client, features)) {
         log_in_instantly(client, features);
     } else {
@@ -398,6 +400,9 @@ void client_login_element(struct client *client, const struct xml_node *node)
         return;
     case CLIENT_COMPRESS:
         compress_element(client, node);
+        return;
+    case CLIENT_RESUME:
+        client_resume_element(client, node);
         return;
     case CLIENT_BIND:
     case CLIENT_SESSION:

@@ -16,6 +16,7 @@ enum client_state {
     CLIENT_SASL2,     /* the same, of XEP-0388 */
     CLIENT_COMPRESS,  /* waits for the answer to <compress/> */
     CLIENT_SQUEEZING, /* it was <compressed/>: what stands behind it is */
+    CLIENT_RESUME,    /* waits for the answer to <resume/> */
     CLIENT_BIND,      /* waits for the JID */
     CLIENT_SESSION,   /* waits for the session that an old server wants (RFC 3921 section 3) */
     CLIENT_HANDSHAKE, /* of a component: waits for the answer to the handshake */
@@ -31,7 +32,7 @@ struct client_login {
     bool authenticated;
     bool early; /* a request was sent with the stream header */
     bool wants_session;
-    struct xml_node features, authentication; /* with `instant`: what the server offers */
+    struct xml_node features, authentication; /* with `instant`, or to resume: what the server offers */
 };
 
 /* Chooses the strongest mechanism of a list that stands in these features, and begins it: login->sasl.out is
@@ -43,6 +44,13 @@ bool client_instant_early(struct client *client);
 bool client_instant_offered(struct client *client, const struct xml_node *features);
 void client_instant_authenticate(struct client *client, const struct xml_node *features);
 void client_instant_element(struct client *client, const struct xml_node *node);
+
+/* Asks for the resource; the features are those of the authenticated stream. */
+void client_login_bind(struct client *client, const struct xml_node *features);
+
+/* client_resume.c: asks for the session of before; false: there is none, or the server does not resume. */
+bool client_resume_ask(struct client *client, const struct xml_node *features);
+void client_resume_element(struct client *client, const struct xml_node *node);
 
 /* The connection stands, or was secured: opens a stream. */
 void client_login_open(struct client *client);
