@@ -19,8 +19,8 @@ def server(module_servers):
     return server
 
 
-def load(server, mode, *options, tls="none", password="secret", code=0):
-    """Runs it for three seconds; returns its report, or what it complained of when it is to fail."""
+def load(server, mode, *options, tls="none", password="secret", code=0, stretches=None):
+    """Runs it for three seconds; returns its report, or what it complained of when it is to fail. Stretches go into the list."""
     port = server.tls_port if tls == "direct" else server.port
     done = subprocess.run([str(word) for word in (
         JABIRU_LOAD, mode, "--port", port, "--tls", tls, "--users", USERS, "--password", password, "--seconds", 3, "--json",
@@ -29,8 +29,10 @@ def load(server, mode, *options, tls="none", password="secret", code=0):
     assert code is None or done.returncode == code, done.stdout + done.stderr
     if code:
         return done.stderr
-    ready, report = done.stdout.splitlines()
-    assert ready == f"ready {USERS}"
+    ready, *between, report = done.stdout.splitlines()
+    assert ready.startswith("ready ") and (not between or stretches is not None)
+    if stretches is not None:
+        stretches += map(json.loads, between)
     return json.loads(report)
 
 
@@ -47,6 +49,18 @@ def test_all_comes_back(server, mode):
     assert report["rate_per_s"] == pytest.approx(report["received"] / report["seconds"], rel=0.01)
 
 
+def test_a_mix_of_all_loses_nothing(module_servers):
+    server = module_servers(c2s_lines=OPEN, host_lines="rooms { user-rate = 0 }")
+    server.add_user(*[f"user{n}@localhost" for n in range(12)])
+    stretches = []
+    report = load(server, "mix", "--users", 12, "--room", 2, "--rate", 300, "--away", 1, "--every", 1, "--seconds", 6,
+                  stretches=stretches)
+    assert report["received"] > 500 and report["lost"] == 0 and report["doubled"] == 0 and report["errors"] == 0
+    assert 0 < report["latency_us"]["p50"] <= report["latency_us"]["p99"]
+    assert [stretch["stretch"] for stretch in stretches] == list(range(1, 1 + len(stretches))) and len(stretches) >= 5
+    assert sum(stretch["received"] for stretch in stretches) <= report["received"]
+
+
 def test_a_flood_is_no_error(module_servers):
     server = module_servers(c2s_lines=OPEN)
     server.add_user(*[f"user{n}@localhost" for n in range(USERS)])
@@ -57,6 +71,28 @@ def test_a_flood_is_no_error(module_servers):
 def test_sessions_are_held(server):
     report = load(server, "idle")
     assert report["seconds"] >= 1 and report["sent"] == 0 and report["errors"] == 0
+
+
+def test_sessions_with_all_that_clients_keep(server):
+    report = load(server, "idle", "--sm", "--pep", 3)
+    assert report["errors"] == 0
+
+
+def test_contacts_are_told_of_what_is_published(server):
+    load(server, "presence", "--subscribe", code=None)
+    report = load(server, "pep", "--window", 2)
+    assert report["mode"] == "pep" and report["received"] > 0 and report["lost"] == 0 and report["errors"] == 0
+
+
+def test_pings_at_a_rate(server):
+    report = load(server, "ping", "--rate", 200)
+    assert report["rate_per_s"] == pytest.approx(200, rel=0.2)
+    assert report["lost"] == 0
+
+
+def test_receivers_at_another_server(server):
+    report = load(server, "pairs", "--far-port", server.port, "--far-domain", "localhost")
+    assert report["received"] > 0 and report["lost"] == 0
 
 
 def test_the_rate_of_an_open_loop_holds(server):

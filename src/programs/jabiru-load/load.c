@@ -3,8 +3,8 @@
  *
  * One thread does everything, and a tenth of a second is the grain of the phases: a timer looks whether the
  * phase at hand is over. Only what is sent and comes back while PHASE_COUNT lasts counts for rates and
- * latencies; losses are counted from the first stanza to the last, and the end waits until all has come back
- * or nothing more comes.
+ * latencies; losses are counted from the first stanza to the last, and the end waits until all has come back,
+ * or the server has answered each user's last ping and nothing more comes.
  *
  * Sections: users, the phases, the beginning and the end. */
 #include "programs/jabiru-load/load.h"
@@ -21,6 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define LAST_ID "last"
+
 enum {
     TICK_MS = 100,
     TICKS_A_SECOND = 10,
@@ -28,6 +30,7 @@ enum {
     SETTLE_TICKS_MAX = 600,
     SETTLE_TICKS_LONG = 6000, /* of a mode that knows when it has settled */
     DRAINED_TICKS = 20,       /* without a word, before what has not come back is given up */
+    DRAIN_TICKS_LONG = 1200,  /* for users who are away and come again */
     LEAVE_TICKS_MAX = 100,
     ARENA_BLOCK = 4096,
     FILES_SPARE = 32,
@@ -79,10 +82,10 @@ static void user_ready(struct client *client)
         snprintf(hello, sizeof hello, "PAIR %u\n", user->index / 2);
         client_send(client, str_from(hello));
     }
-    if (load->options.mode->logs_in_itself) {
+    if (load->options.mode->ready)
         load->options.mode->ready(user);
+    if (load->options.mode->logs_in_itself)
         return;
-    }
     load_send_presence(user);
     if (load->phase == PHASE_LOGIN && load->ready == load->options.users)
         enter(load, load->options.mode->settles ? PHASE_SETTLE : PHASE_WARM);
@@ -90,10 +93,48 @@ static void user_ready(struct client *client)
         next_login(load);
 }
 
+static const struct client_settings *settings_of(const struct user *user)
+{
+    const struct load *load = user->load;
+    return load->options.far_port && user->index % 2 ? &load->far_settings : &load->settings;
+}
+
+/* The last that a user says: when the server has answered, it has dealt with all that was said before. */
+static void say_last(struct user *user)
+{
+    struct load *load = user->load;
+    arena_reset(&load->arena);
+    client_send(&user->client,
+                arena_printf(&load->arena,
+                             "<iq type='get' id='" LAST_ID "' to='%s'><ping xmlns='urn:xmpp:ping'/></iq>",
+                             settings_of(user)->domain));
+    user->waits_for_last = true;
+    load->unanswered++;
+}
+
+static void last_came(struct user *user)
+{
+    user->load->unanswered -= user->waits_for_last;
+    user->waits_for_last = false;
+}
+
+/* Not where the peer answers nothing, nor where who says much is made to wait for long. */
+static bool says_last(const struct load *load)
+{
+    const struct mode *mode = load->options.mode;
+    return !load->options.relay && !load->options.flood && !mode->logs_in_itself && !mode->holds &&
+           !mode->is_whole;
+}
+
 static void user_stanza(struct client *client, const struct xml_node *node)
 {
     struct user *user = CONTAINER_OF(client, struct user, client);
+    bool is_error;
     user->load->heard++;
+    if (user->waits_for_last && str_is(load_read_id(node, &is_error), LAST_ID)) {
+        last_came(user);
+        return;
+    }
     if (user->load->options.mode->stanza)
         user->load->options.mode->stanza(user, node);
 }
@@ -105,10 +146,11 @@ static void user_closed(struct client *client, enum err why)
     if (user->online)
         load->online--;
     user->online = false;
+    last_came(user);
     if (load->phase >= PHASE_LEAVE)
         return;
     load->tally.errors += why != OK;
-    if (load->options.mode->logs_in_itself)
+    if (load->options.mode->closed)
         load->options.mode->closed(user, why);
     else if (load->phase <= PHASE_SETTLE)
         load_fail(load, user, why);
@@ -129,7 +171,14 @@ void load_start_user(struct load *load, struct user *user)
     user->client.resource = STR("load");
     user->client.cache = &user->cache;
     user->client.instant = user->instant;
-    client_start(&user->client, &load->settings, &user_events);
+    client_start(&user->client, settings_of(user), &user_events);
+}
+
+void load_cut(struct user *user)
+{
+    client_fini(&user->client);
+    user->load->online -= user->online;
+    user->online = false;
 }
 
 void load_send_stamped(struct user *user, size_t at, uint64_t now)
@@ -163,6 +212,13 @@ str load_read_id(const struct xml_node *node, bool *ret_error)
 
 /* ---- The phases */
 
+static void say_last_words(struct load *load)
+{
+    for (unsigned i = 0; says_last(load) && i < load->options.users; i++)
+        if (load->users[i].online)
+            say_last(&load->users[i]);
+}
+
 static void say_ready(const struct load *load)
 {
     printf("ready %u\n", load->options.users);
@@ -194,11 +250,12 @@ static void enter(struct load *load, enum phase phase)
         mode->begin(load);
         break;
     case PHASE_COUNT:
-        load->count_began = load_now();
+        load->count_began = load->stretch.began = load_now();
         say_ready(load);
         break;
     case PHASE_DRAIN:
         load->count_ended = load_now();
+        say_last_words(load);
         break;
     case PHASE_LEAVE:
         leave_all(load);
@@ -226,9 +283,25 @@ static void look_at_settling(struct load *load)
         enter(load, PHASE_WARM);
 }
 
+/* Silence is the end when the server has read all, and all are there for whom something may wait. */
+static void look_at_draining(struct load *load)
+{
+    const struct mode *mode = load->options.mode;
+    bool still = load->unanswered || (mode->is_whole && !mode->is_whole(load));
+    bool all_back = load->tally.all_expected <= load->tally.all_received;
+    if ((!still || load->ticks >= DRAIN_TICKS_LONG) && (all_back || load->quiet >= DRAINED_TICKS))
+        enter(load, PHASE_LEAVE);
+}
+
+static void look_at_stretch(struct load *load)
+{
+    uint64_t every = load->options.every * (uint64_t)1000000000;
+    if (every && load_now() - load->stretch.began >= every)
+        report_stretch(load);
+}
+
 static void look_at_phase(struct load *load)
 {
-    bool all_back = load->tally.all_expected <= load->tally.all_received;
     switch (load->phase) {
     case PHASE_SETTLE:
         look_at_settling(load);
@@ -238,12 +311,12 @@ static void look_at_phase(struct load *load)
             enter(load, PHASE_COUNT);
         break;
     case PHASE_COUNT:
+        look_at_stretch(load);
         if (counted_enough(load))
             enter(load, PHASE_DRAIN);
         break;
     case PHASE_DRAIN:
-        if (all_back || load->quiet >= DRAINED_TICKS)
-            enter(load, PHASE_LEAVE);
+        look_at_draining(load);
         break;
     case PHASE_LEAVE:
         if (!load->online || load->ticks >= LEAVE_TICKS_MAX)
@@ -319,6 +392,9 @@ static void prepare_settings(struct load *load)
     settings->compress = options->compress;
     if (options->tls && tls_client_context(options->ca, options->ca, why, sizeof why, &settings->tls_context))
         usage("TLS", why);
+    load->far_settings = *settings;
+    load->far_settings.port = options->far_port;
+    load->far_settings.domain = options->far_domain;
     if (options->password && jid_prepare_password(str_from(options->password), &load->keep, &load->password))
         usage("--password", "not a password");
 }
@@ -341,6 +417,8 @@ static void prepare_users(struct load *load)
 static void clean_up(struct load *load)
 {
     timer_stop(&load->tick);
+    if (load->options.mode->close)
+        load->options.mode->close(load);
     for (unsigned i = 0; i < load->options.users; i++) {
         client_fini(&load->users[i].client);
         free(load->users[i].text);
@@ -365,6 +443,8 @@ enum exit_code load_run(const struct options *options)
     prepare_settings(&load);
     prepare_users(&load);
     timer_start(load.loop, &load.tick, TICK_MS);
+    if (options->mode->open)
+        options->mode->open(&load);
     if (options->mode->logs_in_itself)
         enter(&load, PHASE_WARM);
     for (unsigned i = 0; i < options->parallel; i++)
@@ -372,7 +452,7 @@ enum exit_code load_run(const struct options *options)
     loop_run(load.loop);
     if (load.exit_code == EXIT_OK) {
         report_result(&load);
-        if (load.tally.all_expected > load.tally.all_received || load.tally.errors)
+        if (load.tally.all_expected > load.tally.all_received || load.tally.errors || load.tally.doubled)
             load.exit_code = EXIT_LOSSES;
     }
     clean_up(&load);

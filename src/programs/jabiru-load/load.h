@@ -16,9 +16,18 @@ enum phase { PHASE_LOGIN, PHASE_SETTLE, PHASE_WARM, PHASE_COUNT, PHASE_DRAIN, PH
 struct tally {
     uint64_t sent, received;                       /* while counting */
     uint64_t all_sent, all_expected, all_received; /* from the first to the last */
+    uint64_t doubled;                              /* came more often than it was sent */
+    uint64_t held;            /* not sent, since the connection was full, in an open loop */
     uint64_t late;            /* sent more than a millisecond behind the schedule of an open loop */
     uint64_t errors;          /* answers of type error, connections lost, logins failed */
     struct histogram latency; /* nanoseconds */
+};
+
+/* The same of the stretch at hand, with --every. */
+struct stretch {
+    unsigned number;
+    uint64_t began, received, errors; /* the counters as it began; ns */
+    struct histogram latency;
 };
 
 struct user {
@@ -31,20 +40,22 @@ struct user {
     uint32_t text_len;
     uint32_t index;
     uint32_t waiting; /* presence: deliveries until the next change */
-    bool online, is_in_room, room_is_open;
+    bool online, is_in_room, room_is_open, waits_for_last;
     char name[48];
 };
 
 struct load {
     struct options options;
     struct loop *loop;
-    struct client_settings settings;
+    struct client_settings settings, far_settings; /* the latter with --far-port: of users with odd numbers */
     struct scram_client_cache last_cache; /* of the last login: helps where all accounts have one salt */
     struct user *users;
     unsigned started, ready, online;
-    unsigned entered; /* rooms: who is in */
+    unsigned entered;    /* rooms: who is in */
+    unsigned unanswered; /* draining: users whose last ping has not come back */
     enum phase phase;
     struct tally tally;
+    struct stretch stretch;
     uint64_t count_began, count_ended; /* ns */
     uint64_t settling, settled;        /* when the mode began to settle, and said that it has; ns */
     uint64_t heard, heard_before;      /* elements received: to see that all is quiet */
@@ -91,7 +102,19 @@ static inline void load_received(struct load *load, uint64_t stamp, uint64_t now
         return;
     load->tally.received++;
     histogram_add(&load->tally.latency, now - stamp);
+    if (load->options.every)
+        histogram_add(&load->stretch.latency, now - stamp);
 }
+
+/* The same of what is not timed. */
+static inline void load_received_untimed(struct load *load)
+{
+    load->tally.all_received++;
+    load->tally.received += load->phase == PHASE_COUNT;
+}
+
+/* Lets go of a user's connection at once, without a word. */
+void load_cut(struct user *user);
 
 /* Sends the user's text with the time written at `at`. Does nothing for a user who is not there any more. */
 void load_send_stamped(struct user *user, size_t at, uint64_t now);

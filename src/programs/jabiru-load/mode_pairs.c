@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* User 2k sends messages to user 2k+1. Closed loop: --window of them are in flight for each pair, and each
  * that arrives lets the next go. Open loop: --rate of them leave each second, in turn over the pairs,
- * whatever arrives. The time of sending stands in the id. */
+ * whatever arrives; but a connection that is full, since the server does not read it, takes none, and it is
+ * counted how many were held back so. The time of sending stands in the id. */
 #include "programs/jabiru-load/modes.h"
 #include "programs/jabiru-load/pace.h"
 #include "programs/jabiru-load/stamp.h"
@@ -11,7 +12,7 @@
 
 #define BEFORE_STAMP "<message id='"
 
-enum { LATE_NS = 1000 * 1000 };
+enum { HELD_BYTES = 64 * 1024 };
 
 static struct {
     struct pace pace;
@@ -47,8 +48,12 @@ static void due(struct pace *pace, uint64_t now, uint64_t scheduled)
 {
     struct load *load = open_loop.load;
     (void)pace;
+    struct user *sender = &load->users[open_loop.turn];
     load->tally.late += load->phase == PHASE_COUNT && now - scheduled > LATE_NS;
-    send_message(&load->users[open_loop.turn], now);
+    if (sender->online && client_out(&sender->client)->len > HELD_BYTES)
+        load->tally.held += load->phase == PHASE_COUNT;
+    else
+        send_message(sender, now);
     open_loop.turn = (open_loop.turn + 2) % load->options.users;
 }
 
@@ -101,6 +106,7 @@ const struct mode mode_pairs = {
     .help = "user 2k sends messages to user 2k+1",
     .unit = "messages",
     .in_pairs = true,
+    .takes_rate = true,
     .begin = begin,
     .end = end,
     .stanza = stanza,

@@ -3,6 +3,7 @@
  * again when all of its neighbours have seen as many changes as there are neighbours. Deliveries are counted,
  * but not those to the user itself. The time of the change stands in the status. With --subscribe the blocks
  * are made first, by asking for subscriptions and granting all (RFC 6121 section 3). */
+#include "programs/jabiru-load/blocks.h"
 #include "programs/jabiru-load/modes.h"
 #include "programs/jabiru-load/stamp.h"
 
@@ -12,20 +13,14 @@
 
 enum { STAMP_AT = sizeof "<presence><status>" - 1 };
 
-static unsigned block_begin(const struct load *load, unsigned index)
+static unsigned block_size(const struct load *load)
 {
-    return index - index % (load->options.roster + 1);
-}
-
-static unsigned block_end(const struct load *load, unsigned index)
-{
-    unsigned end = block_begin(load, index) + load->options.roster + 1;
-    return end < load->options.users ? end : load->options.users;
+    return load->options.roster + 1;
 }
 
 static unsigned contacts(const struct load *load, unsigned index)
 {
-    return block_end(load, index) - block_begin(load, index) - 1;
+    return block_count(load, index, block_size(load)) - 1;
 }
 
 static void change(struct user *user, uint64_t now)
@@ -37,10 +32,11 @@ static void change(struct user *user, uint64_t now)
 static void prepare(struct load *load)
 {
     char text[256];
+    unsigned size = block_size(load);
     if (!load->options.subscribe)
         return;
     for (unsigned i = 0; i < load->options.users; i++) {
-        for (unsigned other = block_begin(load, i); other < block_end(load, i); other++) {
+        for (unsigned other = block_begin(i, size); other < block_end(load, i, size); other++) {
             if (other == i)
                 continue;
             snprintf(text, sizeof text, "<presence type='subscribe' to='%s@%s'/>", load->users[other].name,
@@ -61,18 +57,6 @@ static void begin(struct load *load)
         for (unsigned n = 0; n < window && user->waiting; n++)
             change(user, load_now());
     }
-}
-
-/* The user of a JID; NULL if it is none of ours. */
-static struct user *find_user(struct load *load, str jid)
-{
-    str prefix = str_from(load->options.user_prefix);
-    uint64_t index;
-    if (!str_starts(jid, prefix) ||
-        !str_to_u64(str_sub(jid, prefix.len, str_find(jid, '@')), UINT32_MAX, &index) ||
-        index - load->options.first >= load->options.users) /* one below the first is far above the last */
-        return NULL;
-    return &load->users[index - load->options.first];
 }
 
 static void grant(struct user *user, const struct user *asker)
@@ -100,7 +84,7 @@ static void stanza(struct user *user, const struct xml_node *node)
     if (!str_is(node->name, "presence"))
         return;
     arena_reset(&load->arena);
-    struct user *from = find_user(load, xml_attr(node, STR("from"), &load->arena));
+    struct user *from = block_user(load, xml_attr(node, STR("from"), &load->arena));
     str type = xml_attr(node, STR("type"), &load->arena);
     if (!from || from == user)
         return;

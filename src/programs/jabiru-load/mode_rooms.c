@@ -9,6 +9,7 @@
  *
  * With --flood nobody waits: the first --flood of each room keep their connections full of messages. What
  * arrives of that is counted, and what is refused is no error, since that is what is hoped for. */
+#include "programs/jabiru-load/blocks.h"
 #include "programs/jabiru-load/modes.h"
 #include "programs/jabiru-load/stamp.h"
 
@@ -22,20 +23,9 @@ enum { STAMP_AT = sizeof BEFORE_STAMP - 1, FLOOD_BYTES = 64 * 1024 };
 
 static unsigned next_to_enter; /* who has not been told to enter yet; the first of a block makes it wait */
 
-static unsigned block_begin(const struct load *load, unsigned index)
-{
-    return index - index % load->options.room;
-}
-
-static unsigned block_end(const struct load *load, unsigned index)
-{
-    unsigned end = block_begin(load, index) + load->options.room;
-    return end < load->options.users ? end : load->options.users;
-}
-
 static unsigned occupants(const struct load *load, unsigned index)
 {
-    return block_end(load, index) - block_begin(load, index);
+    return block_count(load, index, load->options.room);
 }
 
 /* room@service of a user. */
@@ -76,7 +66,7 @@ static void enter_next(struct load *load)
     struct user *first;
     if (next_to_enter >= load->options.users)
         return;
-    first = &load->users[block_begin(load, next_to_enter)];
+    first = &load->users[block_begin(next_to_enter, load->options.room)];
     if (first->index != next_to_enter && !first->room_is_open)
         return;
     enter_room(&load->users[next_to_enter++]);
@@ -107,7 +97,7 @@ static void entered(struct user *user)
     load->entered++;
     if (is_settled(load))
         load->settled = load_now();
-    if (block_begin(load, user->index) == user->index)
+    if (block_begin(user->index, load->options.room) == user->index)
         open_room(user);
     else
         enter_next(load);
@@ -140,7 +130,7 @@ static void flood(struct load *load)
 {
     for (unsigned i = 0; i < load->options.users; i++) {
         struct user *user = &load->users[i];
-        if (i - block_begin(load, i) >= load->options.flood)
+        if (i - block_begin(i, load->options.room) >= load->options.flood)
             continue;
         while (user->online && client_out(&user->client)->len < FLOOD_BYTES)
             load_send_stamped(user, STAMP_AT, load_now());
@@ -187,17 +177,6 @@ static struct head read_head(const struct xml_node *node)
     return head;
 }
 
-/* The occupant of this nick; NULL if it is none of ours. */
-static struct user *find_user(struct load *load, str nick)
-{
-    str prefix = str_from(load->options.user_prefix);
-    uint64_t index;
-    if (!str_starts(nick, prefix) || !str_to_u64(str_sub(nick, prefix.len, nick.len), UINT32_MAX, &index) ||
-        index - load->options.first >= load->options.users) /* one below the first is far above the last */
-        return NULL;
-    return &load->users[index - load->options.first];
-}
-
 static void presence(struct user *user, const struct head *head)
 {
     if (user->is_in_room || !str_eq(head->nick, str_from(user->name)))
@@ -214,7 +193,7 @@ static void message(struct user *user, const struct head *head)
     uint64_t now = load_now(), stamp = stamp_read(head->id, now);
     if (!stamp)
         return;
-    struct user *speaker = find_user(load, head->nick);
+    struct user *speaker = block_user(load, head->nick);
     if (str_is(head->type, "error")) {
         load->tally.errors += !load->options.flood;
         return;

@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The list of modes, and the one of them that does nothing. */
+/* The list of modes. */
 #include "programs/jabiru-load/modes.h"
 
-const struct mode mode_idle = {
-    .name = "idle",
-    .help = "log in and hold the sessions",
-    .unit = "stanzas",
-    .holds = true,
-    .with_presence = true,
-};
-
-const struct mode *const modes[] = { &mode_idle, &mode_logins, &mode_pairs, &mode_presence,
-                                     &mode_ping, &mode_rooms,  NULL };
+const struct mode *const modes[] = { &mode_idle,     &mode_logins, &mode_pairs,
+                                     &mode_presence, &mode_ping,   &mode_rooms,
+                                     &mode_pep,      &mode_mix,    NULL };
 
 const struct mode *mode_named(const char *name)
 {

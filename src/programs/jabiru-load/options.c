@@ -23,18 +23,25 @@ enum { USER_PREFIX_MAX = 32, STANZA_BYTES = 512, IN_FLIGHT_MAX = 8 * 1024 * 1024
     X(USER_PREFIX, "user-prefix", "NAME", "user n is NAMEn (user)")                                          \
     X(PASSWORD, "password", "TEXT", "password of all users")                                                 \
     X(WINDOW, "window", "W", "in flight for each user, pair or room (1); logins at a time (16)")             \
-    X(RATE, "rate", "R", "pairs: send R messages a second in all, whatever comes back")                      \
+    X(RATE, "rate", "R", "pairs, ping, mix: so many a second in all, whatever comes back")                   \
     X(SECONDS, "seconds", "S", "how long to count, after a second of warming up (10)")                       \
+    X(EVERY, "every", "S", "report each stretch of S seconds of these, as a JSON object")                    \
+    X(SEED, "seed", "N", "mix: of what is chosen at random (1)")                                             \
+    X(AWAY, "away", "S", "mix: who leaves comes again within S seconds (60)")                                \
     X(BODY, "body", "BYTES", "length of a message's body (100)")                                             \
-    X(ROSTER, "roster", "N", "presence: contacts of each user, in blocks of N + 1 neighbours (20)")          \
-    X(ROOM, "room", "N", "rooms: occupants of each room (100)")                                              \
+    X(ROSTER, "roster", "N", "presence, pep: contacts of each user, in blocks of N + 1 neighbours (20)")     \
+    X(ROOM, "room", "N", "rooms, mix: occupants of each room (100)")                                         \
     X(FLOOD, "flood", "N", "rooms: so many of each room send all they can; what is refused is no error (0)") \
     X(SERVICE, "service", "NAME", "rooms: their domain (conference. and the domain)")                        \
     X(SUBSCRIBE, "subscribe", NULL, "presence: make these rosters first")                                    \
     X(PARALLEL, "parallel", "N", "users that log in, or enter, at a time before the work (64)")              \
     X(NO_PRESENCE, "no-presence", NULL, "idle, logins: send no initial presence")                            \
+    X(SM, "sm", NULL, "idle: enable stream management")                                                      \
+    X(PEP, "pep", "N", "idle: each publishes at N nodes of its account (0)")                                 \
     X(INSTANT, "instant", NULL, "log in by SASL2, Bind 2 and, from the second time on, tokens")              \
     X(COMPRESS, "compress", NULL, "compress all streams (XEP-0138); a server must offer it")                 \
+    X(FAR_PORT, "far-port", "PORT", "pairs: the receivers log in to another server, at this port")           \
+    X(FAR_DOMAIN, "far-domain", "NAME", "pairs: and to this domain")                                         \
     X(RELAY, "relay", NULL, "pairs: the peer joins connections by a line 'PAIR n' and speaks no XMPP")       \
     X(JSON, "json", NULL, "print the result as one JSON object")                                             \
     X(HELP, "help", NULL, "print this text")                                                                 \
@@ -110,6 +117,9 @@ static void set_text(struct options *options, int option, const char *value)
     case OPTION_DOMAIN:
         options->domain = value;
         break;
+    case OPTION_FAR_DOMAIN:
+        options->far_domain = value;
+        break;
     case OPTION_CA:
         options->ca = value;
         break;
@@ -137,6 +147,9 @@ static void set_number(struct options *options, int option, const char *value)
     case OPTION_PORT:
         options->port = (uint16_t)number("port", value, 1, 65535);
         break;
+    case OPTION_FAR_PORT:
+        options->far_port = (uint16_t)number("far-port", value, 1, 65535);
+        break;
     case OPTION_USERS:
         options->users = number("users", value, 1, 1000000);
         break;
@@ -151,6 +164,18 @@ static void set_number(struct options *options, int option, const char *value)
         break;
     case OPTION_SECONDS:
         options->seconds = number("seconds", value, 1, 1000000);
+        break;
+    case OPTION_PEP:
+        options->pep = number("pep", value, 0, 1000);
+        break;
+    case OPTION_EVERY:
+        options->every = number("every", value, 1, 1000000);
+        break;
+    case OPTION_AWAY:
+        options->away = number("away", value, 1, 100000);
+        break;
+    case OPTION_SEED:
+        options->seed = number("seed", value, 0, UINT32_MAX);
         break;
     case OPTION_BODY:
         options->body = number("body", value, 0, 60000);
@@ -178,6 +203,9 @@ static void set_flag(struct options *options, int option)
     switch (option) {
     case OPTION_SUBSCRIBE:
         options->subscribe = true;
+        break;
+    case OPTION_SM:
+        options->sm = true;
         break;
     case OPTION_INSTANT:
         options->instant = true;
@@ -210,8 +238,12 @@ static void check(const struct options *options)
         wrong = "there is no such mode";
     else if (!options->relay && !options->password)
         wrong = "--password is needed";
-    else if (!options->mode->in_pairs && (options->relay || options->rate))
-        wrong = "--relay and --rate are for pairs";
+    else if (!options->mode->in_pairs && options->relay)
+        wrong = "--relay is for pairs";
+    else if (!options->mode->takes_rate && options->rate)
+        wrong = "--rate is for pairs, ping and mix";
+    else if (!options->far_port != !options->far_domain || (options->far_port && !options->mode->in_pairs))
+        wrong = "--far-port and --far-domain go together, for pairs";
     else if (options->relay && options->tls == CLIENT_TLS_STARTTLS)
         wrong = "a relay knows no STARTTLS";
     else if (options->compress && (options->relay || options->instant))
@@ -243,6 +275,8 @@ void options_read(int argc, char **argv, struct options *ret)
         .port = 5222,
         .users = 100,
         .seconds = 10,
+        .seed = 1,
+        .away = 60,
         .body = 100,
         .roster = 20,
         .room = 100,

@@ -5,6 +5,8 @@
 
 #include "loop/socket.h"
 
+enum { LATE_NS = 1000 * 1000 }; /* what is done later than that after it was due counts as late */
+
 struct pace {
     void (*due)(struct pace *pace, uint64_t now, uint64_t scheduled); /* for each that is due */
     struct socket_owner _owner;

@@ -8,6 +8,9 @@ struct load;
 /* One line that replaces the last, on the standard error if that is a terminal. */
 void report_progress(struct load *load);
 
+/* The stretch that ends now, as a JSON object on the standard output; a new one begins. */
+void report_stretch(struct load *load);
+
 /* The result on the standard output: a table, or one JSON object. */
 void report_result(const struct load *load);
 

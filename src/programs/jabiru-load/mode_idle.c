@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* Users log in and hold their sessions. With --sm they enable stream management (XEP-0198) first and answer
+ * the server's requests for acknowledgement; with --pep each publishes one item at each of so many nodes of
+ * its account (XEP-0163), of the size of a list of OMEMO devices. What that takes is over when it is counted.
+ */
+#include "programs/jabiru-load/managed.h"
+#include "programs/jabiru-load/modes.h"
+
+#include <stdlib.h>
+
+#define NS_PUBSUB "http://jabber.org/protocol/pubsub"
+
+static struct {
+    struct managed *managed; /* of each user; NULL without --sm */
+    uint64_t published;      /* answers */
+} idle;
+
+static void open_idle(struct load *load)
+{
+    if (!load->options.sm)
+        return;
+    idle.managed = xcalloc(load->options.users, sizeof *idle.managed);
+    for (unsigned i = 0; i < load->options.users; i++)
+        managed_init(&idle.managed[i]);
+}
+
+static void close_idle(struct load *load)
+{
+    for (unsigned i = 0; idle.managed && i < load->options.users; i++)
+        managed_drop(&idle.managed[i], NULL);
+    free(idle.managed);
+}
+
+static void say(struct user *user, str stanza)
+{
+    if (idle.managed)
+        managed_send(&idle.managed[user->index], &user->client, stanza, MANAGED_UNTAGGED);
+    else
+        client_send(&user->client, stanza);
+}
+
+static void publish(struct user *user, unsigned node)
+{
+    say(user,
+        arena_printf(&user->load->arena,
+                     "<iq type='set' id='pep'><pubsub xmlns='" NS_PUBSUB "'><publish "
+                     "node='urn:example:load:%u'><item id='current'><list xmlns='urn:example:load'>"
+                     "<device id='1234567890'/><device id='234567890'/><device id='34567890'/></list></item>"
+                     "</publish></pubsub></iq>",
+                     node));
+}
+
+static void ready(struct user *user)
+{
+    struct load *load = user->load;
+    arena_reset(&load->arena);
+    if (idle.managed)
+        managed_ready(&idle.managed[user->index], &user->client, NULL);
+    if (!load->options.no_presence)
+        say(user, STR("<presence/>"));
+    for (unsigned node = 0; node < load->options.pep; node++)
+        publish(user, node);
+}
+
+static void stanza(struct user *user, const struct xml_node *node)
+{
+    bool is_error;
+    if (idle.managed && managed_element(&idle.managed[user->index], &user->client, node))
+        return;
+    if (!str_is(node->name, "iq") || !str_is(load_read_id(node, &is_error), "pep"))
+        return;
+    idle.published++;
+    user->load->tally.errors += is_error;
+}
+
+static void prepare(struct load *load)
+{
+    (void)load;
+}
+
+static bool is_settled(const struct load *load)
+{
+    return idle.published == (uint64_t)load->options.users * load->options.pep;
+}
+
+const struct mode mode_idle = {
+    .name = "idle",
+    .help = "log in and hold the sessions",
+    .unit = "stanzas",
+    .holds = true,
+    .settles = true,
+    .open = open_idle,
+    .prepare = prepare,
+    .is_settled = is_settled,
+    .close = close_idle,
+    .stanza = stanza,
+    .ready = ready,
+};
