@@ -76,20 +76,24 @@ class Reader(threading.Thread):
     def __init__(self, stream):
         super().__init__(daemon=True)
         self.stream, self.ready, self.report = stream, None, None
+        self.stretches = []  # with --every
         self.start()
 
     def run(self):
         for line in self.stream:
             if line.startswith(b"ready"):
                 self.ready = time.monotonic()
+            elif line.startswith(b'{"stretch"'):
+                self.stretches.append(json.loads(line))
             elif line.startswith(b"{"):
                 self.report = json.loads(line)
 
 
-def run(program, cpu, peer, mode, tls="none", memory=False, **options):
-    """Runs it once, bounded in time. The options are those of jabiru-load."""
+def run(program, cpu, peer, mode, tls="none", memory=False, patience=SLACK_SECONDS, **options):
+    """Runs it once, bounded in time: `patience` seconds beside those of logins and measuring. The options are those of
+    jabiru-load."""
     sessions = options.get("users") or 2 * options.get("pairs", 0)
-    deadline = time.monotonic() + SLACK_SECONDS + options.get("seconds", 0) + LOGIN_SECONDS_EACH * sessions
+    deadline = time.monotonic() + patience + options.get("seconds", 0) + LOGIN_SECONDS_EACH * sessions
     with open(peer.folder / "load.log", "w+b") as log:
         process = subprocess.Popen(command(program, cpu, peer, mode, tls, options), stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=log)
@@ -109,8 +113,8 @@ def run(program, cpu, peer, mode, tls="none", memory=False, **options):
 
 @contextlib.contextmanager
 def background(program, cpu, peer, mode, tls="none", nice=0, **options):
-    """Runs it beside other work, from when it begins to count until the block ends. `nice`: how much it stands back for
-    what else runs on its core."""
+    """Runs it beside other work, from when it begins to count until the block ends; what it says meanwhile (--every) is
+    in the Reader that the block gets. `nice`: how much it stands back for what else runs on its core."""
     line = ["nice", "-n", str(nice), *command(program, cpu, peer, mode, tls, options)]
     with open(peer.folder / "load-background.log", "w+b") as log:
         process = subprocess.Popen(line, stdin=subprocess.DEVNULL,
@@ -122,7 +126,7 @@ def background(program, cpu, peer, mode, tls="none", nice=0, **options):
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise LoadError("the load generator in the background did not begin")
                 pause(SAMPLE_SECONDS)
-            yield
+            yield reader
         finally:
             process.kill()
             process.wait(END_SECONDS)

@@ -4,8 +4,12 @@
 A work is a function of a Bench (see run) and a peer; it returns one number for each of its rows. The list WORKS at the
 end is the whole programme, in the order in which it runs.
 """
+import statistics
+
 import load
-from peers.base import pause
+from archives import first_page_ms
+from peers.base import People, pause
+from rig import Variant
 from wire import Wire, cpu_seconds
 
 MIB = 1024 * 1024
@@ -24,6 +28,20 @@ FLOODERS = 50
 FLOOD_PAIR_RATE = 200  # messages a second
 FLOOD_NICE = 10
 ROOM_PARALLEL = 16   # who enter at a time
+WIDE_CONTACTS = 200
+WIDE_USERS = 2 * (WIDE_CONTACTS + 1)
+IM_CONTACTS = 50
+IM_NODES = 3
+PEP_USERS = 4 * (IM_CONTACTS + 1)
+IM_PATIENCE = 900    # seconds until all sessions know of each other
+OVERLOAD_PAIRS = 50
+OVERLOAD_PINGERS = 10
+OVERLOAD_PINGS = 100  # a second, of all
+ARCHIVE_MESSAGES, ARCHIVE_QUICK = 1000000, 10000
+
+WIDE = Variant("wide", lambda bench: [People("user", WIDE_USERS, WIDE_USERS, WIDE_CONTACTS + 1)])
+IM = Variant("im", lambda bench: [People("user", bench.idle_sessions[1], bench.idle_sessions[1], IM_CONTACTS + 1)], modern=True)
+ARCHIVE = Variant("archive", lambda bench: [People("user", 2)])
 
 
 class Row:
@@ -32,11 +50,18 @@ class Row:
 
 
 class Work:
-    def __init__(self, name, do, rows, fresh=False, for_relay=False, archived=False):
+    def __init__(self, name, do, rows, fresh=False, for_relay=False, archived=False, variant=None):
         self.name, self.do, self.rows = name, do, rows
         self.fresh = fresh          # wants a server that was just started
         self.for_relay = for_relay  # the relay can do it too
         self.archived = archived    # with the archive on: for servers that have one
+        self.variant = variant      # on servers of their own, with other accounts or modules: see rig.Variant
+
+    def suits(self, peer):
+        """Whether the server can do it."""
+        if not peer.speaks_xmpp:
+            return self.for_relay
+        return (peer.keeps_archives or not self.archived) and (peer.may_be_modern or not (self.variant and self.variant.modern))
 
 
 def begin(bench, peer):
@@ -54,6 +79,21 @@ def idle(tls):
         sizes = [bench.load(peer, "idle", tls, memory=True, users=users, seconds=bench.seconds).memory_bytes()
                  for users in (few, many)]
         return {f"idle-{tls}": (sizes[1] - sizes[0]) / (many - few)}
+    return do
+
+
+def idle_im(tls):
+    """The same as clients of today are: everybody knows fifty others, who are all there, has published three nodes, and keeps
+    stream management on."""
+    def do(bench, peer):
+        sizes = []
+        few, many = bench.idle_sessions
+        for users in (few, many):
+            peer.stop()
+            peer.start(bench.server_cpu)
+            sizes.append(bench.load(peer, "idle", tls, memory=True, users=users, sm=True, pep=IM_NODES, seconds=bench.seconds,
+                                    patience=IM_PATIENCE).memory_bytes())
+        return {f"idle-im-{tls}": (sizes[1] - sizes[0]) / (many - few)}
     return do
 
 
@@ -102,9 +142,35 @@ def ping(window):
     return do
 
 
-def presence(bench, peer):
-    result = bench.load(peer, "presence", "none", users=PRESENCE_USERS, seconds=bench.seconds)
-    return {"presence": result.rate}
+def presence(users, contacts):
+    def do(bench, peer):
+        result = bench.load(peer, "presence", "none", users=users, roster=contacts, seconds=bench.seconds)
+        return {f"presence-{contacts}": result.rate, f"presence-cpu-{contacts}": result.cpu_micros_each() * contacts}
+    return do
+
+
+def pep(bench, peer):
+    result = bench.load(peer, "pep", "none", users=PEP_USERS, roster=IM_CONTACTS, seconds=bench.seconds)
+    return {"pep": result.rate, "pep-cpu": result.cpu_micros_each()}
+
+
+def archive_page(bench, peer):
+    size = ARCHIVE_QUICK if bench.quick else ARCHIVE_MESSAGES
+    return {"archive-page": first_page_ms(bench, peer, size)}
+
+
+def overload(bench, peer):
+    """The most messages a second that are found with a limited number in flight; then twice as many are offered, whatever
+    comes back, and somebody pings. A sender whose connection is full holds back. The generator that floods stands back
+    for the one that pings, whose core it shares."""
+    flooding = dict(pairs=OVERLOAD_PAIRS, first=OVERLOAD_PINGERS)
+    peak = max(bench.load(peer, "pairs", "none", window=window, seconds=bench.seconds, **flooding).rate for window in (8, 64))
+    with load.background(bench.program, bench.load_cpu, peer, "pairs", rate=max(1, int(2 * peak)), every=1,
+                         seconds=20 * bench.seconds, nice=FLOOD_NICE, **flooding) as flood_reader:
+        pings = bench.load(peer, "ping", "none", users=OVERLOAD_PINGERS, rate=OVERLOAD_PINGS, seconds=2 * bench.seconds)
+        goodput = statistics.median(stretch["received"] / stretch["seconds"] for stretch in flood_reader.stretches)
+    peer.stop()
+    return {"overload-peak": peak, "overload-part": goodput / peak, "overload-ping": pings.report["latency_us"]["p99"] / 1000}
 
 
 def room(size):
@@ -208,13 +274,20 @@ WORKS = [
     *[Work(f"ping-{window}", ping(window),
            [Row(f"ping-{window}", f"ping answered by the server, /s, W={window}", True)])
       for window in WINDOWS[:2]],
-    Work("presence", presence, [Row("presence", "presence changes delivered/s, rosters of 20", True)]),
+    Work("presence-20", presence(PRESENCE_USERS, 20),
+         [Row("presence-20", "presence changes delivered/s, rosters of 20", True),
+          Row("presence-cpu-20", "server CPU a change, rosters of 20, µs", False)]),
     *[Work(f"presence-bytes-{name}", presence_bytes(inactive, compress),
            [Row(f"presence-bytes-{name}", f"bytes to a phone for each change of presence, {words}", False, 1),
             Row(f"presence-bytes-cpu-{name}", f"server CPU for each change and a ping, {words}, µs", False)])
       for name, words, inactive, compress in (("plain", "in use", False, False), ("csi", "not in use (XEP-0352)", True, False),
                                               ("zlib", "compressed", False, True),
                                               ("csi-zlib", "not in use, compressed", True, True))],
+    Work("presence-200", presence(WIDE_USERS, WIDE_CONTACTS),
+         [Row("presence-200", "presence changes delivered/s, rosters of 200", True),
+          Row("presence-cpu-200", "server CPU a change, rosters of 200, µs", False)], variant=WIDE),
+    Work("pep", pep, [Row("pep", "PEP notifications/s, rosters of 50", True),
+                      Row("pep-cpu", "server CPU a notification, µs", False, 2)], variant=IM),
     *[Work(f"room-{size}", room(size),
            [Row(f"room-{size}", f"room of {size:,}, deliveries/s", True),
             Row(f"room-p99-{size}", f"room of {size:,}, message to the last occupant, p99, ms", False, 1),
@@ -230,6 +303,14 @@ WORKS = [
             Row(f"archived-cpu-{window}", f"server CPU a message at that rate, archived, W={window}, µs", False, 2)],
            archived=True)
       for window in WINDOWS[:2]],
+    Work("archive-page", archive_page, [Row("archive-page", "first page of 50 of an archive of 1,000,000, ms", False, 2)],
+         archived=True, variant=ARCHIVE),
+    Work("overload", overload, [Row("overload-peak", "1:1 messages/s archived, the most", True),
+                                Row("overload-part", "goodput when twice that is offered, part of it", True, 2),
+                                Row("overload-ping", "ping meanwhile, p99, ms", False, 1)], fresh=True, archived=True),
+    *[Work(f"idle-im-{word}".lower(), idle_im(tls),
+           [Row(f"idle-im-{tls}", f"memory an idle session, {word}, roster of 50, three PEP nodes, stream management, bytes", False)],
+           variant=IM) for tls, word in KINDS],
     *[Work(f"idle-{word}".lower(), idle(tls), [Row(f"idle-{tls}", f"memory an idle session, {word}, bytes", False)],
            fresh=True) for tls, word in KINDS],
 ]

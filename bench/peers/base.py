@@ -72,10 +72,23 @@ def certificate(folder):
     return key, cert, both
 
 
-def contacts(i, rostered):
-    """Whom user i knows: the others of its block of ROSTER_BLOCK neighbours."""
-    first = i - i % ROSTER_BLOCK
-    return [n for n in range(first, min(first + ROSTER_BLOCK, rostered)) if n != i]
+class People:
+    """Accounts: `count` users with the names PREFIX0, PREFIX1, …. The first `rostered` of them stand in blocks of `block`
+    neighbours who know each other, subscribed both ways."""
+
+    def __init__(self, prefix, count, rostered=0, block=ROSTER_BLOCK):
+        self.prefix, self.count, self.rostered, self.block = prefix, count, rostered, block
+
+    def name(self, i):
+        return f"{self.prefix}{i}"
+
+    def jid(self, i):
+        return f"{self.prefix}{i}@{DOMAIN}"
+
+    def contacts(self, i):
+        """The numbers of those whom user i knows."""
+        first = i - i % self.block
+        return [n for n in range(first, min(first + self.block, self.rostered)) if n != i] if i < self.rostered else []
 
 
 def listens(port):
@@ -122,6 +135,9 @@ class Peer:
     speaks_xmpp = True
     keeps_archives = False  # it has an archive of messages that can be switched on
     archiving = False       # it is on
+    may_be_modern = False   # it has PEP and stream management
+    modern = False          # they are on; to be set before prepare()
+    archived_messages = 0   # of user0: see archives.py
     stop_signal = signal.SIGTERM
 
     def __init__(self, scratch):
@@ -136,14 +152,22 @@ class Peer:
         the archive on or off by self.archiving. Comes again when that changes."""
         raise NotImplementedError
 
-    def accounts(self, count, rostered=0):
-        """Puts user0 … user(count-1) into the storage, before the first start; the first `rostered` of them have
-        contacts(i, rostered) in their rosters, subscribed both ways."""
+    def accounts(self, groups):
+        """Puts each People of `groups` into the storage, before the first start. The first is never empty."""
         raise NotImplementedError
 
     def commands(self):
         """The programs to run, in order, each a list of arguments that stays in the foreground. A generator may wait
         between two of them."""
+        raise NotImplementedError
+
+    def archive_for_filling(self):
+        """Before the first message of an archive that is filled: chooses another storage, if that of archive() is none
+        for many messages."""
+
+    def fill_archive(self, name, have, wanted):
+        """Copies a message of this user's archive, which has `have`, until it has `wanted`: each a second older than
+        the one before."""
         raise NotImplementedError
 
     def environment(self):
@@ -156,15 +180,15 @@ class Peer:
 
     # What all do alike.
 
-    def prepare(self, accounts, rostered=0):
-        """A fresh folder with configuration and accounts."""
+    def prepare(self, *groups):
+        """A fresh folder with configuration and the accounts of each People."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         self.key, self.cert, self.both = certificate(self.folder)
         self.port, self.tls_port = free_ports(2)
         self.configure()
         self.hand_over()
-        self.accounts(accounts, rostered)
+        self.accounts(groups)
         self.hand_over()
 
     def archive(self, on):

@@ -6,9 +6,11 @@ by side. Accounts are written into Mnesia by a first short run: one is registere
 so that the SCRAM key is derived once.
 """
 import os
+import pathlib
+import sqlite3
 import subprocess
 
-from .base import DOMAIN, PASSWORD, ROSTER_BLOCK, UNPRIVILEGED, Peer, PeerError
+from .base import DOMAIN, PASSWORD, UNPRIVILEGED, Peer, PeerError
 
 FILL_SECONDS = 180
 
@@ -39,19 +41,31 @@ modules:
   mod_ping: {{}}
   mod_roster: {{}}
 """
+ARCHIVE_SQL = """  mod_mam: {{ default: always, db_type: sql }}
+sql_type: sqlite
+sql_database: "{database}"
+"""
+SCHEMA = pathlib.Path("/usr/share/ejabberd/sql/lite.sql")
+MODERN = """  mod_caps: {}
+  mod_pubsub: { plugins: [pep] }
+  mod_stream_mgmt: {}
+"""
 ARCHIVE = "  mod_mam: { default: always, db_type: mnesia }\n"
 
 FILL = """
-Host = <<"{domain}">>, Count = {count}, Rostered = {rostered}, Block = {block},
-User = fun(I) -> <<"user", (integer_to_binary(I))/binary>> end,
-ok = ejabberd_auth:try_register(User(0), Host, <<"{password}">>),
-[First] = mnesia:dirty_read(passwd, {{User(0), Host}}),
-[mnesia:dirty_write(setelement(2, First, {{User(I), Host}})) || I <- lists:seq(1, Count - 1)],
-Both = fun(I, J) ->
-    Jid = {{User(J), Host, <<>>}},
-    mnesia:dirty_write(roster, {{roster, {{User(I), Host, Jid}}, {{User(I), Host}}, Jid, <<>>, both, none, [], <<>>, []}})
+Host = <<"{domain}">>, Groups = [{groups}],
+User = fun(Prefix, I) -> <<Prefix/binary, (integer_to_binary(I))/binary>> end,
+[{{First, _, _, _}} | _] = Groups,
+ok = ejabberd_auth:try_register(User(First, 0), Host, <<"{password}">>),
+[Record] = mnesia:dirty_read(passwd, {{User(First, 0), Host}}),
+[mnesia:dirty_write(setelement(2, Record, {{User(Prefix, I), Host}}))
+    || {{Prefix, Count, _, _}} <- Groups, I <- lists:seq(0, Count - 1)],
+Both = fun(Prefix, I, J) ->
+    Jid = {{User(Prefix, J), Host, <<>>}},
+    mnesia:dirty_write(roster, {{roster, {{User(Prefix, I), Host, Jid}}, {{User(Prefix, I), Host}}, Jid, <<>>, both, none, [],
+                                <<>>, []}})
 end,
-[Both(I, J) || I <- lists:seq(0, Rostered - 1),
+[Both(Prefix, I, J) || {{Prefix, _, Rostered, Block}} <- Groups, I <- lists:seq(0, Rostered - 1),
     J <- lists:seq(I - I rem Block, min(I - I rem Block + Block, Rostered) - 1), I =/= J],
 dumped = mnesia:dump_log(),
 init:stop().
@@ -60,12 +74,18 @@ init:stop().
 
 class Ejabberd(Peer):
     name = "ejabberd"
-    keeps_archives = True
+    keeps_archives = may_be_modern = True
+    database = None  # SQLite, for archives that are filled
 
     def configure(self):
         (self.folder / "ejabberd.yml").write_text(CONFIGURATION.format(
             domain=DOMAIN, port=self.port, tls_port=self.tls_port, both=self.both)
-            + (ARCHIVE if self.archiving else ""))
+            + (MODERN if self.modern else "") + self.archive_lines())
+
+    def archive_lines(self):
+        if self.archiving and self.database:
+            return ARCHIVE_SQL.format(database=self.database)
+        return ARCHIVE if self.archiving else ""
 
     def erl(self, *more):
         # No busy waiting: on a shared core it would be counted as work.
@@ -78,14 +98,32 @@ class Ejabberd(Peer):
                 "EJABBERD_CONFIG_PATH": f"{self.folder}/ejabberd.yml",
                 "EJABBERD_LOG_PATH": f"{self.folder}/ejabberd.log"}
 
-    def accounts(self, count, rostered=0):
-        fill = FILL.format(domain=DOMAIN, password=PASSWORD, count=count, rostered=rostered,
-                           block=ROSTER_BLOCK)
+    def accounts(self, groups):
+        listed = ", ".join(f'{{<<"{people.prefix}">>, {people.count}, {people.rostered}, {people.block}}}' for people in groups)
+        fill = FILL.format(domain=DOMAIN, password=PASSWORD, groups=listed)
         done = subprocess.run(self.erl("-eval", fill), cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True,
                               env={**os.environ, "HOME": str(self.folder), **self.environment()},
                               timeout=FILL_SECONDS, **UNPRIVILEGED)
         if done.returncode != 0:
             raise PeerError(f"ejabberd took no accounts:\n{done.stdout.decode()}{done.stderr.decode()}")
+
+    def archive_for_filling(self):
+        """Mnesia's table of archives takes ever longer for each message of one user: here it is SQLite."""
+        self.database = self.folder / "ejabberd.db"
+        with sqlite3.connect(self.database) as data:
+            data.executescript(SCHEMA.read_text())
+        data.close()
+        self.configure()
+
+    def fill_archive(self, name, have, wanted):
+        with sqlite3.connect(self.database) as data:
+            data.execute(
+                "INSERT INTO archive (username, timestamp, peer, bare_peer, xml, txt, kind, nick) "
+                "WITH RECURSIVE n(k) AS (SELECT ?1 UNION ALL SELECT k + 1 FROM n WHERE k + 1 < ?2), "
+                "newest AS (SELECT * FROM archive WHERE username = ?3 ORDER BY timestamp DESC LIMIT 1) "
+                "SELECT username, timestamp - k * 1000000, peer, bare_peer, xml, txt, kind, nick FROM n, newest ORDER BY k DESC",
+                (have, wanted, name))
+        data.close()
 
     def commands(self):
         return [self.erl()]

@@ -8,7 +8,7 @@ import gzip
 import sqlite3
 import time
 
-from .base import DOMAIN, PASSWORD, Peer, contacts, free_ports, listens, pause
+from .base import DOMAIN, PASSWORD, Peer, free_ports, listens, pause
 
 MODULES = "/usr/lib/x86_64-linux-gnu/jabberd2"
 SCHEMA = "/usr/share/doc/jabberd2/db-setup.sqlite.gz"
@@ -76,17 +76,17 @@ class Jabberd2(Peer):
             (self.folder / f"{part}.xml").write_text(text.format(**names))
         (self.folder / "router-users.xml").write_text(USERS)
 
-    def accounts(self, count, rostered=0):
-        jid = f"user{{}}@{DOMAIN}".format
+    def accounts(self, groups):
+        everybody = [(people, i) for people in groups for i in range(people.count)]
         with sqlite3.connect(self.folder / "data.sqlite") as data:
             data.executescript(gzip.open(SCHEMA, "rt").read())
             data.executemany("INSERT INTO authreg (username, realm, password) VALUES (?, ?, ?)",
-                             ((f"user{i}", DOMAIN, PASSWORD) for i in range(count)))
+                             ((people.name(i), DOMAIN, PASSWORD) for people, i in everybody))
             data.executemany('INSERT INTO active ("collection-owner", time) VALUES (?, 1)',
-                             ((jid(i),) for i in range(count)))
+                             ((people.jid(i),) for people, i in everybody))
             data.executemany('INSERT INTO "roster-items" ("collection-owner", jid, "to", "from", ask) '
                              'VALUES (?, ?, 1, 1, 0)',
-                             ((jid(i), jid(other)) for i in range(rostered) for other in contacts(i, rostered)))
+                             ((people.jid(i), people.jid(other)) for people, i in everybody for other in people.contacts(i)))
         data.close()
 
     def commands(self):

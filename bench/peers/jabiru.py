@@ -9,14 +9,15 @@ import shutil
 import sqlite3
 import subprocess
 
-from .base import DOMAIN, PASSWORD, Peer, PeerError, contacts
+from .base import DOMAIN, PASSWORD, Peer, PeerError
 
 CTL_SECONDS = 30
+ID_BITS = 21  # of an id in an archive, below its time: server/appends.h
 
 CONFIGURATION = """
 data = "{folder}/data"
 control = "{folder}/control"
-shards = 1
+shards = {shards}
 c2s {{
     listen = {{"127.0.0.1"}}
     port = {port}
@@ -27,7 +28,7 @@ c2s {{
     {rates}
 }}
 compression {{ enabled = true }}
-log {{ level = error }}
+log {{ level = {log_level} }}
 host "{domain}" {{
     certificate = "{cert}"
     key = "{key}"
@@ -43,7 +44,9 @@ ARCHIVE = "archive { search = false }"  # the others have no index of words eith
 
 class Jabiru(Peer):
     name = "jabiru"
-    keeps_archives = True
+    keeps_archives = may_be_modern = True
+    shards = 1
+    log_level = "error"
 
     def __init__(self, scratch, jabirud, jabiructl):
         super().__init__(scratch)
@@ -54,7 +57,8 @@ class Jabiru(Peer):
         shutil.copy(self.jabirud, self.folder / "jabirud")  # where an unprivileged user may read it
         (self.folder / "data").mkdir(exist_ok=True)
         (self.folder / "jabirud.conf").write_text(CONFIGURATION.format(
-            folder=self.folder, port=self.port, tls_port=self.tls_port, domain=DOMAIN, cert=self.cert, key=self.key,
+            folder=self.folder, shards=self.shards, log_level=self.log_level, port=self.port, tls_port=self.tls_port,
+            domain=DOMAIN, cert=self.cert, key=self.key,
             archive=ARCHIVE if self.archiving else NO_ARCHIVE, rooms="" if self.guards else UNGUARDED,
             rates="" if self.guards else UNLIMITED))
 
@@ -65,27 +69,39 @@ class Jabiru(Peer):
         self.configure()
         self.hand_over()
 
-    def accounts(self, count, rostered=0):
+    def accounts(self, groups):
+        first = groups[0].jid(0)
         self.start(min(os.sched_getaffinity(0)))
         try:
             done = subprocess.run([self.jabiructl, "--socket", self.folder / "control", "user", "add",
-                                   f"user0@{DOMAIN}"], input=PASSWORD + "\n", text=True, capture_output=True,
+                                   first], input=PASSWORD + "\n", text=True, capture_output=True,
                                   timeout=CTL_SECONDS)
         finally:
             self.stop()
         if done.returncode != 0:
             raise PeerError(f"jabiru took no account: {done.stdout}{done.stderr}")
-        self.copy_accounts(count, rostered)
+        self.copy_accounts(groups, first)
 
-    def copy_accounts(self, count, rostered):
-        jid = f"user{{}}@{DOMAIN}".format
+    def copy_accounts(self, groups, first):
         with sqlite3.connect(self.folder / "data" / "jabiru.db") as data:
             data.executemany("INSERT INTO map (owner, kind, key, value) SELECT ?, kind, key, value FROM map "
                              "WHERE owner = ? AND kind = 'account' AND key = ''",
-                             ((jid(i), jid(0)) for i in range(1, count)))
+                             ((people.jid(i), first) for people in groups for i in range(people.count)
+                              if people.jid(i) != first))
             data.executemany("INSERT INTO map (owner, kind, key, value) VALUES (?, 'roster', ?, ?)",
-                             ((jid(i), jid(other), f"<item jid='{jid(other)}' subscription='both'/>")
-                              for i in range(rostered) for other in contacts(i, rostered)))
+                             ((people.jid(i), people.jid(other), f"<item jid='{people.jid(other)}' subscription='both'/>")
+                              for people in groups for i in range(people.rostered) for other in people.contacts(i)))
+        data.close()
+
+    def fill_archive(self, name, have, wanted):
+        with sqlite3.connect(self.folder / "data" / "jabiru.db") as data:
+            data.execute(
+                "INSERT INTO entries (log, id, time, peer, value) "
+                "WITH RECURSIVE n(k) AS (SELECT ?1 UNION ALL SELECT k + 1 FROM n WHERE k + 1 < ?2), "
+                "newest AS (SELECT * FROM entries WHERE log = (SELECT id FROM logs WHERE kind = 'archive' AND owner = ?3) "
+                "           ORDER BY id DESC LIMIT 1) "
+                f"SELECT log, newest.id - k * 1000 * {1 << ID_BITS}, time - k * 1000, peer, value FROM n, newest ORDER BY k DESC",
+                (have, wanted, f"{name}@{DOMAIN}"))
         data.close()
 
     def commands(self):

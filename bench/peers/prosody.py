@@ -8,8 +8,9 @@ import base64
 import hashlib
 import hmac
 import os
+import re
 
-from .base import DOMAIN, PASSWORD, Peer, contacts
+from .base import DOMAIN, PASSWORD, Peer
 
 CONFIGURATION = """
 run_as_root = false
@@ -28,12 +29,14 @@ authentication = "internal_hashed"
 storage = "internal"
 network_backend = "epoll"
 network_settings = {{ tcp_backlog = 4096 }}
-modules_enabled = {{ "roster", "saslauth", "tls", "disco", "ping", "csi", "csi_simple"{archive} }}
+modules_enabled = {{ "roster", "saslauth", "tls", "disco", "ping", "csi", "csi_simple"{modern}{archive} }}
 modules_disabled = {{ "s2s" }}
+storage_archive_item_limit = 10000000
 ssl = {{ key = "{key}", certificate = "{cert}" }}
 VirtualHost "{domain}"
 Component "conference.{domain}" "muc"
 """
+MODERN = ', "pep", "smacks"'
 ARCHIVE = ', "mam"'  # on for everybody, on disk in the default storage
 ITERATIONS = 4096
 
@@ -48,30 +51,42 @@ def scram_account():
             f'["stored_key"] = "{stored}"; ["server_key"] = "{server}"; }};\n')
 
 
-def roster(others):
-    items = " ".join(f'["user{other}@{DOMAIN}"] = {{ ["subscription"] = "both"; ["groups"] = {{}}; }};'
-                     for other in others)
+def roster(contacts):
+    items = " ".join(f'["{jid}"] = {{ ["subscription"] = "both"; ["groups"] = {{}}; }};'
+                     for jid in contacts)
     return f'return {{ [false] = {{ ["version"] = 1; }}; {items} }};\n'
 
 
 class Prosody(Peer):
     name = "prosody"
-    keeps_archives = True
+    keeps_archives = may_be_modern = True
 
     def configure(self):
         (self.folder / "prosody.cfg.lua").write_text(CONFIGURATION.format(
             folder=self.folder, port=self.port, tls_port=self.tls_port, key=self.key, cert=self.cert, domain=DOMAIN,
-            archive=ARCHIVE if self.archiving else ""))
+            modern=MODERN if self.modern else "", archive=ARCHIVE if self.archiving else ""))
 
-    def accounts(self, count, rostered=0):
+    def accounts(self, groups):
         account = scram_account()
         users, rosters = (self.folder / "data" / DOMAIN / store for store in ("accounts", "roster"))
         users.mkdir(parents=True)
         rosters.mkdir()
-        for i in range(count):
-            (users / f"user{i}.dat").write_text(account)
-        for i in range(rostered):
-            (rosters / f"user{i}.dat").write_text(roster(contacts(i, rostered)))
+        for people in groups:
+            for i in range(people.count):
+                (users / f"{people.name(i)}.dat").write_text(account)
+            for i in range(people.rostered):
+                (rosters / f"{people.name(i)}.dat").write_text(roster(map(people.jid, people.contacts(i))))
+
+    def fill_archive(self, name, have, wanted):
+        path = self.folder / "data" / DOMAIN / "archive" / f"{name}.list"
+        text = path.read_text()
+        item = text[text.rindex("item({"):]
+        when = int(re.search(r'\["when"\] = ([0-9]+)', item).group(1))
+        older = []
+        for n in range(wanted - 1, have - 1, -1):
+            copy = re.sub(r'\["when"\] = [0-9.]+', f'["when"] = {when - n}', item)
+            older.append(re.sub(r'\["key"\] = "[^"]*"', f'["key"] = "copy-{n}"', copy))
+        path.write_text("".join(older) + text)
 
     def commands(self):
         return [["prosody", "--config", self.folder / "prosody.cfg.lua", "-F"]]

@@ -17,7 +17,7 @@ class Relay(Peer):
     def configure(self):
         shutil.copy(self.binary, self.folder / "relay")  # where an unprivileged user may read it
 
-    def accounts(self, count, rostered=0):
+    def accounts(self, groups):
         pass
 
     def commands(self):

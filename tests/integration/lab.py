@@ -124,11 +124,11 @@ server:
         return self
 
 
-def jabiru(folder, names, domain, pair, s2s_port, lines="", more=""):
-    """A server of ours that federates; `pair` is (certificate, key)."""
+def jabiru(folder, names, domain, pair, s2s_port, lines="", more='log { areas = {"s2s=debug"} }', **sections):
+    """A server of ours that federates; `pair` is (certificate, key). The sections are those of Server."""
     s2s = (f's2s {{\n  listen = {{"127.0.0.1"}}\n  port = {s2s_port}\n  dns-server = "127.0.0.1:{names.port}"\n  retry-time = 100ms\n'
-           f'{lines}\n}}\nlog {{ areas = {{"s2s=debug"}} }}\n{more}')
-    server = Server(folder, {domain: pair}, lines=s2s)
+           f'{lines}\n}}\n{more}')
+    server = Server(folder, {domain: pair}, lines=s2s, **sections)
     server.domain = domain
     return server
 
@@ -136,7 +136,7 @@ def jabiru(folder, names, domain, pair, s2s_port, lines="", more=""):
 class Prosody(Process):
     stop_signal = signal.SIGTERM
 
-    def __init__(self, folder, names, domain, pair, ca, s2s_port, secure=False, bidi=True):
+    def __init__(self, folder, names, domain, pair, ca, s2s_port, secure=False, bidi=True, users=("romeo", "paris"), debug=True):
         super().__init__(folder)
         self.domain, self.s2s_port = domain, s2s_port
         self.port, self.tls_port = free_ports(2)
@@ -146,7 +146,7 @@ class Prosody(Process):
 run_as_root = true
 pidfile = "{folder}/prosody.pid"
 data_path = "{folder}/data"
-log = {{ debug = "{folder}/prosody.log" }}
+log = {{ {"debug" if debug else "error"} = "{folder}/prosody.log" }}
 interfaces = {{ "127.0.0.1" }}
 local_interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {self.port} }}
@@ -167,7 +167,7 @@ Component "rooms.{domain}" "muc"
 """)
         data = folder / "data" / domain.replace(".", "%2e") / "accounts"
         data.mkdir(parents=True)
-        for user in ("romeo", "paris"):
+        for user in users:
             (data / f"{user}.dat").write_text('return { ["password"] = "secret"; };\n')
 
     def start(self):
@@ -181,8 +181,9 @@ class Ejabberd(Process):
     """ejabberd as a plain `erl`, without a node name: it needs no epmd, no host name and no cookie."""
     stop_signal = signal.SIGTERM
 
-    def __init__(self, folder, names, domain, pair, ca, s2s_port, secure=False):
+    def __init__(self, folder, names, domain, pair, ca, s2s_port, secure=False, users=("romeo", "paris"), debug=True):
         super().__init__(folder)
+        self.users = users
         self.domain, self.s2s_port = domain, s2s_port
         self.port, self.tls_port = free_ports(2)
         both = folder / "both.pem"
@@ -192,7 +193,7 @@ class Ejabberd(Process):
                                        f'{{nameserver, {{127,0,0,1}}, {names.port}}}.\n{{lookup, [dns]}}.\n')
         (folder / "ejabberd.yml").write_text(f"""
 hosts: ["{domain}"]
-loglevel: debug
+loglevel: {"debug" if debug else "error"}
 certfiles: ["{both}"]
 ca_file: "{ca.certificate}"
 auth_method: internal
@@ -217,7 +218,7 @@ modules:
 
     def start(self):
         add = "".join(f'ok = ejabberd_auth:try_register(<<"{user}">>, <<"{self.domain}">>, <<"secret">>), '
-                      for user in ("romeo", "paris"))
+                      for user in self.users)
         self.run(["erl", "-noinput", "+S", "1:1", "+sbwt", "none", "-mnesia", "dir", f'"{self.folder}/mnesia"', "-s", "ejabberd",
                   "-eval", add + "ok."],
                  env={**os.environ, "HOME": str(self.folder), "ERL_LIBS": "/usr/lib/x86_64-linux-gnu",

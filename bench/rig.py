@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""What the commands of this folder share: the servers, what was built, a run's options and results, words about the machine."""
+import datetime
+import os
+import pathlib
+import platform
+import sys
+
+import load
+from peers.base import PeerError, pause
+from peers.ejabberd import Ejabberd
+from peers.jabberd2 import Jabberd2
+from peers.jabiru import Jabiru
+from peers.prosody import Prosody
+from peers.relay import Relay
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SERVERS = ["jabiru", "ejabberd", "prosody", "jabberd2", "relay"]
+PACKAGED = {"ejabberd": Ejabberd, "prosody": Prosody, "jabberd2": Jabberd2}
+BUILT = {"jabiru": (Jabiru, "jabirud", "jabiructl"), "relay": (Relay, "relay")}
+
+
+class Variant:
+    """A second set of servers with other accounts, and with modules for PEP and stream management or without. `groups` is
+    a function of the bench that gives the People."""
+
+    def __init__(self, name, groups, modern=False):
+        self.name, self.groups, self.modern = name, groups, modern
+
+
+class Bench:
+    """The options of a run, as the works see them, and what was measured."""
+
+    def __init__(self, options, scratch):
+        self.server_cpu, self.load_cpu = options.server_cpu, options.load_cpu
+        self.quick = options.quick
+        self.seconds = 2 if options.quick else options.seconds
+        self.idle_sessions = (100, 1000) if options.quick else (1000, options.sessions)
+        self.build, self.scratch = options.build, scratch
+        self.program = options.load or find_built(options.build, "jabiru-load")
+        self.samples, self.failures = {}, {}
+        self.variants = {}
+
+    def load(self, peer, mode, tls, may_lose=None, **options):
+        """Runs the load generator. Losses are a failure; only where `may_lose` names a row, they mark its number."""
+        result = load.run(self.program, self.load_cpu, peer, mode, tls, **options)
+        lost, errors = result.report["lost"], result.report["errors"]
+        if lost or errors:
+            text = f"{lost} lost, {errors} errors of {result.report['sent']}"
+            if not may_lose:
+                raise load.LoadError(text)
+            self.note(may_lose, peer, text)
+        return result
+
+    def note(self, key, peer, text):
+        self.failures.setdefault((key, peer.name), []).append(text)
+        say(f"  {key:16} {peer.name:9} (!) {text}")
+
+    def variant(self, peer, variant):
+        """The server like `peer` of this variant, prepared when it is first asked for."""
+        place = (peer.name, variant.name)
+        if place not in self.variants:
+            self.variants[place] = other = make_peer(peer.name, self.build, self.scratch / variant.name)
+            other.modern = variant.modern
+            say(f"preparing {peer.name} ({variant.name})")
+            other.prepare(*variant.groups(self))
+        return self.variants[place]
+
+    def do(self, work, peer):
+        """One work on one server; a failure is noted and the run goes on, with a restarted server."""
+        try:
+            if work.variant:
+                peer = self.variant(peer, work.variant)
+            peer.archive(work.archived)
+            if work.fresh or not peer.processes:
+                peer.stop()
+                peer.start(self.server_cpu)
+            for key, value in work.do(self, peer).items():
+                self.samples.setdefault((key, peer.name), []).append(value)
+                say(f"  {key:16} {peer.name:9} {value:>14,.3f}")
+            if work.variant:
+                peer.stop()
+        except (PeerError, load.LoadError, KeyError, OSError) as error:
+            for row in work.rows:
+                self.note(row.key, peer, str(error))
+            peer.stop()
+
+    def stop(self):
+        for peer in self.variants.values():
+            peer.stop()
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def find_built(build, name):
+    """The program in the build folder, wherever its floor has put it."""
+    found = [path for path in pathlib.Path(build).rglob(name) if path.is_file() and os.access(path, os.X_OK)]
+    if not found:
+        sys.exit(f"{sys.argv[0]}: no {name} in {build}: build first (make build), or name the folder with --build")
+    return found[0]
+
+
+def make_peer(name, build, scratch):
+    if name in PACKAGED:
+        return PACKAGED[name](scratch)
+    kind, *programs = BUILT[name]
+    return kind(scratch, *(find_built(build, program) for program in programs))
+
+
+def make_peers(names, build, scratch):
+    if unknown := set(names) - set(SERVERS):
+        sys.exit(f"{sys.argv[0]}: unknown server {', '.join(unknown)}")
+    peers = [make_peer(name, build, scratch) for name in names]
+    absent = [peer.name for peer in peers if peer.version() == "not installed"]
+    if absent:
+        sys.exit(f"{sys.argv[0]}: not installed: {', '.join(absent)} (make deps-bench)")
+    return peers
+
+
+def prepare(peer, *groups):
+    say(f"preparing {peer.name} {peer.version()}")
+    peer.prepare(*groups)
+    pause(0)
+
+
+def check_cores(*cores):
+    if missing := set(cores) - os.sched_getaffinity(0):
+        sys.exit(f"{sys.argv[0]}: no core {missing} here; two are needed: --server-cpu, --load-cpu")
+
+
+def about(command, peers):
+    """What a reader must know of the machine and the run."""
+    model = next((line.split(":")[1].strip() for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+                  if line.startswith("model name")), platform.machine())
+    versions = ", ".join(f"{peer.name} {peer.version()}" for peer in peers if peer.name != "relay")
+    return (f"Measured on {datetime.date.today()} with `{' '.join([command, *sys.argv[1:]])}`: {versions}. "
+            f"{model}, {os.cpu_count()} cores, Linux {platform.release()}. One core for the server, one for the load")
