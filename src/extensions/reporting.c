@@ -6,6 +6,8 @@
  * Whoever is named in the configuration gets a message. Nothing is passed on to other servers, whether or not
  * the user allows that (§5: MAY). A report without a reason is none; the address is blocked all the same. */
 #include "server/ext.h"
+
+#include "base/utf8.h"
 #include "xml/write.h"
 #include "xmpp/ns.h"
 #include "xmpp/stamp.h"
@@ -26,17 +28,6 @@ struct report {
     str reason, text;
 };
 
-/* No longer than TEXT_MAX, and not cut within a character. */
-static str shortened(str text)
-{
-    size_t len = text.len;
-    if (len <= TEXT_MAX)
-        return text;
-    for (len = TEXT_MAX; len && ((unsigned char)text.p[len] & 0xC0) == 0x80; len--)
-        ;
-    return str_of(text.p, len);
-}
-
 static bool read_report(const struct blocked_event *event, struct report *ret)
 {
     struct arena *arena = &event->user->actor.shard->arena;
@@ -45,7 +36,7 @@ static bool read_report(const struct blocked_event *event, struct report *ret)
         return false;
     ret->node = node;
     ret->reason = xml_attr(&node, STR("reason"), arena);
-    ret->text = shortened(xml_child_text(&ret->node, STR("text"), STR(NS_REPORTING), arena));
+    ret->text = utf8_cut(xml_child_text(&ret->node, STR("text"), STR(NS_REPORTING), arena), TEXT_MAX);
     return ret->reason.len && ret->reason.len <= REASON_MAX;
 }
 
