@@ -104,6 +104,11 @@ bool loop_run_tasks(struct loop *loop)
     return true;
 }
 
+bool loop_is_busy(const struct loop *loop)
+{
+    return !list_empty(&loop->next) || !list_empty(&loop->queue);
+}
+
 static void leave_for_later(struct loop *loop, struct list *where, struct task *task)
 {
     if (queued(task))
@@ -140,36 +145,41 @@ static void move_before(struct list *from, struct list *to)
     list_init(from);
 }
 
-bool loop_run_deferred(struct loop *loop)
+static void run_deferred(struct loop *loop)
 {
     struct list now;
-    if (list_empty(&loop->next))
-        return false;
     list_init(&now);
     move_before(&loop->next, &now);
     while (!list_empty(&now))
         run_first(&now);
-    return true;
 }
 
-bool loop_run_queue(struct loop *loop)
+static void run_queue(struct loop *loop)
 {
     struct list now;
-    unsigned done = 0;
-    if (list_empty(&loop->queue))
-        return false;
-    if (!list_empty(&loop->next) && loop->postponed < POSTPONED_MAX) {
-        loop->postponed++;
-        return false;
-    }
     list_init(&now);
     move_before(&loop->queue, &now);
-    for (; !list_empty(&now) && loop->kind->has_time(loop, done); done++)
+    for (unsigned done = 0; !list_empty(&now) && loop->kind->has_time(loop, done); done++)
         run_first(&now);
     move_before(&now, &loop->queue);
     if (list_empty(&loop->queue))
         loop->postponed = 0;
-    return done != 0;
+}
+
+bool loop_run_portion(struct loop *loop)
+{
+    if (!loop_is_busy(loop))
+        return false;
+    bool queue_waits = !list_empty(&loop->queue);
+    if (!list_empty(&loop->next) && (!queue_waits || loop->postponed < POSTPONED_MAX || loop->ran_queue)) {
+        loop->postponed += queue_waits;
+        loop->ran_queue = false;
+        run_deferred(loop);
+    } else {
+        loop->ran_queue = true;
+        run_queue(loop);
+    }
+    return true;
 }
 
 void loop_post(struct loop *loop, struct mail *mail)

@@ -77,14 +77,19 @@ void loop_defer(struct loop *loop, struct task *task);
 /* Takes a queued task back. */
 void task_cancel(struct task *task);
 
-/* Runs the task once, when those that were queued before have run: some of them each turn, for half a
+/* Runs the task once, when those that were queued before have run: some of them each turn, for a third of a
  * millisecond (in a simulation: a fixed number), and then the sockets are looked at again. So however much is
  * queued, who has little to say is heard in between. A task that is queued or deferred already stays where it
  * is; one that is queued by a queued one runs in a later turn. */
 void loop_queue(struct loop *loop, struct task *task);
 
-/* Defers the task to the next turn, which comes without sleep: the sockets are looked at first. */
+/* Defers the task to the end of a turn, this one if it comes to that: when what the sockets brought has been
+ * worked off and has left. From there it is the next turn's, which comes without sleep. While tasks are
+ * queued too, they may alternate. */
 void loop_defer_to_next_turn(struct loop *loop, struct task *task);
+
+/* Whether something waits that was queued or deferred to the next turn, so that the loop does not sleep. */
+bool loop_is_busy(const struct loop *loop);
 
 /* A number that is another one in each turn: for who counts what he does in one. */
 uint64_t loop_turn(const struct loop *loop);

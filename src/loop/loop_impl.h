@@ -43,6 +43,7 @@ struct loop {
     struct list next;   /* tasks that are deferred to the next turn */
     struct list queue;  /* tasks that wait for their turn */
     unsigned postponed; /* turns in which the queue has waited */
+    bool ran_queue;     /* in the last turn that did one of both */
     uint64_t turn;
     _Atomic(struct mail *) mail; /* a stack: the newest first */
     atomic_uint posting;         /* threads inside loop_post() */
@@ -83,18 +84,11 @@ static inline bool loop_has_mail(struct loop *loop)
 /* Runs tasks until none is queued. Returns whether there was one. */
 bool loop_run_tasks(struct loop *loop);
 
-/* Runs what was deferred to this turn. Returns whether there was something. */
-bool loop_run_deferred(struct loop *loop);
-
-/* Whether something waits for the next turn, so that the loop may not sleep. */
-static inline bool loop_is_busy(const struct loop *loop)
-{
-    return !list_empty(&loop->next) || !list_empty(&loop->queue);
-}
-
-/* Runs queued tasks while there is time. Returns whether there was one. They wait while tasks are deferred
- * from turn to turn, though not for long: what is being gathered for them leaves at once then. */
-bool loop_run_queue(struct loop *loop);
+/* A turn's share of what can wait: all that was deferred to it, or queued tasks while there is time, and
+ * never both, so that the turn is short. The queue waits while tasks are deferred from turn to turn, though
+ * not for long (what is being gathered for it leaves at once then), and from then on they alternate. Returns
+ * whether there was something. */
+bool loop_run_portion(struct loop *loop);
 
 /* Hands work to the pool of threads, which posts it back to its loop. */
 void pool_submit(struct work *work);

@@ -250,11 +250,7 @@ static bool take_turn(struct sim_loop *loop)
     loop->loop.turn++;
     bool any = sim_sockets_turn(loop);
     any |= drain(loop);
-    if (loop_run_deferred(&loop->loop)) {
-        any = true;
-        drain(loop);
-    }
-    if (loop_run_queue(&loop->loop)) {
+    if (loop_run_portion(&loop->loop)) {
         any = true;
         drain(loop);
     }
@@ -266,7 +262,7 @@ static bool take_turn(struct sim_loop *loop)
 static void free_loop(struct loop *base)
 {
     struct sim_loop *loop = sim_of(base);
-    while (loop_run_deferred(base) || drain(loop) || loop_run_queue(base) || base->works)
+    while (loop_run_portion(base) || drain(loop) || base->works)
         if (base->works)
             sim_advance(loop->sim, 1);
     loop_fini(base);

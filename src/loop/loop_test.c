@@ -224,6 +224,59 @@ static void a_queue_that_was_emptied_is_used_again(bool simulated)
     world_close(&world);
 }
 
+enum { RIVALS_TURNS = 60 };
+
+struct rivals {
+    struct world *world;
+    struct task deferred, queued;
+    uint64_t last_turn;
+    unsigned deferred_runs, queued_runs, deferred_before_queued;
+};
+
+static struct rivals rivals;
+
+/* A turn runs the one or the other. */
+static void note_turn(void)
+{
+    uint64_t turn = loop_turn(rivals.world->loop);
+    assert_true(turn != rivals.last_turn);
+    rivals.last_turn = turn;
+}
+
+static void deferred_runs_on(struct task *task)
+{
+    note_turn();
+    if (++rivals.deferred_runs == RIVALS_TURNS)
+        world_done(rivals.world);
+    else
+        loop_defer_to_next_turn(rivals.world->loop, task);
+}
+
+static void queued_runs_on(struct task *task)
+{
+    note_turn();
+    if (!rivals.queued_runs++)
+        rivals.deferred_before_queued = rivals.deferred_runs;
+    if (rivals.deferred_runs < RIVALS_TURNS)
+        loop_queue(rivals.world->loop, task);
+}
+
+static void the_deferred_and_the_queued_share_the_turns(bool simulated)
+{
+    struct world world;
+    world_open(&world, simulated, 1);
+    rivals =
+        (struct rivals){ .world = &world, .deferred.run = deferred_runs_on, .queued.run = queued_runs_on };
+    rivals.last_turn = UINT64_MAX;
+    loop_queue(world.loop, &rivals.queued);
+    loop_defer_to_next_turn(world.loop, &rivals.deferred);
+    world_run(&world);
+    assert_int_equal(rivals.deferred_runs, RIVALS_TURNS);
+    assert_in_range(rivals.deferred_before_queued, 2, RIVALS_TURNS / 2); /* it may gather for some turns */
+    assert_in_range(rivals.queued_runs, RIVALS_TURNS / 2, RIVALS_TURNS);
+    world_close(&world);
+}
+
 #define ON_BOTH(name)                                                                                        \
     static void name##_real(void **state)                                                                    \
     {                                                                                                        \
@@ -242,6 +295,7 @@ ON_BOTH(a_loop_ends_with_all_done)
 ON_BOTH(clocks_go_on)
 ON_BOTH(queued_tasks_take_turns)
 ON_BOTH(a_queue_that_was_emptied_is_used_again)
+ON_BOTH(the_deferred_and_the_queued_share_the_turns)
 
 /* ---- Threads */
 
@@ -400,6 +454,8 @@ int main(void)
         cmocka_unit_test(queued_tasks_take_turns_simulated),
         cmocka_unit_test(a_queue_that_was_emptied_is_used_again_real),
         cmocka_unit_test(a_queue_that_was_emptied_is_used_again_simulated),
+        cmocka_unit_test(the_deferred_and_the_queued_share_the_turns_real),
+        cmocka_unit_test(the_deferred_and_the_queued_share_the_turns_simulated),
         cmocka_unit_test(mail_of_many_threads_arrives_in_order),
         cmocka_unit_test(wake_ups_are_not_lost),
         cmocka_unit_test(the_same_seed_gives_the_same_run),

@@ -2,7 +2,7 @@
 /* The loop of the real world, on libuv.
  *
  * A turn: libuv waits and calls the sockets that are ready (socket_uv.c); after that, `after_sleep` delivers
- * the mail and runs the tasks, which flush what the turn gathered, and a slice of the queued ones; then due
+ * the mail and runs the tasks, which flush what the turn gathered, and a portion of what can wait; then due
  * timers fire; then `before_sleep` does for them what `after_sleep` did for the sockets, and the loop sleeps
  * again.
  *
@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { MAIL_ROUNDS_MAX = 64, SLICE_NS = 500 * 1000 };
+enum { MAIL_ROUNDS_MAX = 64, SLICE_NS = 300 * 1000 };
 
 /* Mail and tasks cause more of both. What is left after many rounds waits for the next turn, so that two
  * parts which write to each other can't keep the sockets from being read. */
@@ -86,21 +86,13 @@ static bool has_time(struct loop *base, unsigned done)
     return now_ns - loop->slice_ns < SLICE_NS;
 }
 
-/* What the queued tasks cause leaves in this turn. */
-static void run_slice(struct uv_loop *loop)
-{
-    if (loop_run_queue(&loop->loop))
-        drain(loop);
-}
-
 static void after_sleep(uv_check_t *check)
 {
     struct uv_loop *loop = check->data;
     atomic_store_explicit(&loop->sleeps, false, memory_order_relaxed);
     drain(loop);
-    if (loop_run_deferred(&loop->loop))
-        drain(loop);
-    run_slice(loop);
+    if (loop_run_portion(&loop->loop))
+        drain(loop); /* what it caused leaves in this turn */
 }
 
 static void fall_asleep(struct uv_loop *loop)

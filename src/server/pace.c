@@ -20,7 +20,7 @@ bool pace_lets(struct shard *shard)
     uint64_t turn = loop_turn(shard->loop);
     if (pace->_turn != turn) {
         pace->_turn = turn;
-        pace->_enough = shard->work + PACE_WORK;
+        pace->_enough = shard->work + (loop_is_busy(shard->loop) ? 0 : PACE_WORK);
     }
     return shard->work < pace->_enough;
 }
@@ -38,6 +38,8 @@ static void go_on(struct shard *shard)
 static void turn_comes(struct task *task)
 {
     struct shard *shard = CONTAINER_OF(task, struct shard, pace._task);
+    shard->pace._turn = loop_turn(shard->loop);
+    shard->pace._enough = shard->work + PACE_WORK;
     do
         go_on(shard);
     while (!list_empty(&shard->pace._waiting) && pace_lets(shard));

@@ -4,7 +4,8 @@
  * What such an actor does is counted in stanzas that the shard sends (shard->work). When PACE_WORK of them
  * were sent in a turn of the loop, further stanzas for such actors wait in their order (actor.c), and sockets
  * are looked at before the next ones come to it, one after the other. So a turn is as long as the costliest
- * stanza and no longer, however many of them arrive. */
+ * stanza and no longer, however many of them arrive. While something waits, from a room or on its way out
+ * (loop_queue()), new ones wait too, for the end of the turn: what others say is delivered before. */
 #ifndef SERVER_PACE_H
 #define SERVER_PACE_H
 
@@ -14,7 +15,7 @@
 struct actor;
 struct shard;
 
-enum { PACE_WORK = 2000 };
+enum { PACE_WORK = 1000 };
 
 /* Of a shard. */
 struct pace {
