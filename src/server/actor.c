@@ -253,7 +253,11 @@ void actor_when_ready(struct actor *actor, struct parked *parked)
         list_append(&actor->parked, &parked->link);
     actor->parked_count++;
     actor->parked_bytes += (uint32_t)parked->bytes;
-    if (actor->state == ACTOR_READY && actor->parked_count == 1)
+    if (actor->state != ACTOR_READY || actor->parked_count > 1)
+        return;
+    if (actor->unknown)
+        actor_reload(actor);
+    else
         run_parked(actor);
 }
 

@@ -265,7 +265,7 @@ bool session_stanza(struct session *session, const struct stanza *stanza)
     struct shard *shard = user->actor.shard;
     struct receipt *receipt = NULL;
     shard->counters.stanzas_in++;
-    if (session->sm && !sm_receive(session->sm, &receipt))
+    if (session->sm && !sm_receive(session->sm, stanza, &receipt))
         return true;
     struct receipt *before = receipt_enter(shard, receipt);
     user_from_session(user, session, stanza);

@@ -762,13 +762,17 @@ static bool adds_row(struct play *play, str rest)
 
 static bool store_fails(struct play *play, str which)
 {
-    enum store_fail_call call = str_is(which, "read") ? FAIL_READ : FAIL_COMMIT;
-    if (which.len && !str_is(which, "read") && !str_is(which, "write"))
+    str nth = which, what = str_cut(&nth, ' ');
+    enum store_fail_call call = str_is(what, "read") ? FAIL_READ : FAIL_COMMIT;
+    uint64_t number = 1;
+    if (which.len && !str_is(what, "read") && !str_is(what, "write"))
         return play_fail(play, "what fails: read, or write?");
+    if (nth.len && !str_to_u64(nth, 1000, &number))
+        return play_fail(play, "which one fails? write 2 for the second");
     if (play->rough)
         return true;
     if (which.len)
-        store_fail_nth(play->stage.store, call, 1, ERR_IO);
+        store_fail_nth(play->stage.store, call, (unsigned)number, ERR_IO);
     else
         store_fail_from(play->stage.store, FAIL_ANY, 1, ERR_IO);
     return true;

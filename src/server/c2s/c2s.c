@@ -364,7 +364,7 @@ static void bounce(struct c2s *c2s, struct stanza *stanza, enum stanza_fault fau
 {
     struct jid self = session_jid(c2s->session);
     struct receipt *receipt = NULL;
-    if (c2s->session->sm && !sm_receive(c2s->session->sm, &receipt))
+    if (c2s->session->sm && !sm_receive(c2s->session->sm, stanza, &receipt))
         return;
     stanza->from = self;
     struct stanza answer = stanza_error_reply(

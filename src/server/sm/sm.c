@@ -12,48 +12,25 @@
  * alone): then it is told what is safe by then, and the rest when it is so.
  *
  * After a resumption the client sends again what was not acknowledged. Those that had come already are known
- * by their number and skipped: their receipts are under way, or, after a restart, they had been handled
- * before it.
+ * by their digest and skipped: their receipts are under way, or, after a restart, they had been handled
+ * before it. By their digest and not by their number alone, since there are clients that send them again in
+ * another order (aioxmpp turns them round), and from then on count them in that one. The digest is made of
+ * what a client does not change meanwhile: it may add a stamp to the payload. So numbers count in *turns*:
+ * each resumption for which something is known begins a new one at the `h` that it tells, and a number that
+ * was noted in an earlier turn says only that this stanza is known, not that all before it are.
  *
  * What is sent to the client: sm_out.c. In the store: sm_store.c, and from there: sm_restore.c. The end of a
  * session: sm_end.c. */
 #include "server/sm/sm_impl.h"
 
+#include "base/map.h"
 #include "base/planted.h"
 #include "base/rand.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LATE_MS = 500, NONZA_MAX = 4096 };
-
-struct item {
-    struct receipt receipt;
-    struct list link;
-    struct sm *sm;
-    uint64_t number;
-    bool done;
-};
-
-void sm_add_number(struct sm_numbers *numbers, uint64_t number)
-{
-    if ((numbers->count & (numbers->count - 1)) == 0) {
-        unsigned room = numbers->count ? numbers->count * 2 : 1;
-        numbers->items = xrealloc(numbers->items, room * sizeof *numbers->items);
-    }
-    numbers->items[numbers->count++] = number;
-}
-
-static bool take_number(struct sm_numbers *numbers, uint64_t number)
-{
-    for (unsigned i = 0; i < numbers->count; i++) {
-        if (numbers->items[i] != number)
-            continue;
-        numbers->items[i] = numbers->items[--numbers->count];
-        return true;
-    }
-    return false;
-}
+enum { LATE_MS = 500, COUNT_EVERY = 64, KNOWN_MAX = 1000 };
 
 void sm_ref(struct sm *sm)
 {
@@ -70,9 +47,34 @@ void sm_unref(struct sm *sm)
     if (--sm->refs)
         return;
     free(sm->owner);
-    free(sm->marks.items);
-    free(sm->known.items);
     free(sm);
+}
+
+static void item_drop(struct sm_item *item)
+{
+    list_remove(&item->link);
+    if (item->done)
+        free(item); /* else when it is */
+}
+
+void sm_items_fini(struct sm *sm)
+{
+    while (!list_empty(&sm->received))
+        item_drop(LIST_ITEM(sm->received.next, struct sm_item, link));
+    while (!list_empty(&sm->known))
+        item_drop(LIST_ITEM(sm->known.next, struct sm_item, link));
+    sm->unsafe = &sm->received;
+}
+
+/* The store counts them. */
+static void forget_items(struct sm *sm, uint64_t to)
+{
+    while (sm->received.next != sm->unsafe) {
+        struct sm_item *item = LIST_ITEM(sm->received.next, struct sm_item, link);
+        if (item->number > to)
+            return;
+        item_drop(item);
+    }
 }
 
 /* ---- Acknowledging
@@ -95,7 +97,7 @@ static void write_ack(struct sm *sm)
 static void make_firm(struct sm *sm)
 {
     if (!sm->firming && sm->firm < sm->safe)
-        sm_store_firm(sm, sm->safe);
+        sm_store_firm(sm, sm->turn, sm->safe);
 }
 
 static void answer_if_due(struct sm *sm)
@@ -111,7 +113,7 @@ static void answer_if_due(struct sm *sm)
     write_ack(sm);
 }
 
-static void resume_now(struct sm *sm);
+static void prepare_resumption(struct sm *sm);
 
 /* Something was handled, or became firm. A session without a link is prepared for its resumption. */
 static void settle(struct sm *sm)
@@ -121,18 +123,23 @@ static void settle(struct sm *sm)
     if (link_of(sm) && !sm->resuming)
         answer_if_due(sm);
     else if (sm->resuming && sm->firm == sm->in)
-        loop_defer(sm->shard->loop,
-                   &sm->resume_task); /* its client's stanzas are not for the event at hand */
+        prepare_resumption(sm);
     else if (sm->safe == sm->in)
         make_firm(sm);
 }
 
-void sm_firm(struct sm *sm, uint64_t to)
+void sm_firm(struct sm *sm, uint32_t turn, uint64_t to)
 {
-    if (to > sm->firm)
-        sm->firm = to;
+    if (turn == sm->turn) {
+        sm->firm = to > sm->firm ? to : sm->firm;
+        sm->counted = to;
+        sm->counted_turn = turn;
+        forget_items(sm, to);
+    }
     settle(sm);
 }
+
+static void resume_now(struct sm *sm);
 
 static void late(struct timer *timer)
 {
@@ -162,64 +169,97 @@ void sm_asked(struct sm *sm)
 /* ---- Receiving
  * ------------------------------------------------------------------------------------------------------ */
 
-/* One more is safe. `stored`: a row says so of it alone. */
-static void advance(struct sm *sm, uint64_t number, bool stored)
+/* One more is safe. A row that says so of it alone is as good as the count, where it is the next. */
+static void advance(struct sm *sm, const struct sm_item *item)
 {
-    if (!sm->owner || (stored && sm->firm == number - 1))
-        sm->firm = number;
-    if (sm->owner && stored)
-        sm_add_number(&sm->marks, number);
-    sm->safe = number;
+    bool counts = item->stored && item->row_turn == sm->turn && sm->counted_turn == sm->turn &&
+                  sm->firm == item->number - 1;
+    sm->safe = item->number;
+    if (sm->owner && !counts)
+        return;
+    sm->firm = item->number;
+    forget_items(sm, sm->firm);
 }
 
 static void collect(struct sm *sm)
 {
-    sm_ref(sm); /* it stays until we are through */
-    while (!list_empty(&sm->receipts)) {
-        struct item *first = LIST_ITEM(sm->receipts.next, struct item, link);
-        if (!first->done)
+    while (sm->unsafe != &sm->received) {
+        const struct sm_item *item = LIST_ITEM(sm->unsafe, struct sm_item, link);
+        if (!item->done)
             break;
-        advance(sm, first->number, receipt_is_stored(&first->receipt));
-        list_remove(&first->link);
-        free(first);
-        sm_unref(sm);
+        sm->unsafe = sm->unsafe->next;
+        advance(sm, item);
     }
-    if (sm->session && sm->owner && sm->marks.count >= SM_MARKS_MAX && !sm->firming)
-        sm_store_firm(sm, sm->safe);
+    if (sm->owner && sm->safe - sm->counted >= COUNT_EVERY && !sm->firming)
+        sm_store_firm(sm, sm->turn, sm->safe);
     settle(sm);
-    sm_unref(sm);
 }
 
 static void item_done(struct receipt *receipt)
 {
-    struct item *item = CONTAINER_OF(receipt, struct item, receipt);
+    struct sm_item *item = CONTAINER_OF(receipt, struct sm_item, receipt);
+    struct sm *sm = item->sm;
     item->done = true;
-    collect(item->sm);
+    item->stored = receipt_is_stored(receipt);
+    if (sm->session)
+        collect(sm);
+    else
+        free(item);
+    sm_unref(sm);
 }
 
 static void item_mark(const struct receipt *receipt, struct store_batch *batch)
 {
-    const struct item *item = CONTAINER_OF(receipt, struct item, receipt);
-    sm_store_mark(item->sm, item->number, batch);
+    sm_store_mark(CONTAINER_OF(receipt, struct sm_item, receipt), batch);
 }
 
-bool sm_receive(struct sm *sm, struct receipt **ret_receipt)
+static struct sm_item *item_new(struct sm *sm, uint64_t digest)
 {
-    if (++sm->seen <= sm->in && !PLANTED(PLANTED_DOUBLE))
-        return false;
-    struct item *item = xmalloc(sizeof *item);
-    *item = (struct item){ .sm = sm, .number = ++sm->in };
+    struct sm_item *item = NEW(struct sm_item);
+    item->sm = sm;
+    item->digest = digest;
+    item->row_turn = sm->turn;
+    item->row_number = sm->in + 1;
     receipt_init(&item->receipt, sm->shard, item_done, sm->owner ? item_mark : NULL);
-    list_append(&sm->receipts, &item->link);
     sm_ref(sm);
-    if (sm->known.count && take_number(&sm->known, item->number)) {
-        receipt_stored(&item->receipt);
-        item->done = true;
-        collect(sm);
-        return false;
+    return item;
+}
+
+/* Of a stanza with an id the payload does not count: what is sent again may have got a stamp (XEP-0203). */
+static uint64_t digest_of(const struct stanza *stanza)
+{
+    const uint64_t factor = 0x9e3779b97f4a7c15;
+    uint64_t digest = hash_stable(stanza->id.len ? stanza->id : stanza_payload(stanza));
+    digest = digest * factor + hash_stable(stanza->to.full);
+    return digest * factor + stanza->kind * 64u + stanza->type;
+}
+
+static struct sm_item *take_known(struct sm *sm, uint64_t digest)
+{
+    list_each (at, &sm->known) {
+        struct sm_item *item = LIST_ITEM(at, struct sm_item, link);
+        if (item->digest != digest)
+            continue;
+        list_remove(at);
+        return item;
     }
-    *ret_receipt = &item->receipt;
-    return true;
+    return NULL;
+}
+
+bool sm_receive(struct sm *sm, const struct stanza *stanza, struct receipt **ret_receipt)
+{
+    uint64_t digest = digest_of(stanza);
+    struct sm_item *known = PLANTED(PLANTED_DOUBLE) ? NULL : take_known(sm, digest);
+    struct sm_item *item = known ? known : item_new(sm, digest);
+    item->number = ++sm->in;
+    list_append(&sm->received, &item->link);
+    if (sm->unsafe == &sm->received)
+        sm->unsafe = &item->link;
+    if (known)
+        collect(sm);
+    else
+        *ret_receipt = &item->receipt;
+    return !known;
 }
 
 /* ---- Beginning, leaving and coming back
@@ -240,10 +280,45 @@ struct sm *sm_new(struct session *session, unsigned resume_ms, const struct sm_l
     sm->resume_task.run = resume_task;
     if (resume_ms && !user->anonymous)
         sm->owner = str_dup(user_bare(user));
-    list_init(&sm->receipts);
+    list_init(&sm->received);
+    list_init(&sm->known);
+    sm->unsafe = &sm->received;
     sm_out_init(sm);
     session->sm = sm;
     return sm;
+}
+
+/* Sorted by what they are called, since the store sorts names as text. */
+void sm_restore_item(struct sm *sm, uint32_t turn, uint64_t number, uint64_t digest)
+{
+    struct sm_item *item = NEW(struct sm_item);
+    struct list *after = sm->known.prev;
+    *item = (struct sm_item){
+        .sm = sm, .digest = digest, .row_turn = turn, .row_number = number, .done = true, .stored = true
+    };
+    for (; after != &sm->known; after = after->prev) {
+        const struct sm_item *before = LIST_ITEM(after, struct sm_item, link);
+        if (before->row_turn < turn || (before->row_turn == turn && before->row_number < number))
+            break;
+    }
+    list_append(after->next, &item->link);
+}
+
+/* Those that follow what is counted, in the turn in which it is, are counted too. */
+void sm_restored(struct sm *sm, uint32_t turn, uint64_t in)
+{
+    sm->turn = sm->counted_turn = turn;
+    sm->counted = in;
+    list_each_safe (at, &sm->known) {
+        struct sm_item *item = LIST_ITEM(at, struct sm_item, link);
+        if (item->row_turn > sm->turn)
+            sm->turn = item->row_turn; /* no name is given twice */
+        if (item->row_turn != turn || item->row_number != in + 1)
+            continue;
+        in++;
+        item_drop(item);
+    }
+    sm->in = sm->safe = sm->firm = in;
 }
 
 void sm_begin(struct session *session, unsigned resume_ms, const struct sm_limits *limits, struct buf *out)
@@ -293,7 +368,7 @@ void sm_changed(struct sm *sm)
 void sm_wait(struct sm *sm, uint64_t ms)
 {
     sm->owed = 0;
-    sm->resuming = false;
+    sm->resuming = sm->turned = false;
     task_cancel(&sm->resume_task);
     timer_stop(&sm->late);
     timer_start(sm->shard->loop, &sm->timer, ms ? ms : 1);
@@ -316,8 +391,62 @@ struct session *sm_find(const struct user *user, str id)
     return NULL;
 }
 
+/* What is not acknowledged comes again, in whatever order, and is counted in that one: from now on it is
+ * known by its digest alone. A write of the count that is under way belongs to the old order: it takes rows
+ * away that are needed. */
+static void count_anew(struct sm *sm)
+{
+    list_each_safe (at, &sm->received) {
+        struct sm_item *item = LIST_ITEM(at, struct sm_item, link);
+        list_remove(at);
+        list_append(&sm->known, at);
+        if (sm->firming && item->stored)
+            sm_store_mark(item, sm_store_batch(sm->shard));
+    }
+    if (sm->owner)
+        sm_store_firm(sm, sm->turn + 1, sm->firm);
+    sm->turned = true;
+    sm->turn++;
+    sm->in = sm->safe = sm->firm;
+    sm->unsafe = &sm->received;
+}
+
+/* Of a client that never sends again what it is asked for. */
+static void trim_known(struct sm *sm)
+{
+    size_t count = 0;
+    list_each (at, &sm->known)
+        count++;
+    list_each_safe (at, &sm->known) {
+        struct sm_item *item = LIST_ITEM(at, struct sm_item, link);
+        if (count <= KNOWN_MAX)
+            return;
+        if (!item->done)
+            continue;
+        if (item->stored)
+            sm_store_unmark(item, sm_store_batch(sm->shard));
+        item_drop(item);
+        count--;
+    }
+}
+
+static bool must_count_anew(const struct sm *sm)
+{
+    return !sm->turned && (sm->firm < sm->in || !list_empty(&sm->known));
+}
+
+/* All that has come is firm: a crash must not find the old order when the client follows the new one. */
+static void prepare_resumption(struct sm *sm)
+{
+    if (must_count_anew(sm))
+        count_anew(sm);
+    if (!sm->firming)
+        loop_defer(sm->shard->loop,
+                   &sm->resume_task); /* its client's stanzas are not for the event at hand */
+}
+
 /* What has come and is not firm the client sends again, and it is skipped. There are clients that don't send
- * again, and would miss what they send instead: so it is worth a short wait until there is nothing such. */
+ * again: so it is worth a short wait until there is nothing such. */
 static void resume_now(struct sm *sm)
 {
     struct link *link = sm->session->link;
@@ -325,8 +454,10 @@ static void resume_now(struct sm *sm)
     char text[160];
     timer_stop(&sm->late);
     task_cancel(&sm->resume_task);
-    sm->resuming = false;
-    sm->seen = sm->firm;
+    if (must_count_anew(sm))
+        count_anew(sm);
+    trim_known(sm);
+    sm->resuming = sm->turned = false;
     int length = snprintf(text, sizeof text, "<resumed xmlns='" NS_SM "' previd='%s' h='%u'/>", sm->id,
                           (uint32_t)sm->firm);
     link->ops->resumed(link, str_of(text, (size_t)length));
@@ -355,7 +486,7 @@ void sm_resume(struct sm *sm, uint32_t h)
     sm->owed = 0;
     sm->resuming = true;
     sm->got = h;
-    if (sm->firm == sm->in) {
+    if (sm->firm == sm->in && list_empty(&sm->known)) {
         resume_now(sm);
         return;
     }

@@ -42,7 +42,7 @@ void sm_acked(struct sm *sm, uint32_t h);
 /* One more stanza of the client: `*ret_receipt` is its receipt, held once. False: it is known already (sent
  * again after a resumption) and not to be handled. */
 struct receipt;
-bool sm_receive(struct sm *sm, struct receipt **ret_receipt);
+bool sm_receive(struct sm *sm, const struct stanza *stanza, struct receipt **ret_receipt);
 
 /* ---- What the session says
  * --------------------------------------------------------------------------------------------- */

@@ -109,6 +109,7 @@ static void stop(struct sm *sm)
     timer_stop(&sm->late);
     task_cancel(&sm->end_task);
     task_cancel(&sm->resume_task);
+    sm_items_fini(sm);
     sm->session->sm = NULL;
     sm->session = NULL;
 }

@@ -8,7 +8,7 @@
 #include "server/sm/sm.h"
 #include "server/user/user.h"
 
-enum { SM_ID_SIZE = 25, SM_MARKS_MAX = 64 };
+enum { SM_ID_SIZE = 25 };
 
 /* A stanza as it was written to a client, counted by the sessions that still wait for its acknowledgement.
  * All on the user's home shard. */
@@ -29,10 +29,18 @@ struct sm_entry {
     bool logged; /* goes to the store before it goes out */
 };
 
-/* Numbers in no particular order. */
-struct sm_numbers {
-    uint64_t *items;
-    unsigned count;
+/* A stanza of the client's, until the store knows that so many are handled. It is found again by its digest
+ * when the client sends it once more (sm.c). */
+struct sm_item {
+    struct receipt receipt;
+    struct list link; /* sm->received or sm->known */
+    struct sm *sm;
+    uint64_t number; /* among those of the client */
+    uint64_t digest;
+    uint64_t row_number; /* of its row: when it came first */
+    uint32_t row_turn;
+    bool done;   /* its receipt is complete */
+    bool stored; /* its row is on disk */
 };
 
 /* Numbers are of 64 bits here, and of 32 on the wire. A struct sm lives as long as its session or any receipt
@@ -44,25 +52,29 @@ struct sm {
     unsigned refs;
     uint32_t resume_ms;
     char id[SM_ID_SIZE];
-    char *owner;   /* bare JID of what is stored; NULL: nothing is */
-    bool over;     /* past its limits: about to end */
-    bool restored; /* read from the store, and not resumed since */
-    bool ended;    /* for good: what is stored of it is to be removed */
-    bool firming;  /* a write of `firm` is under way */
-    bool resuming; /* <resumed/> waits until all that has come is firm */
-    uint32_t got;  /* what the client that resumes has got */
+    char *owner;    /* bare JID of what is stored; NULL: nothing is */
+    bool over;      /* past its limits: about to end */
+    bool restored;  /* read from the store, and not resumed since */
+    bool restoring; /* it is being read: its user takes nothing meanwhile */
+    bool ended;     /* for good: what is stored of it is to be removed */
+    bool firming;   /* a write of `firm` is under way */
+    bool resuming;  /* <resumed/> waits until all that has come is firm */
+    uint32_t got;   /* what the client that resumes has got */
 
     /* sm.c: from the client. firm <= safe <= in */
     uint64_t in;             /* stanzas that it sent */
-    uint64_t seen;           /* the same, on this link */
     uint64_t safe;           /* up to here all are safe */
     uint64_t firm;           /* up to here the store knows that they are */
+    uint64_t counted;        /* up to here it has one number for all, and from there to `firm` rows */
     uint64_t owed;           /* an answer is due when so many are; 0: none */
-    struct list receipts;    /* of safe + 1 .. in */
+    uint32_t turn;           /* how often it was counted anew from `firm` */
+    uint32_t counted_turn;   /* that of `counted` and of those rows */
+    bool turned;             /* it was done for the resumption that is under way */
+    struct list received;    /* struct sm_item: firm + 1 .. in */
+    struct list *unsafe;     /* the first one behind `safe`, or &received */
+    struct list known;       /* struct sm_item: came on an earlier link, and may come again */
     struct task resume_task; /* of one for which all has become firm */
     struct timer late;       /* the answer can't wait any longer */
-    struct sm_numbers marks; /* rows of single numbers that can go when `firm` is written */
-    struct sm_numbers known; /* after a restart: numbers beyond `in` that were handled before it */
 
     /* sm_out.c: to the client. acked <= sent <= out */
     uint64_t out;      /* stanzas for it */
@@ -84,9 +96,12 @@ struct sm {
 struct sm *sm_new(struct session *session, unsigned resume_ms, const struct sm_limits *limits);
 void sm_ref(struct sm *sm);
 void sm_unref(struct sm *sm);
-void sm_add_number(struct sm_numbers *numbers, uint64_t number);
-void sm_wait(struct sm *sm, uint64_t ms); /* for its client */
-void sm_firm(struct sm *sm, uint64_t to); /* the store knows so many */
+/* Of one that was handled before a restart: it has a row with this turn, number and digest. */
+void sm_restore_item(struct sm *sm, uint32_t turn, uint64_t number, uint64_t digest);
+void sm_restored(struct sm *sm, uint32_t turn, uint64_t in); /* those were all; so many the store counts */
+void sm_items_fini(struct sm *sm);
+void sm_wait(struct sm *sm, uint64_t ms);                /* for its client */
+void sm_firm(struct sm *sm, uint32_t turn, uint64_t to); /* the store knows so many, counted in this turn */
 
 /* sm_out.c */
 void sm_out_init(struct sm *sm);
@@ -110,9 +125,11 @@ struct sm_body *sm_body_new(str text, enum stanza_kind kind, int64_t time_ms);
 void sm_body_unref(struct sm_body *body);
 
 /* sm_store.c: what survives a crash; nothing of it does anything for a session of which nothing is stored */
-void sm_store_row(struct sm *sm);               /* the session as it is now */
-void sm_store_firm(struct sm *sm, uint64_t to); /* sm_firm() follows */
-void sm_store_mark(const struct sm *sm, uint64_t number, struct store_batch *batch);
+void sm_store_row(struct sm *sm); /* the session as it is now */
+/* That so many are counted, in this turn; the rows of those are removed. sm_firm() follows. */
+void sm_store_firm(struct sm *sm, uint32_t turn, uint64_t to);
+void sm_store_mark(const struct sm_item *item, struct store_batch *batch);
+void sm_store_unmark(const struct sm_item *item, struct store_batch *batch);
 /* A message; sm_out_stored() follows. `primary`: it is the delivery of the stanza at hand, no copy. */
 void sm_store_message(struct sm *sm, uint64_t number, const struct sm_body *body, bool primary);
 void sm_store_forget(struct sm *sm, uint64_t to); /* messages up to this number */

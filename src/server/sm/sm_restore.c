@@ -4,7 +4,8 @@
  * their clients like any session that has lost its link: as long as they would have waited, counted from the
  * start of the server if it was not running, or crashed while they had a link.
  *
- * The user takes nothing before all of that is read. */
+ * The user takes nothing before all of that is read. What can't be read belongs to the user like the roster:
+ * without it there is no user for now, and who comes next makes the store look again. */
 #include "server/sm/sm_impl.h"
 
 #include "base/log.h"
@@ -57,23 +58,38 @@ void sm_forget_rows(struct user *user)
 /* ---- Numbers and messages
  * -------------------------------------------------------------------------------------------- */
 
+/* All were read, or tried. */
+static void finish_all(struct user *user)
+{
+    bool failed = user->restore_failed;
+    user->restore_failed = false;
+    list_each_safe (at, &user->sessions) {
+        struct session *session = SESSION_OF(at);
+        if (!session->sm || !session->sm->restoring)
+            continue;
+        session->sm->restoring = false;
+        if (failed)
+            session_drop(session); /* all of it is in the store */
+    }
+    if (failed)
+        user_unreadable(user);
+    actor_unblock(&user->actor);
+}
+
 static void finish(struct restoring *restoring)
 {
     struct user *user = restoring->user;
-    if (restoring->sm)
-        sm_wait(restoring->sm, restoring->wait_ms);
+    sm_wait(restoring->sm, restoring->wait_ms);
     shard_commit_ended(user->actor.shard);
     free(restoring);
     if (!--user->restoring)
-        actor_unblock(&user->actor);
+        finish_all(user);
 }
 
-/* What can't be read now may be readable after the next start. */
 static void give_up(struct restoring *restoring)
 {
-    log_error(user, "a session of %s can't be restored", restoring->user->actor.bare);
-    session_drop(restoring->sm->session);
-    restoring->sm = NULL;
+    log_error(user, "a session of %s can't be read", restoring->user->actor.bare);
+    restoring->user->restore_failed = true;
 }
 
 static void log_read(struct store_read *read)
@@ -83,10 +99,9 @@ static void log_read(struct store_read *read)
     shard_enter(shard);
     if (read->err != OK)
         give_up(restoring);
-    for (size_t i = 0; restoring->sm && i < read->count; i++)
+    for (size_t i = 0; i < read->count; i++)
         sm_out_restore(restoring->sm, read->entries[i].id, read->entries[i].value, read->entries[i].time_ms);
-    if (restoring->sm)
-        sm_out_restored(restoring->sm);
+    sm_out_restored(restoring->sm);
     store_read_fini(read);
     finish(restoring);
     shard_leave(shard);
@@ -107,29 +122,31 @@ static void read_log(struct restoring *restoring)
                    &restoring->read);
 }
 
-static int by_number(const void *a, const void *b)
+/* "TURN.NUMBER" */
+static bool read_count(str text, uint32_t *ret_turn, uint64_t *ret_number)
 {
-    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
-    return left < right ? -1 : left > right;
+    size_t dot = str_find(text, '.');
+    uint64_t turn, number;
+    if (dot >= text.len || !str_to_u64(str_sub(text, 0, dot), UINT32_MAX, &turn) ||
+        !str_to_u64(str_sub(text, dot + 1, text.len), INT64_MAX, &number))
+        return false;
+    *ret_turn = (uint32_t)turn;
+    *ret_number = number;
+    return true;
 }
 
-/* Numbers that follow each other are counted; those beyond a gap are known. */
-static void take_marks(struct sm *sm)
+static void take_marks(struct sm *sm, const struct store_read *read)
 {
-    struct sm_numbers all = sm->known;
-    sm->known = (struct sm_numbers){ 0 };
-    if (all.count)
-        qsort(all.items, all.count, sizeof *all.items, by_number);
-    for (unsigned i = 0; i < all.count; i++) {
-        if (all.items[i] == sm->in + 1)
-            sm->in++;
-        if (all.items[i] > sm->in)
-            sm_add_number(&sm->known, all.items[i]);
-        else
-            sm_add_number(&sm->marks, all.items[i]);
+    uint32_t turn = 0, row_turn;
+    uint64_t in = 0, number, digest;
+    for (size_t i = 0; i < read->count; i++) {
+        const struct store_row *row = &read->rows[i];
+        if (str_is(row->key, "in"))
+            read_count(row->value, &turn, &in);
+        else if (read_count(row->key, &row_turn, &number) && str_to_u64(row->value, UINT64_MAX, &digest))
+            sm_restore_item(sm, row_turn, number, digest);
     }
-    free(all.items);
-    sm->seen = sm->safe = sm->firm = sm->in;
+    sm_restored(sm, turn, in);
 }
 
 static void marks_read(struct store_read *read)
@@ -139,16 +156,8 @@ static void marks_read(struct store_read *read)
     struct shard *shard = sm->shard;
     bool ok = read->err == OK;
     shard_enter(shard);
-    for (size_t i = 0; i < read->count; i++) {
-        const struct store_row *row = &read->rows[i];
-        uint64_t number;
-        if (str_is(row->key, "in"))
-            str_to_u64(row->value, INT64_MAX, &sm->in);
-        else if (str_to_u64(row->key, INT64_MAX, &number))
-            sm_add_number(&sm->known, number);
-    }
+    take_marks(sm, read);
     store_read_fini(read);
-    take_marks(sm);
     if (ok) {
         read_log(restoring);
     } else {
@@ -204,7 +213,7 @@ static struct sm *make_session(struct user *user, const struct sm_saved *saved, 
     restore_presence(session, row);
     fire_session_restore(user->actor.host, &(struct session_state_event){ session, NULL, row });
     session->sm = sm;
-    sm->restored = true;
+    sm->restored = sm->restoring = true;
     return sm;
 }
 

@@ -3,9 +3,9 @@
  *
  * What is kept, all with the user as owner; ID is the session's:
  *   map `sm`, key ID                resource, times, and the last presence that was broadcast
- *   map `sm-ID`, key `in`           so many stanzas of the client are handled
- *   map `sm-ID`, key a number       this one too: noted in the batch that makes its effect durable, often by
- *                                   another user's shard
+ *   map `sm-ID`, key `in`           so many stanzas of the client are handled: TURN.NUMBER (sm.c)
+ *   map `sm-ID`, key TURN.NUMBER    this one too, with its digest: noted in the batch that makes its effect
+ *                                   durable, often by another user's shard
  *   log `sm-ID`, id a number        a message for the client, not acknowledged yet; on disk before it is sent
  *
  * So after a crash we know what the client has handed over, though it may not have heard that, and all that
@@ -21,7 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { KIND_SIZE = SM_ID_SIZE + 3, ROW_MAX = 1 << 22 };
+enum { KIND_SIZE = SM_ID_SIZE + 3, COUNT_SIZE = 40, ROW_MAX = 1 << 22 };
 
 struct note {
     struct list link;
@@ -29,7 +29,7 @@ struct note {
     struct sm *sm;
     uint64_t number;
     struct receipt *receipt;
-    unsigned epoch; /* of the number */
+    unsigned epoch; /* of the number; or the turn in which it counts */
     bool primary;
 };
 
@@ -47,13 +47,13 @@ static str kind_of(const struct sm *sm, char room[KIND_SIZE])
     return str_from(room);
 }
 
-static str number_text(uint64_t number, char room[24])
+static str count_text(uint32_t turn, uint64_t number, char room[COUNT_SIZE])
 {
-    snprintf(room, 24, "%llu", (unsigned long long)number);
+    snprintf(room, COUNT_SIZE, "%u.%llu", turn, (unsigned long long)number);
     return str_from(room);
 }
 
-/* ---- The batch of a turn
+/* ---- The batch of a turn of the loop
  * ---------------------------------------------------------------------------------------------- */
 
 static void committed(struct store_commit *commit)
@@ -188,27 +188,44 @@ static void firmed(struct note *note, bool ok)
 {
     note->sm->firming = false;
     if (ok)
-        sm_firm(note->sm, note->number);
+        sm_firm(note->sm, note->epoch, note->number);
 }
 
-void sm_store_firm(struct sm *sm, uint64_t to)
+static void unmark(const struct sm *sm, uint32_t turn, uint64_t number, struct store_batch *batch)
 {
-    char kind[KIND_SIZE], text[24];
+    char kind[KIND_SIZE], text[COUNT_SIZE];
+    store_del(batch, str_from(sm->owner), kind_of(sm, kind), count_text(turn, number, text));
+}
+
+void sm_store_unmark(const struct sm_item *item, struct store_batch *batch)
+{
+    unmark(item->sm, item->row_turn, item->row_number, batch);
+}
+
+void sm_store_firm(struct sm *sm, uint32_t turn, uint64_t to)
+{
+    char kind[KIND_SIZE], text[COUNT_SIZE];
     struct store_batch *batch = sm_store_batch(sm->shard);
-    str owner = str_from(sm->owner);
-    kind_of(sm, kind);
-    store_put(batch, owner, str_from(kind), STR("in"), number_text(to, text));
-    for (unsigned i = 0; i < sm->marks.count; i++)
-        store_del(batch, owner, str_from(kind), number_text(sm->marks.items[i], text));
-    sm->marks.count = 0;
+    store_put(batch, str_from(sm->owner), kind_of(sm, kind), STR("in"), count_text(turn, to, text));
+    for (uint64_t number = sm->counted + 1; number <= sm->firm; number++)
+        unmark(sm, sm->counted_turn, number, batch);
+    list_each (at, &sm->received) {
+        const struct sm_item *item = LIST_ITEM(at, struct sm_item, link);
+        if (item->number > to)
+            break;
+        if (item->stored)
+            sm_store_unmark(item, batch);
+    }
     sm->firming = true;
-    add_note(sm, firmed, to);
+    add_note(sm, firmed, to)->epoch = turn;
 }
 
-void sm_store_mark(const struct sm *sm, uint64_t number, struct store_batch *batch)
+void sm_store_mark(const struct sm_item *item, struct store_batch *batch)
 {
-    char kind[KIND_SIZE], text[24];
-    store_put(batch, str_from(sm->owner), kind_of(sm, kind), number_text(number, text), STR(""));
+    char kind[KIND_SIZE], text[COUNT_SIZE], digest[24];
+    snprintf(digest, sizeof digest, "%llu", (unsigned long long)item->digest);
+    store_put(batch, str_from(item->sm->owner), kind_of(item->sm, kind),
+              count_text(item->row_turn, item->row_number, text), str_from(digest));
 }
 
 /* ---- To the client

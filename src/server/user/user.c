@@ -55,13 +55,10 @@ static void load_row(struct actor *actor, const struct store_row *row)
 
 static void loaded(struct actor *actor, bool ok)
 {
-    struct user *user = USER_OF(actor);
-    if (ok) {
-        sm_restore(user);
-        return;
-    }
-    actor->exists = false;
-    user_kick(user, str_none, STREAM_ERROR_INTERNAL_SERVER_ERROR, NULL);
+    if (ok)
+        sm_restore(USER_OF(actor));
+    else
+        user_unreadable(USER_OF(actor));
 }
 
 static void forget(struct actor *actor)
@@ -155,6 +152,17 @@ size_t user_kick(struct user *user, str resource, enum stream_error error, const
         count++;
     }
     return count;
+}
+
+void user_unreadable(struct user *user)
+{
+    user->actor.exists = false;
+    user->actor.unknown = true;
+    list_each_safe (at, &user->sessions) {
+        struct session *session = SESSION_OF(at);
+        if (session->link && !session->closing)
+            session->link->ops->close(session->link, STREAM_ERROR_INTERNAL_SERVER_ERROR, NULL);
+    }
 }
 
 void user_removed(struct user *user)

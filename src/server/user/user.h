@@ -29,6 +29,7 @@ struct user {
     struct sm_copies copies;  /* of the message at hand */
     struct sm_saved *saved;   /* rows of sessions that are to be restored */
     unsigned restoring;       /* such sessions, on their way from the store */
+    bool restore_failed;      /* one of them could not be read */
     struct sm_pasts *pasts;   /* of its sessions with stream management that have ended, or NULL */
     /* what extensions keep for it follows (ext_user()) */
 };
@@ -71,6 +72,9 @@ static inline struct store_batch *user_write(struct user *user, const struct sta
 
 /* Ends the sessions of a resource, or all (str_none), with a stream error; returns how many. */
 size_t user_kick(struct user *user, str resource, enum stream_error error, const char *text);
+
+/* The store could not be read: nobody can go on, and who comes next makes it look again. */
+void user_unreadable(struct user *user);
 
 /* The account is gone from the store: its sessions end, and what is in memory is forgotten. */
 void user_removed(struct user *user);
