@@ -77,6 +77,9 @@ void sim_cut(struct socket *socket);
 size_t sim_connections(const struct sim *sim);
 struct socket *sim_connection(const struct sim *sim, size_t nth, bool other_end);
 
+/* The loop that has this socket; NULL: none at the moment. */
+struct loop *sim_loop_of(const struct socket *socket);
+
 /* What is sent to this socket does not arrive until that is taken back; what it sends does. */
 void sim_stall(struct socket *socket, bool stalled);
 void sim_stall_none(struct sim *sim);

@@ -229,6 +229,11 @@ struct socket *sim_connection(const struct sim *sim, size_t nth, bool other_end)
     return NULL;
 }
 
+struct loop *sim_loop_of(const struct socket *socket)
+{
+    return socket->loop;
+}
+
 void sim_stall(struct socket *socket, bool stalled)
 {
     of(socket)->stalled = stalled;

@@ -10,6 +10,7 @@
 
 #include "base/base64.h"
 #include "chance.h"
+#include "rosters.h"
 #include "xml/node.h"
 #include "xmpp/ns.h"
 
@@ -151,8 +152,17 @@ static void end_visit(struct device *device, bool lost)
     device->sm_id[0] = '\0';
 }
 
+/* It asked for a session and never heard whether it got one. */
+static void doubt(struct device *device)
+{
+    struct visit *visit = ledger_visit(device->ledger, device, now_us(device));
+    visit->over = visit->lost = true;
+}
+
 static void gone(struct device *device)
 {
+    if (device->state == DEVICE_BINDING)
+        doubt(device);
     bool closed = device->state == DEVICE_CLOSING;
     bool in_order = closed && device->closed;
     socket_close(device->socket);
@@ -256,6 +266,7 @@ void device_write_letter(struct device *device, struct person *to, const char *r
 void device_show(struct device *device, int priority)
 {
     device->priority = priority;
+    device->visit->hid |= priority < 0;
     if (priority < -128)
         device_say(device, "<presence type='unavailable'/>");
     else
@@ -368,6 +379,25 @@ static void is_on(struct device *device)
     send_waiting(device);
 }
 
+/* They are counted in the order in which they go out now. */
+static void turn_round(struct device *device)
+{
+    struct list turned, *link;
+    uint32_t number = device->out_count + 1;
+    list_init(&turned);
+    while ((link = list_shift(&device->unacked))) {
+        list_prepend(&turned, link);
+        number--;
+    }
+    while ((link = list_shift(&turned))) {
+        struct sent *sent = LIST_ITEM(link, struct sent, link);
+        sent->number = number++;
+        if (sent->letter)
+            sent->letter->turned = true;
+        list_append(&device->unacked, link);
+    }
+}
+
 static void resumed(struct device *device, uint32_t h)
 {
     device->visit->proven = device->told;
@@ -377,6 +407,8 @@ static void resumed(struct device *device, uint32_t h)
     enter(device, DEVICE_ON);
     device->tries = 0;
     trace("%s resumes visit %u, h=%u", device->full, device->visit->serial, h);
+    if (device->turns_round)
+        turn_round(device);
     list_each (at, &device->unacked) {
         const struct sent *sent = LIST_ITEM(at, struct sent, link);
         if (sent->letter)
@@ -508,6 +540,12 @@ static void iq_came(struct device *device, const struct xml_node *node, struct a
         device_say(device, "<iq type='result' id='%.*s'/>", STR_ARGS(id));
 }
 
+static void presence_came(struct device *device, const struct xml_node *node, struct arena *arena)
+{
+    if (device->state == DEVICE_ON && str_is(xml_attr(node, STR("type"), arena), "subscribe"))
+        rosters_asked(device, xml_attr(node, STR("from"), arena));
+}
+
 static void stanza_came(struct device *device, const struct xml_node *node, struct arena *arena)
 {
     if (device->visit)
@@ -516,7 +554,9 @@ static void stanza_came(struct device *device, const struct xml_node *node, stru
         message_came(device, node, arena);
     else if (str_is(node->name, "iq"))
         iq_came(device, node, arena);
-    else if (!str_is(node->name, "presence") || !device->visit)
+    else if (str_is(node->name, "presence") && device->visit)
+        presence_came(device, node, arena);
+    else
         protest(device, "a stanza that it does not expect", node->bytes);
 }
 

@@ -39,7 +39,8 @@ struct device {
     struct person *person;
     char resource[16], full[NAME_MAX_LEN + 16];
     bool wants_sm, wants_carbons;
-    int priority; /* of its presence */
+    bool turns_round; /* sends again in reverse order what was not acknowledged, as aioxmpp does */
+    int priority;     /* of its presence */
 
     enum device_state state;
     struct socket_owner owner;

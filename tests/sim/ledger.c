@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 void ledger_init(struct ledger *ledger)
 {
@@ -127,16 +128,29 @@ static void check_twice(struct ledger *ledger, const struct visit *visit, const 
     }
 }
 
+/* What was on its way to a device that hid itself and never acknowledged it comes when its session has ended,
+ * and the store has taken more meanwhile. */
+static bool has_hidden(const struct ledger *ledger, const struct device *device)
+{
+    list_each (at, &ledger->visits) {
+        const struct visit *visit = LIST_ITEM(at, struct visit, link);
+        if (visit->device == device && visit->hid && visit->over)
+            return true;
+    }
+    return false;
+}
+
 /* Letters that came from this visit to that one before, and were written later. What another device has not
  * acknowledged before it went for good comes late, and may come behind what was written after it. */
 static void check_order(struct ledger *ledger, const struct visit *visit, const struct letter *letter,
                         bool stamped)
 {
-    if (stamped && visit->device->person->count > 1)
+    if (letter->turned ||
+        (stamped && (visit->device->person->count > 1 || has_hidden(ledger, visit->device))))
         return;
     for (size_t i = letter->number + 1; i < ledger->count; i++) {
         const struct letter *later = ledger->letters[i];
-        if (later->from != letter->from || later->to != letter->to || later->sent_again ||
+        if (later->from != letter->from || later->to != letter->to || later->sent_again || later->turned ||
             later->resource != letter->resource)
             continue;
         list_each (at, &later->arrivals) {
@@ -185,13 +199,14 @@ static bool has_plain_device(const struct person *person)
     return false;
 }
 
-/* It was sent to a full JID while that had no stream management yet, between binding and <enable/>, and then
- * the connection broke. */
+/* It was sent to a full JID while that had no stream management yet, between binding (of which the client may
+ * not even have heard) and <enable/>, and then the connection broke. */
 static bool came_too_early(const struct ledger *ledger, const struct letter *letter)
 {
     list_each (at, &ledger->visits) {
         const struct visit *visit = LIST_ITEM(at, struct visit, link);
-        if (letter->resource && visit->device->person == letter->to && visit->lost && !visit->sm)
+        if (letter->resource && visit->device->person == letter->to && visit->lost && !visit->sm &&
+            !strcmp(visit->device->resource, letter->resource))
             return true;
     }
     return false;

@@ -19,6 +19,7 @@ struct visit {
     struct device *device;
     unsigned serial;
     bool began;      /* it has shown itself */
+    bool hid;        /* it has taken that back, or said that it wants no letters, while it was there */
     bool sm;         /* with stream management that can resume */
     bool over, lost; /* lost: it ended without the client having closed it */
     uint32_t in;     /* stanzas that came, since it was enabled */
@@ -43,6 +44,7 @@ struct letter {
     unsigned runs;        /* of the sender's server, when it was first written */
     bool acked;
     bool sent_again; /* since nobody knew whether it had come: it may come twice */
+    bool turned;     /* its sender has sent it again behind later ones */
     unsigned bounces;
     struct list arrivals;
 };
@@ -54,7 +56,7 @@ struct ledger {
     unsigned visit_count;
     char wrong[512]; /* the first promise that was broken; "" */
     /* what was seen, so that a run in which nothing is promised does not pass for a good one */
-    unsigned long acked, arrived, bounced, resumed, excused, twice;
+    unsigned long acked, arrived, bounced, resumed, excused, twice, subscribed, one_sided;
 };
 
 void ledger_init(struct ledger *ledger);

@@ -7,6 +7,7 @@
 
 #include "chance.h"
 #include "device.h"
+#include "rosters.h"
 #include "store/driver.h"
 #include "world.h"
 #include "xmpp/sasl.h"
@@ -49,12 +50,12 @@ static char *account_keys(void)
     return made;
 }
 
-static void add_person(struct play *play, unsigned index)
+static void add_person(struct play *play, unsigned index, struct place *place)
 {
     static const char *const names[PERSONS_MAX] = { "ann", "ben", "cat", "dan", "eve", "fay" };
     static const char *const resources[DEVICES_MAX] = { "phone", "desk" };
     struct person *person = &play->persons[index];
-    person->place = &play->world.places[chance(play->world.count)];
+    person->place = place;
     str_copy(str_from(names[index]), person->name, sizeof person->name);
     snprintf(person->bare, sizeof person->bare, "%s@%s", names[index], person->place->domain);
     world_add_row(&play->world, person->place, person->bare, "account", "", account_keys());
@@ -64,10 +65,12 @@ static void add_person(struct play *play, unsigned index)
         device_init(device, &play->world, &play->ledger, person, resources[i]);
         device->wants_sm = !person->place->archive || chance_percent(75);
         device->wants_carbons = chance_percent(40);
+        device->turns_round = chance_percent(20);
         device->priority = chance_percent(80) ? 0 : (int)chance_between(0, 4) - 1;
         device->again_us = 1 + chance(8000000);
         person->devices[i] = device;
-        trace("%s, %s", device->full, device->wants_sm ? "resumes" : "plain");
+        trace("%s, %s", device->full,
+              device->wants_sm ? device->turns_round ? "resumes, in reverse" : "resumes" : "plain");
     }
 }
 
@@ -109,6 +112,14 @@ static void show(struct play *play)
     struct device *device = some_device(play);
     if (device_is_on(device))
         device_show(device, chance_percent(30) ? -200 : (int)chance_between(0, 4) - 1);
+}
+
+static void befriend(struct play *play)
+{
+    struct device *device = some_device(play);
+    const struct person *other = &play->persons[chance(play->person_count)];
+    if (device_is_on(device) && other != device->person)
+        rosters_change(device, other);
 }
 
 static void be_deaf(struct play *play)
@@ -208,6 +219,7 @@ static const struct {
     { forget, 3 },
     { leave, 3 },
     { show, 5 },
+    { befriend, 6 },
     { be_deaf, 3 },
     { weather, 3 },
     { strike_disk, 3 },
@@ -265,6 +277,49 @@ static void trouble(struct play *play)
     }
 }
 
+/* ---- Three servers, and three faults ---- */
+
+static void live(struct play *play, unsigned seconds, void (*meanwhile)(struct play *play))
+{
+    uint64_t end_us = sim_now_us(play->world.sim) + seconds * 1000000ull;
+    while (sim_now_us(play->world.sim) < end_us && ledger_is_good(&play->ledger)) {
+        sim_advance(play->world.sim, chance(1500));
+        if (meanwhile)
+            meanwhile(play);
+        tend(play, false);
+        if (chance_percent(80))
+            talk(play);
+        else
+            (chance_percent(50) ? befriend : show)(play);
+    }
+}
+
+static void link_is_cut(struct play *play)
+{
+    world_cut_link(&play->world, &play->world.places[0], &play->world.places[1]);
+}
+
+static void three_faults(struct play *play)
+{
+    struct place *last = &play->world.places[2];
+    live(play, 20, NULL);
+    trace("a link is cut");
+    live(play, 60, link_is_cut);
+    trace("the link is back");
+    live(play, 20, NULL);
+    world_kill(&play->world, last, chance_percent(50));
+    last->up_us = sim_now_us(play->world.sim) + chance(20000) * 1000;
+    live(play, 40, NULL);
+    trace("the name server is silent");
+    sim_set_dns_silent(play->world.sim, true);
+    live(play, 60, NULL);
+    trace("the name server answers");
+    sim_set_dns_silent(play->world.sim, false);
+    live(play, 20, NULL);
+}
+
+/* ---- Coming to rest ---- */
+
 static void end_faults(struct play *play)
 {
     trace("all faults end");
@@ -291,6 +346,22 @@ static bool all_quiet(const struct play *play)
     return true;
 }
 
+/* Everybody goes, and comes again. */
+static void show_anew(struct play *play)
+{
+    int priorities[PERSONS_MAX * DEVICES_MAX];
+    for (unsigned i = 0; i < play->device_count; i++) {
+        priorities[i] = play->devices[i].priority;
+        if (device_is_on(&play->devices[i]))
+            device_show(&play->devices[i], -200);
+    }
+    sim_advance(play->world.sim, 5 * 1000);
+    for (unsigned i = 0; i < play->device_count; i++)
+        if (device_is_on(&play->devices[i]))
+            device_show(&play->devices[i], priorities[i] < 0 ? 0 : priorities[i]);
+    sim_advance(play->world.sim, 40 * 1000);
+}
+
 /* Everybody is there, shows himself, and has nothing to wait for. */
 static void come_to_rest(struct play *play)
 {
@@ -310,10 +381,9 @@ static void come_to_rest(struct play *play)
             return;
         shown = true;
         sim_advance(play->world.sim, 90 * 1000); /* sessions that nobody resumes end, and hand over */
-        for (unsigned i = 0; i < play->device_count; i++)
-            if (device_is_on(&play->devices[i]) && play->devices[i].priority < 0)
-                device_show(&play->devices[i], 0);
-        sim_advance(play->world.sim, 40 * 1000);
+        show_anew(
+            play); /* the first time for all that went wrong before: requests are asked again, and answered */
+        show_anew(play);
     }
     for (unsigned i = 0; i < play->device_count; i++)
         if (!device_is_quiet(&play->devices[i]))
@@ -391,6 +461,8 @@ static void count_up(const struct play *play, struct run_result *ret)
     ret->resumed = ledger->resumed;
     ret->excused = ledger->excused;
     ret->twice = ledger->twice;
+    ret->subscribed = ledger->subscribed;
+    ret->one_sided = ledger->one_sided;
     for (unsigned i = 0; i < play->world.count; i++) {
         ret->kills += play->world.places[i].kills;
         ret->stops += play->world.places[i].stops;
@@ -401,13 +473,15 @@ static void count_up(const struct play *play, struct run_result *ret)
 static void set_the_scene(struct play *play, const struct run_plan *plan)
 {
     unsigned servers = plan->servers ? plan->servers : 1 + (unsigned)chance(chance_percent(50) ? 1 : 3);
+    if (plan->three_faults)
+        servers = 3;
     ledger_init(&play->ledger);
     world_open(&play->world, plan->seed, servers);
     world_tend(&play->world);
     draw_odds(play);
-    play->person_count = (unsigned)chance_between(2, PERSONS_MAX);
+    play->person_count = plan->three_faults ? PERSONS_MAX : (unsigned)chance_between(2, PERSONS_MAX);
     for (unsigned i = 0; i < play->person_count; i++)
-        add_person(play, i);
+        add_person(play, i, &play->world.places[plan->three_faults ? i % servers : chance(servers)]);
 }
 
 void run(const struct run_plan *plan, struct run_result *ret)
@@ -417,7 +491,7 @@ void run(const struct run_plan *plan, struct run_result *ret)
     *ret = (struct run_result){ 0 };
     chance_begin(plan->seed, plan->verbose);
     set_the_scene(&play, plan);
-    trouble(&play);
+    (plan->three_faults ? three_faults : trouble)(&play);
     if (ledger_is_good(&play.ledger))
         come_to_rest(&play);
     if (ledger_is_good(&play.ledger)) {

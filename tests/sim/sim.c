@@ -2,7 +2,7 @@
 /* Plays simulated runs, one seed after the other, and prints each that broke a promise with the command that
  * plays it again.
  *
- *     sim [--seed N] [--runs K] [--servers 1..3] [--jobs J] [--verbose] [--twice]
+ *     sim [--seed N] [--runs K] [--servers 1..3 | --three-faults] [--jobs J] [--verbose] [--twice]
  *
  * --twice plays each seed twice, and what happens must be the same. --jobs 0: a process for each core.
  *
@@ -31,7 +31,7 @@ enum { JOBS_MAX = 64, PRINTED_MAX = 20 };
 struct options {
     uint64_t seed, runs;
     unsigned servers, jobs;
-    bool verbose, twice;
+    bool three_faults, verbose, twice;
     unsigned bug; /* to be found */
 };
 
@@ -39,12 +39,13 @@ struct options {
 struct board {
     uint64_t playing[JOBS_MAX];
     _Atomic unsigned long runs, broken, letters, acked, arrived, bounced, resumed, excused, twice, kills,
-        stops, failures;
+        stops, failures, subscribed, one_sided;
 };
 
 static void usage(void)
 {
-    fprintf(stderr, "usage: sim [--seed N] [--runs K] [--servers 1..3] [--jobs J] [--verbose] [--twice]\n"
+    fprintf(stderr, "usage: sim [--seed N] [--runs K] [--servers 1..3 | --three-faults] [--jobs J] "
+                    "[--verbose] [--twice]\n"
                     "       sim --find BUG [--seed N] [--runs K]\n");
     exit(2);
 }
@@ -59,10 +60,11 @@ static uint64_t number(const char *text, uint64_t max)
 
 static struct options read_options(int argc, char **argv)
 {
-    static const struct option known[] = { { "seed", 1, NULL, 's' },    { "runs", 1, NULL, 'r' },
-                                           { "servers", 1, NULL, 'n' }, { "jobs", 1, NULL, 'j' },
-                                           { "verbose", 0, NULL, 'v' }, { "twice", 0, NULL, 't' },
-                                           { "find", 1, NULL, 'f' },    { 0 } };
+    static const struct option known[] = {
+        { "seed", 1, NULL, 's' }, { "runs", 1, NULL, 'r' },         { "servers", 1, NULL, 'n' },
+        { "jobs", 1, NULL, 'j' }, { "verbose", 0, NULL, 'v' },      { "twice", 0, NULL, 't' },
+        { "find", 1, NULL, 'f' }, { "three-faults", 0, NULL, '3' }, { 0 }
+    };
     struct options options = { .seed = 1, .runs = 1, .jobs = 1 };
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         if (option == 's')
@@ -75,6 +77,8 @@ static struct options read_options(int argc, char **argv)
             options.jobs = (unsigned)number(optarg, JOBS_MAX);
         else if (option == 'f')
             options.bug = (unsigned)number(optarg, PLANTED_COUNT - 1);
+        else if (option == '3')
+            options.three_faults = true;
         else if (option == 'v')
             options.verbose = true;
         else if (option == 't')
@@ -90,7 +94,9 @@ static struct options read_options(int argc, char **argv)
 static void tell(const struct options *options, uint64_t seed, const char *what)
 {
     char servers[32] = "";
-    if (options->servers)
+    if (options->three_faults)
+        snprintf(servers, sizeof servers, " --three-faults");
+    else if (options->servers)
         snprintf(servers, sizeof servers, " --servers %u", options->servers);
     printf("seed %" PRIu64 ": %s\n  replay: sim --seed %" PRIu64 "%s --verbose\n", seed, what, seed, servers);
     fflush(stdout);
@@ -106,6 +112,8 @@ static void add_up(struct board *board, const struct run_result *result)
     board->resumed += result->resumed;
     board->excused += result->excused;
     board->twice += result->twice;
+    board->subscribed += result->subscribed;
+    board->one_sided += result->one_sided;
     board->kills += result->kills;
     board->stops += result->stops;
     board->failures += result->failures;
@@ -113,7 +121,10 @@ static void add_up(struct board *board, const struct run_result *result)
 
 static void play_one(const struct options *options, struct board *board, uint64_t seed)
 {
-    struct run_plan plan = { .seed = seed, .servers = options->servers, .verbose = options->verbose };
+    struct run_plan plan = { .seed = seed,
+                             .servers = options->servers,
+                             .three_faults = options->three_faults,
+                             .verbose = options->verbose };
     struct run_result result, again;
     run(&plan, &result);
     if (options->twice) {
@@ -210,6 +221,8 @@ int main(int argc, char **argv)
     log_set_level(LOG_AREA_COUNT, getenv("SIM_DEBUG") ? LOG_DEBUG : LOG_ERROR);
     if (!getenv("SIM_DEBUG"))
         log_open("/dev/null", LOG_TEXT);
+    setenv("SSL_CERT_FILE", "/dev/null",
+           1); /* no server here needs those of the machine, and each reads them */
     chance_begin(0, false);
     hash_keyed(STR("")); /* its key is drawn once, here: no run may depend on the one before it */
     if (options.bug)
@@ -220,8 +233,11 @@ int main(int argc, char **argv)
         play_all(&options, board, 0);
     printf("%lu runs, %lu broken: %lu letters, %lu acknowledged, %lu arrivals (%lu again), %lu bounced, %lu "
            "lost "
-           "with their sender; %lu resumptions, %lu kills, %lu stops, %lu failures of disks\n",
+           "with their sender; %lu subscriptions, %lu one-sided; %lu resumptions, %lu kills, %lu stops, %lu "
+           "failures of "
+           "disks\n",
            board->runs, board->broken, board->letters, board->acked, board->arrived, board->twice,
-           board->bounced, board->excused, board->resumed, board->kills, board->stops, board->failures);
+           board->bounced, board->excused, board->subscribed, board->one_sided, board->resumed, board->kills,
+           board->stops, board->failures);
     return board->broken ? EXIT_FAILURE : EXIT_SUCCESS;
 }

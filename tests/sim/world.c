@@ -154,6 +154,25 @@ void world_kill(struct world *world, struct place *place, bool power_cut)
     place->process = NULL;
 }
 
+static bool has_loop(const struct place *place, const struct loop *loop)
+{
+    for (unsigned i = 0; place->process && i < place->process->shards; i++)
+        if (place->process->loops[i] == loop)
+            return true;
+    return false;
+}
+
+void world_cut_link(struct world *world, const struct place *one, const struct place *other)
+{
+    for (size_t i = sim_connections(world->sim); i-- > 0;) {
+        struct socket *socket = sim_connection(world->sim, i, false);
+        struct loop *here = sim_loop_of(socket), *there = sim_loop_of(sim_connection(world->sim, i, true));
+        if ((has_loop(one, here) && has_loop(other, there)) ||
+            (has_loop(one, there) && has_loop(other, here)))
+            sim_cut(socket);
+    }
+}
+
 void world_tend(struct world *world)
 {
     list_each_safe (at, &world->dead) {

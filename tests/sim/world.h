@@ -54,6 +54,9 @@ bool world_stop(struct world *world, struct place *place);
  * none of it is. */
 void world_kill(struct world *world, struct place *place, bool power_cut);
 
+/* Cuts what connects two servers at the moment. */
+void world_cut_link(struct world *world, const struct place *one, const struct place *other);
+
 /* Starts what is due, and buries the dead. */
 void world_tend(struct world *world);
 
