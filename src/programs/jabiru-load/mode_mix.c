@@ -152,12 +152,13 @@ static void say(struct user *user, str stanza, uint32_t number)
     managed_send(&member_of(user)->managed, &user->client, stanza, number);
 }
 
+/* Never the same: a room may take what is said in many rooms at once for abuse. */
 static str body(void)
 {
     unsigned len = mix.load->options.body;
     char *text = arena_alloc(&mix.load->arena, len + 1);
     for (unsigned i = 0; i < len; i++)
-        text[i] = (char)('a' + i % 26);
+        text[i] = (char)('a' + random_below(26));
     return str_of(text, len);
 }
 
@@ -465,14 +466,14 @@ static void came(struct user *user, bool is_timed, uint64_t stamp, uint32_t numb
         load_received_untimed(load);
 }
 
-static void message(struct user *user, const struct head *head)
+static void message(struct user *user, const struct xml_node *node, const struct head *head)
 {
     uint64_t now = load_now(), stamp;
     uint32_t number;
     bool in_room = str_is(head->type, "groupchat");
     str nick = str_sub(head->from, str_find(head->from, '/') + 1, head->from.len);
     if (str_is(head->type, "error")) {
-        complain(user, "a message came back", head->from);
+        complain(user, "a message came back", node->bytes);
         return;
     }
     if (!read_number(head->id, now, &stamp, &number) || (in_room && !str_eq(nick, str_from(user->name))))
@@ -482,11 +483,11 @@ static void message(struct user *user, const struct head *head)
     came(user, true, stamp, number, now);
 }
 
-static void presence(struct user *user, const struct head *head)
+static void presence(struct user *user, const struct xml_node *node, const struct head *head)
 {
     str nick = str_sub(head->from, str_find(head->from, '/') + 1, head->from.len);
     if (str_is(head->type, "error")) {
-        complain(user, "presence was refused", head->from);
+        complain(user, "presence was refused", node->bytes);
         return;
     }
     if (head->type.p || !str_starts(head->from, STR("mix-")) || !str_eq(nick, str_from(user->name)) ||
@@ -508,12 +509,12 @@ static void room_opened(const struct user *founder)
     }
 }
 
-static void iq(struct user *user, const struct head *head)
+static void iq(struct user *user, const struct xml_node *node, const struct head *head)
 {
     uint64_t now = load_now(), stamp;
     uint32_t number;
     if (str_is(head->type, "error")) {
-        complain(user, "an error", head->id);
+        complain(user, "an error", node->bytes);
     } else if (str_is(head->type, "get") || str_is(head->type, "set")) {
         str to = head->from.p ? arena_printf(&mix.load->arena, " to='%.*s'", STR_ARGS(head->from)) : STR("");
         say(user,
@@ -534,11 +535,11 @@ static void stanza(struct user *user, const struct xml_node *node)
     struct head head = read_head(node);
     arena_reset(&mix.load->arena);
     if (str_is(node->name, "message"))
-        message(user, &head);
+        message(user, node, &head);
     else if (str_is(node->name, "presence"))
-        presence(user, &head);
+        presence(user, node, &head);
     else if (str_is(node->name, "iq"))
-        iq(user, &head);
+        iq(user, node, &head);
 }
 
 /* ---- The run ---- */
