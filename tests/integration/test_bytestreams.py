@@ -2,9 +2,11 @@
 """Files through the proxy (XEP-0065): two slixmpp clients, one and two shards, more than the proxy holds; and sockets of our
 own for what slixmpp does not do."""
 import asyncio
+import contextlib
 import hashlib
 import os
 import socket
+import struct
 import threading
 
 import pytest
@@ -97,6 +99,12 @@ def connect(port, name):
     return one
 
 
+def send(one, data):
+    """As much of it as the other end takes."""
+    with contextlib.suppress(OSError):
+        one.sendall(data)
+
+
 def stream(client, port, sid="s", target="bob@localhost/phone"):
     """Both ends, activated by alice."""
     name = name_of(sid, ALICE, target)
@@ -128,6 +136,48 @@ def test_who_reads_slowly_costs_no_more_than_a_queue(make_server, ca):
     sender.close()
     assert receiver.recv(1) == b""
     receiver.close()
+    alice.close()
+
+
+def test_many_at_once_on_several_shards(make_server, ca):
+    """Streams are spread over the shards by their names; some are cut in the middle, some before they begin."""
+    port, = free_ports(1)
+    server = proxied(make_server, port, "streams = 100", lines="shards = 3")
+    server.add_user("alice@localhost")
+    alice, lock = Raw(server, ca).login("alice", "desk"), threading.Lock()
+    failures = []
+
+    def transfer(number):
+        data = os.urandom(300000)
+        name = name_of(f"s{number}", ALICE, "bob@localhost/phone")
+        first, second = connect(port, name), connect(port, name)
+        if number % 5 == 0:
+            first.close()
+            return
+        with lock:
+            done = alice.ask(f"<query xmlns='{NS}' sid='s{number}'><activate>bob@localhost/phone</activate></query>", to="proxy.localhost", kind="set")
+        if done.get("type") != "result":
+            failures.append(f"{number} was not activated")
+        sending = threading.Thread(target=send, args=(first, data))
+        sending.start()
+        if number % 5 == 1:
+            second.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        elif exactly(second, len(data)) != data:
+            failures.append(f"{number} brought something else")
+        second.close()
+        sending.join(PATIENCE_S)
+        first.close()
+
+    threads = [threading.Thread(target=transfer, args=(number,)) for number in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    assert not failures and not any(thread.is_alive() for thread in threads), failures
+    assert alice.ping().get("type") == "result"
+    for number in range(100, 103):  # the account's streams have all been given back
+        for end in stream(alice, port, f"s{number}"):
+            end.close()
     alice.close()
 
 

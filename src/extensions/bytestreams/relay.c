@@ -64,7 +64,8 @@ static const struct bytestreams_settings *settings_of(const struct relay *relay)
 
 bool relay_has_room(const struct host *host)
 {
-    return atomic_load(bytestreams_connections(host->server)) < bytestreams_settings(host)->connections;
+    return !host->server->is_short_of_memory &&
+           atomic_load(bytestreams_connections(host->server)) < bytestreams_settings(host)->connections;
 }
 
 /* ---- Beginning and end ---- */
