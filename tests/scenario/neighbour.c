@@ -3,8 +3,8 @@
 #include "neighbour.h"
 
 #include "base/mem.h"
-#include "extensions/list.h"
 #include "server/ext.h"
+#include "try.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +44,7 @@ static bool read_config(struct stage *stage, const char *more)
     buf_init(&text, CONFIG_MAX);
     buf_add(&text, str_from(config_base));
     buf_add(&text, str_from(more));
-    bool ok = config_load_text("neighbour", buf_str(&text), ext_configs(extension_list), &errors,
+    bool ok = config_load_text("neighbour", buf_str(&text), ext_configs(try_extensions()), &errors,
                                &stage->neighbour->config) == OK;
     if (!ok)
         snprintf(stage->why, sizeof stage->why, "%s", errors.lines[0]);
@@ -66,7 +66,7 @@ bool neighbour_raise(struct stage *stage, const char *more)
         return false;
     for (unsigned i = 0; i < stage->shards; i++)
         self->loops[i] = sim_loop_new(stage->sim);
-    self->server = server_new(self->config, extension_list, self->store, self->loops, stage->shards,
+    self->server = server_new(self->config, try_extensions(), self->store, self->loops, stage->shards,
                               stage->why, sizeof stage->why);
     return self->server && server_listen(self->server, stage->why, sizeof stage->why) == OK;
 }

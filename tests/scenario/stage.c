@@ -5,9 +5,9 @@
 #include "neighbour.h"
 
 #include "base/mem.h"
-#include "extensions/list.h"
 #include "server/ext.h"
 #include "server/user/user.h"
+#include "try.h"
 #include "xmpp/sasl.h"
 
 #include <stdio.h>
@@ -100,7 +100,7 @@ static bool read_config(struct stage *stage)
             buf_addf(&text, "%s%s\n", sections_base[i][0], sections_base[i][1]);
     buf_add(&text, str_from(config_base));
     buf_add(&text, buf_str(&stage->config_more));
-    if (config_load_text("config", buf_str(&text), ext_configs(extension_list), &errors, &stage->config) !=
+    if (config_load_text("config", buf_str(&text), ext_configs(try_extensions()), &errors, &stage->config) !=
         OK)
         snprintf(stage->why, sizeof stage->why, "%s", errors.lines[0]);
     config_errors_fini(&errors);
@@ -116,7 +116,7 @@ bool stage_raise(struct stage *stage)
         return false;
     for (unsigned i = 0; i < stage->shards; i++)
         stage->loops[i] = sim_loop_new(stage->sim);
-    stage->server = server_new(stage->config, extension_list, stage->store, stage->loops, stage->shards,
+    stage->server = server_new(stage->config, try_extensions(), stage->store, stage->loops, stage->shards,
                                stage->why, sizeof stage->why);
     if (!stage->server)
         return false;
