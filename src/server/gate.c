@@ -14,7 +14,7 @@
 #include "xmpp/ns.h"
 #include "xmpp/stream.h"
 
-enum { MINUTE_MS = 60000, FAREWELL_MAX = 2048, UNREAD_MAX = 4096 };
+enum { MINUTE_MS = 60000, FAREWELL_MAX = 2048, FAREWELLS = 60, UNREAD_MAX = 4096 };
 
 static bool is_exempt(const struct config *config, const struct network *peer)
 {
@@ -60,19 +60,6 @@ static void say_farewell(struct shard *shard, struct socket *socket, const char 
     buf_fini(&out);
 }
 
-static bool refuse(struct shard *shard, struct socket *socket, const char *ns, enum stream_error error,
-                   const char *text)
-{
-    char peer[SOCKET_ADDRESS_MAX];
-    socket_peer(socket, peer);
-    log_debug(net, "refused %s: %s", peer, text);
-    shard->counters.refused++;
-    if (ns)
-        say_farewell(shard, socket, ns, error, text);
-    socket_close(socket);
-    return false;
-}
-
 /* The number of an address; never 0. */
 static uint64_t mark_of(const struct network *peer)
 {
@@ -83,6 +70,21 @@ static uint64_t mark_of(const struct network *peer)
 static str key_of(const uint64_t *mark)
 {
     return str_of((const char *)mark, sizeof *mark);
+}
+
+/* Who comes again and again has been told why. */
+static bool refuse(struct shard *shard, struct socket *socket, const char *ns, uint64_t mark,
+                   const char *text)
+{
+    char peer[SOCKET_ADDRESS_MAX];
+    socket_peer(socket, peer);
+    log_debug(net, "refused %s: %s", peer, text);
+    shard->counters.refused++;
+    if (ns && limiter_take(&shard->server->gate.farewells, key_of(&mark), loop_now_us(shard->loop) / 1000,
+                           MINUTE_MS, FAREWELLS))
+        say_farewell(shard, socket, ns, STREAM_ERROR_POLICY_VIOLATION, text);
+    socket_close(socket);
+    return false;
 }
 
 bool gate_enter(struct shard *shard, struct socket *socket, const char *ns, uint64_t *ret_mark)
@@ -100,18 +102,16 @@ bool gate_enter(struct shard *shard, struct socket *socket, const char *ns, uint
     if (!limiter_take(&gate->rate, key_of(&mark), loop_now_us(shard->loop) / 1000, MINUTE_MS,
                       config->addresses.rate)) {
         shard->counters.refused_rate++;
-        return refuse(shard, socket, ns, STREAM_ERROR_POLICY_VIOLATION,
-                      "too many connections in a short time");
+        return refuse(shard, socket, ns, mark, "too many connections in a short time");
     }
     if (!census_enter(&gate->present, mark, config->addresses.connections)) {
         shard->counters.refused_address++;
-        return refuse(shard, socket, ns, STREAM_ERROR_POLICY_VIOLATION,
-                      "too many connections from this address");
+        return refuse(shard, socket, ns, mark, "too many connections from this address");
     }
     if (!census_enter(&gate->strangers, mark, config->addresses.unauthenticated)) {
         census_leave(&gate->present, mark);
         shard->counters.refused_stranger++;
-        return refuse(shard, socket, ns, STREAM_ERROR_POLICY_VIOLATION,
+        return refuse(shard, socket, ns, mark,
                       "too many connections from this address that have not logged in");
     }
     *ret_mark = mark;

@@ -16,13 +16,13 @@ struct shard;
 struct socket;
 
 struct gate {
-    struct limiter rate;
+    struct limiter rate, farewells;
     struct census present, strangers;
 };
 
 /* Lets a connection in, as a stranger, and gives it a mark (0: of a network that is not counted); or refuses
- * it: counts that, tells the peer why (`ns`: the content namespace of the stream that it expects; NULL: it
- * expects TLS, so nothing can be said), and closes the socket. */
+ * it: counts that, tells the peer why, unless it was told often in this minute (`ns`: the content namespace
+ * of the stream that it expects; NULL: it expects TLS, so nothing can be said), and closes the socket. */
 bool gate_enter(struct shard *shard, struct socket *socket, const char *ns, uint64_t *ret_mark);
 
 /* It is a stranger no more. */

@@ -385,11 +385,34 @@ struct port {
     unsigned number;
     const struct ext_port *ext; /* of an extension, and whose settings want it */
     struct host *host;
+    unsigned refusals; /* since it has rested */
+    struct timer rest;
 };
+
+enum { REFUSALS = 32, REST_MS = 5 };
+
+static void rested(struct timer *timer)
+{
+    struct port *port = CONTAINER_OF(timer, struct port, rest);
+    port->refusals = 0;
+    listener_pause(&port->listener, false);
+}
+
+/* To refuse costs no more than to come again, and whoever comes again at once, for ever, would have this
+ * thread do nothing else: after some refusals the next ones wait for a moment, in the kernel, and the streams
+ * that are there go on. */
+static void rest_from_refusals(struct port *port, uint64_t refused_before)
+{
+    if (port->shard->counters.refused == refused_before || ++port->refusals < REFUSALS)
+        return;
+    listener_pause(&port->listener, true);
+    timer_start(port->shard->loop, &port->rest, REST_MS);
+}
 
 static void accepted(struct listener *listener, struct socket *socket)
 {
     struct port *port = CONTAINER_OF(listener, struct port, listener);
+    uint64_t refused = port->shard->counters.refused;
     shard_enter(port->shard);
     switch (port->kind) {
     case PORT_C2S:
@@ -407,6 +430,7 @@ static void accepted(struct listener *listener, struct socket *socket)
         port->ext->accepted(port->shard, port->host, socket);
         break;
     }
+    rest_from_refusals(port, refused);
     shard_leave(port->shard);
 }
 
@@ -419,6 +443,7 @@ static enum err open_port(struct shard *shard, const char *address, const struct
     struct port *port = NEW(struct port);
     *port = *plan;
     port->listener.accepted = accepted;
+    port->rest.fired = rested;
     port->shard = shard;
     port->address = address;
     port->listener.alone = plan->kind == PORT_COMPONENT; /* the first shard takes them all */
@@ -437,6 +462,7 @@ static enum err open_port(struct shard *shard, const char *address, const struct
 void shard_close_ports(struct shard *shard)
 {
     for (size_t i = 0; i < shard->port_count; i++) {
+        timer_stop(&shard->ports[i]->rest);
         listener_close(&shard->ports[i]->listener);
         free(shard->ports[i]);
     }

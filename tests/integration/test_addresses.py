@@ -121,6 +121,22 @@ def test_how_often_one_address_comes(guarded):
     Caller(server, source="127.0.0.2").is_let_in()
 
 
+def test_who_is_refused_without_end(guarded):
+    """It is told why some times, then no more; others come in meanwhile, and those who are there are heard."""
+    server = guarded(rate=20)
+    first = Caller(server, source="127.0.0.2").is_let_in()
+    told = 0
+    for _ in range(200):
+        one = Caller(server)
+        one.send(one.header() + b"</stream:stream>")
+        told += b"in a short time" in one.rest()
+    assert 10 <= told <= 2 * 60
+    assert number(server, "refused_rate") >= 200 - 2 * 20
+    Caller(server, source="127.0.0.3").is_let_in()
+    first.send(b"</stream:stream>")
+    assert b"</stream:stream>" in first.rest()
+
+
 def test_servers_that_come_too_often_wait(guarded, ca):
     """Each costs a handshake: some are served at once, the others at the rate; those of other addresses do not wait."""
     server = guarded(rate=60)

@@ -71,7 +71,7 @@ class Evil:
 def server(tmp_path_factory, ca, certificate):
     port, nobody = free_ports(2)
     lines = (f's2s {{\n  listen = {{"127.0.0.1"}}\n  port = {port}\n  ca = "{ca.certificate}"\n  dns-server = "127.0.0.1:{nobody}"\n'
-             f'  dns-time = 300ms\n  rate-stanzas = 200\n  max-verifications = 15\n  max-domain-connections = 6\n  with-certificate = {{"bank.example"}}\n}}\n')
+             f'  dns-time = 300ms\n  rate-stanzas = 200\n  rate-exempt = {{"friend.example"}}\n  max-verifications = 15\n  max-domain-connections = 6\n  with-certificate = {{"bank.example"}}\n}}\n')
     made = Server(tmp_path_factory.mktemp("hostile"), {"localhost": certificate}, lines=lines)
     made.s2s_port, made.domain = port, "localhost"
     made.start()
@@ -204,6 +204,13 @@ def test_a_flood_is_read_slowly_and_others_are_not(evil, ca, server):
     wait_for(lambda: slowed(server) > before, "the flood to be slowed")
     flood.send("</stream:stream>")
     flood.sees("</stream:stream>")
+
+
+def test_a_friend_is_not_held_to_the_rate(evil, ca, server):
+    friend, before = evil("friend.example", ca.issue("friend.example", "DNS:friend.example", "serverAuth,clientAuth")).enter(), slowed(server)
+    friend.send("".join(MESSAGE.format("friend.example", f"f{number}", "x") for number in range(2400)) + "</stream:stream>")
+    friend.sees("</stream:stream>")
+    assert slowed(server) == before
 
 
 def test_streams_of_one_domain_share_its_rate(evil, ca, server):

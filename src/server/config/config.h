@@ -97,6 +97,7 @@ struct config_s2s {
     uint32_t queue_stanzas, queue_bytes; /* that wait for one domain */
     uint32_t max_connections, max_domain_connections, max_domains, max_pairs, max_verifications;
     uint32_t rate_stanzas, rate_bytes; /* a second, of one domain; 0: any */
+    struct config_list rate_exempt;    /* domains that these are not for */
 };
 
 /* What one address may do: an IPv4 address, or an IPv6 network. */

@@ -687,6 +687,12 @@ static const struct config_key s2s_keys[] = {
       .default_text = "4M",
       .max = 1 << 30,
       .help = "And its bytes." },
+    { .name = "rate-exempt",
+      .type = CONFIG_LIST,
+      IN_CONFIG(s2s.rate_exempt),
+      .default_text = "",
+      .help =
+          "Domains that these rates are not for, such as \"*.example.org\": other servers of one's own." },
     { 0 },
 };
 

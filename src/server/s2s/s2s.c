@@ -351,6 +351,12 @@ static uint64_t mark_of(str domain)
     return mark ? mark : 1;
 }
 
+static void is_first_of(struct s2s *s2s, str theirs)
+{
+    s2s->domain_mark = mark_of(theirs);
+    s2s->is_exempt = s2s_listed(&s2s_config(s2s)->s2s.rate_exempt, theirs);
+}
+
 bool s2s_admit(struct s2s *s2s, str theirs)
 {
     struct shard *shard = s2s->link.shard;
@@ -359,7 +365,7 @@ bool s2s_admit(struct s2s *s2s, str theirs)
     s2s->counted = census_enter(&shard->server->s2s_domains, mark_of(theirs),
                                 s2s_config(s2s)->s2s.max_domain_connections);
     if (s2s->counted) {
-        s2s->domain_mark = mark_of(theirs);
+        is_first_of(s2s, theirs);
         return true;
     }
     shard->counters.s2s_refused++;
@@ -371,7 +377,7 @@ void s2s_prove(struct s2s *s2s, str theirs, str ours)
 {
     struct proof *proof = NEW(struct proof);
     if (!s2s->domain_mark)
-        s2s->domain_mark = mark_of(theirs);
+        is_first_of(s2s, theirs);
     proof->theirs = str_dup(theirs);
     proof->ours = ours.p ? str_dup(ours) : NULL;
     list_append(&s2s->proofs, &proof->link);
@@ -615,6 +621,8 @@ static void pay(struct s2s *s2s, size_t bytes, uint64_t stanzas)
 {
     const struct config_s2s *config = &s2s_config(s2s)->s2s;
     struct shard *shard = s2s->link.shard;
+    if (s2s->is_exempt)
+        return;
     uint64_t byte_ms = owed_ms(s2s, &shard->server->s2s_bytes, &s2s->byte_rate, bytes, config->rate_bytes);
     uint64_t stanza_ms =
         owed_ms(s2s, &shard->server->s2s_stanzas, &s2s->stanza_rate, stanzas, config->rate_stanzas);

@@ -69,6 +69,7 @@ struct s2s {
                                              is not counted */
     uint64_t domain_mark;                 /* hash of the first domain that was proved; 0: none yet */
     bool counted;                         /* among the connections of that domain */
+    bool is_exempt;                       /* from the rates */
     struct timer rate_timer;              /* running: nothing is read until then */
     struct task turn;                     /* to go on with what waits in `in`, */
     bool in_line;                         /* when others have had theirs */
