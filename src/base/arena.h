@@ -36,6 +36,12 @@ str arena_str(struct arena *arena, str s);
 /* Text made as by printf, with a NUL behind it. */
 str arena_printf(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Bytes of memory that it holds. */
+static inline size_t arena_size(const struct arena *arena)
+{
+    return arena->_total;
+}
+
 #define ARENA_NEW(arena, type) ((type *)arena_zalloc((arena), sizeof(type)))
 
 #endif

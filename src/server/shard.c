@@ -24,10 +24,12 @@
 
 #include <stdlib.h>
 
-/* What one event says to another shard. All of it is in the arena but the crowds. */
+/* What one event says to another shard. All of it is in the arena but the crowds. When it was delivered, it
+ * goes back to where it came from, and is used again. */
 struct shard_mail {
     struct mail mail;
-    struct shard *shard;
+    struct shard *from, *shard;
+    struct shard_mail *next; /* among those that may be used again */
     struct arena arena;
     const struct stanza *source; /* what the last stanza was copied of, while the event lasts */
     const struct stanza *stanza;
@@ -50,7 +52,22 @@ struct held {
     char text[];
 };
 
-enum { MAIL_BYTES = 2048 };
+enum { MAIL_BYTES = 2048, SPARE_MAX = 512 * 1024 };
+
+static void mail_free(struct shard_mail *mail)
+{
+    arena_fini(&mail->arena);
+    free(mail);
+}
+
+static void free_spare(struct shard_mail *mail)
+{
+    while (mail) {
+        struct shard_mail *next = mail->next;
+        mail_free(mail);
+        mail = next;
+    }
+}
 
 struct shard *shard_new(struct server *server, struct loop *loop, unsigned index)
 {
@@ -98,6 +115,8 @@ void shard_free(struct shard *shard)
     slab_fini(&shard->session_slab);
     slab_fini(&shard->c2s_slab);
     free(shard->_outgoing);
+    free_spare(shard->_spare);
+    free_spare(atomic_load(&shard->_returned));
     free(shard->_queue);
     shard_close_ports(shard);
     free(shard);
@@ -248,6 +267,39 @@ void shard_leave(struct shard *shard)
 /* ---- Mail between shards
  * ---------------------------------------------------------------------------------------- */
 
+/* On the thread that got it. Who gave it takes all at once, so the list has no trouble with what comes and
+ * goes meanwhile. */
+static void give_back(struct shard_mail *mail)
+{
+    struct shard *from = mail->from;
+    arena_reset(&mail->arena);
+    size_t bytes = arena_size(&mail->arena);
+    if (atomic_load_explicit(&from->_spare_bytes, memory_order_relaxed) + bytes > SPARE_MAX) {
+        mail_free(mail);
+        return;
+    }
+    atomic_fetch_add_explicit(&from->_spare_bytes, bytes, memory_order_relaxed);
+    mail->next = atomic_load_explicit(&from->_returned, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&from->_returned, &mail->next, mail, memory_order_release,
+                                                  memory_order_relaxed))
+        ;
+}
+
+static struct shard_mail *mail_new(struct shard *shard)
+{
+    if (!shard->_spare)
+        shard->_spare = atomic_exchange_explicit(&shard->_returned, NULL, memory_order_acquire);
+    struct shard_mail *mail = shard->_spare;
+    if (mail) {
+        shard->_spare = mail->next;
+        atomic_fetch_sub_explicit(&shard->_spare_bytes, arena_size(&mail->arena), memory_order_relaxed);
+        return mail;
+    }
+    mail = NEW(struct shard_mail);
+    arena_init(&mail->arena, MAIL_BYTES);
+    return mail;
+}
+
 static void deliver_mail(struct mail *base)
 {
     struct shard_mail *mail = CONTAINER_OF(base, struct shard_mail, mail);
@@ -261,8 +313,7 @@ static void deliver_mail(struct mail *base)
         receipt_release(shard, receipt);
     }
     shard_leave(shard);
-    arena_fini(&mail->arena);
-    free(mail);
+    give_back(mail);
 }
 
 static struct shard_mail *mail_to(struct shard *shard, struct shard *home)
@@ -270,11 +321,13 @@ static struct shard_mail *mail_to(struct shard *shard, struct shard *home)
     struct shard_mail *mail = shard->_outgoing[home->index];
     if (mail)
         return mail;
-    mail = NEW(struct shard_mail);
+    mail = mail_new(shard);
     mail->mail.deliver = deliver_mail;
+    mail->from = shard;
     mail->shard = home;
+    mail->source = NULL;
+    mail->first = NULL;
     mail->end = &mail->first;
-    arena_init(&mail->arena, MAIL_BYTES);
     shard->_outgoing[home->index] = mail;
     shard->counters.mails_out++;
     return mail;

@@ -98,9 +98,12 @@ struct shard {
     struct arena arena;  /* of the event at hand */
     struct delivery *_queue;
     size_t _queue_head, _queue_len, _queue_room;
-    struct shard_mail **_outgoing; /* one for each other shard: the mail that this event fills */
-    struct hold *_hold;            /* where deliveries wait for a commit, while a handler that writes runs */
-    struct receipt *_receipt;      /* of the stanza at hand, or NULL */
+    struct shard_mail **_outgoing;          /* one for each other shard: the mail that this event fills */
+    struct shard_mail *_spare;              /* mails that may be used again */
+    _Atomic(struct shard_mail *) _returned; /* those that others gave back since */
+    atomic_size_t _spare_bytes;             /* of both */
+    struct hold *_hold;       /* where deliveries wait for a commit, while a handler that writes runs */
+    struct receipt *_receipt; /* of the stanza at hand, or NULL */
     struct appends appends;
     struct pace pace;
     struct later *_later;       /* heap memory to free at the end of the event */
