@@ -141,6 +141,9 @@ static void stream_features(struct host *host, struct buf *out)
 static void write_self(struct iq_event *event, struct buf *xml)
 {
     struct caps_info info = info_of(event->host, event->user != NULL, &event->shard->arena);
+    for (size_t i = 0; event->user && event->user->anonymous && i < info.identity_count; i++)
+        if (str_is(info.identities[i].category, "account"))
+            info.identities[i].type = STR("anonymous"); /* XEP-0175 §5 */
     caps_write_content(xml, &info);
 }
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Federation with the servers that people run: Debian's Prosody and ejabberd, found by SRV records of a name server of our
-own; by dialback with self-signed certificates, and by SASL EXTERNAL with a private CA. Each thing is done both ways."""
+own; by dialback with self-signed certificates, and by SASL EXTERNAL (XEP-0178) with a private CA. Each thing is done both ways."""
 import asyncio
 import re
 import subprocess

@@ -20,6 +20,7 @@
 
 enum { XML_MAX = 4096 };
 
+extern const struct ext ext_bytestreams;
 static struct ext_slot slot;
 
 const struct bytestreams_settings *bytestreams_settings(const struct host *host)
@@ -266,6 +267,20 @@ static void deliver(struct shard *shard, struct host *host, const struct deliver
         fail(&request, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
 }
 
+/* Guests come under new addresses as often as they like: nothing would bound them (XEP-0175 §3). */
+static enum hook_ret guest_asks(struct host *host, struct stanza_event *event)
+{
+    const struct stanza *iq = event->stanza;
+    const struct host *to = server_domain(host->server, jid_domain(&event->to));
+    struct xml_node child;
+    if (!event->user->anonymous || iq->kind != STANZA_IQ || !to || to->service != &ext_bytestreams ||
+        bytestreams_settings(to)->allow == ALLOW_ANYONE || !xml_first(&iq->node, &child) ||
+        !xml_is(&child, STR("query"), STR(NS_BYTESTREAMS)))
+        return HOOK_NEXT;
+    route_error(event->shard, iq, STANZA_ERROR_FORBIDDEN, NULL);
+    return HOOK_DONE;
+}
+
 /* ---- As an extension ---- */
 
 static const char *domain(const void *settings)
@@ -399,6 +414,8 @@ static const struct config_extension config = {
     .keys = keys,
 };
 
+static const struct ext_hook hooks[] = { HOOK(stanza_from_user, PHASE_GUARD, guest_asks), { 0 } };
+
 const struct ext ext_bytestreams = {
     .slot = &slot,
     .name = "bytestreams",
@@ -406,6 +423,7 @@ const struct ext ext_bytestreams = {
     .xep = { 65, "1.8.2" },
     .service = &service,
     .port = &port,
+    .hooks = hooks,
     .config = &config,
     .shard_size = sizeof(struct bytestreams_shard),
     .shard_fini = shard_fini,

@@ -484,6 +484,7 @@ const struct ext ext_pep = {
     .name = "pep",
     .title = "Personal Eventing Protocol",
     .xep = { 163, "1.2.2" },
+    .more = (const struct ext_xep[]){ { 172, "1.1" }, { 292, "0.12.0" }, { 384, "0.9.1" }, { 0 } },
     .account_features =
         (const char *const[]){
             PUBSUB_FEATURES,
