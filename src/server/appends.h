@@ -5,8 +5,8 @@
  * its way to the disk the next one gathers, so the busier a shard is the less each entry costs. Batches go in
  * order. The receipt of the stanza at hand is held until its entry is on disk.
  *
- * All that is on its way in the whole server is counted. Above the limit `store-queue` clients are not read
- * until half of it is on disk: who sends waits for the disk, not we for memory. */
+ * All that is on its way in the whole server is counted. Above the limit `store-queue` a client that says a
+ * message is not read until half of it is on disk: who sends waits for the disk, not we for memory. */
 #ifndef SERVER_APPENDS_H
 #define SERVER_APPENDS_H
 

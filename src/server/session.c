@@ -116,10 +116,19 @@ void session_resumed(struct session *session, bool restarted)
 static bool is_ready(struct session *session)
 {
     const struct actor *actor = &session->user->actor;
-    bool ready = actor->state == ACTOR_READY && !(session->sm && sm_is_resuming(session->sm)) &&
-                 !appends_hold_back(actor->shard) && !slow_waits(session);
+    bool ready =
+        actor->state == ACTOR_READY && !(session->sm && sm_is_resuming(session->sm)) && !slow_waits(session);
     session->link->waiting |= !ready;
     return ready;
+}
+
+/* Messages wait while too much is on its way to the archives. Who says something else is none of those who
+ * fill them: a ping is answered also then. */
+static bool store_takes(struct session *session, const struct stanza *stanza)
+{
+    bool takes = stanza->kind != STANZA_MESSAGE || !appends_hold_back(session->user->actor.shard);
+    session->link->waiting |= !takes;
+    return takes;
 }
 
 struct session *session_find(struct user *user, str resource)
@@ -260,7 +269,7 @@ bool session_element(struct session *session, const struct xml_node *element, bo
 bool session_stanza(struct session *session, const struct stanza *stanza)
 {
     struct user *user = session->user;
-    if (!is_ready(session))
+    if (!is_ready(session) || !store_takes(session, stanza))
         return false;
     struct shard *shard = user->actor.shard;
     struct receipt *receipt = NULL;

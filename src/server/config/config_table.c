@@ -798,8 +798,8 @@ static const struct config_key limits_keys[] = {
       .default_text = "16M",
       .min = 64 << 10,
       .max = 1 << 30,
-      .help =
-          "What may wait to be written to archives, in the whole server; above it clients are not read." },
+      .help = "What may wait to be written to archives, in the whole server; above it who sends a message is "
+              "not read." },
     { .name = "roster-items",
       .type = CONFIG_INT,
       IN_CONFIG(limits.roster_items),
