@@ -62,6 +62,9 @@ class Peer:
                 is_feature = not offer or offer.startswith(("<starttls", "<dialback"))
                 connection.sendall((header + (f"<stream:features>{offer}</stream:features>" if is_feature else offer)).encode())
                 header, text = None, text.split("<stream:stream", 1)[1]
+            if "<starttls" in text and not self.context:
+                connection.sendall(b"<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>")
+                return
             if "<starttls" in text:
                 connection.sendall(b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
                 self._stream(self.context.wrap_socket(connection, server_side=True), self.offer)

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from jabiru import PATIENCE_S, free_ports
+from jabiru import PATIENCE_S, free_ports, wait_for
 from lab import Prosody, SignedNames, jabiru
 from peer import VALID, Peer
 from slix import Client, run
@@ -29,7 +29,7 @@ def service(name, port, tlsa=None):
 
 class World:
     def __init__(self, folder, ca, other_ca):
-        ours, theirs = free_ports(2)
+        ours, theirs, lax = free_ports(3)
         self.our_ca, self.their_ca = SelfSigned(folder, "ours.example"), SelfSigned(folder, "theirs.example")
 
         def good(domain):
@@ -48,11 +48,19 @@ class World:
         records += service("changed", self.peers["changed"].port, f"3 1 1 {nonsense}")
         records += service("forged", self.peers["forged"].port, f"3 1 1 {forged}")
         records += service("target", self.peers["target"].port, f"2 0 1 {ca_digest}")
-        self.names = SignedNames(folder / "names", records, service("peer", self.peers["plain"].port, f"3 1 1 {nonsense}"),
+        # two that have no TLS, and one of them TLSA records
+        self.bare = {name: Peer(f"bare.{name}", None, VALID.replace("ours", "lax")) for name in ("example", "plain")}
+        records += service("bare", self.bare["example"].port, f"3 1 1 {nonsense}") + service("lax", lax)
+        self.names = SignedNames(folder / "names", records, service("peer", self.peers["plain"].port, f"3 1 1 {nonsense}") +
+                                 service("bare", self.bare["plain"].port),
                                  {forged: nonsense}).start()
         lines = f'ca = "{ca.certificate}"\nrequire-certificate = true\ndane = true\nnegotiation-time = 5s'
         self.ours = jabiru(folder / "ours", self.names, "ours.example", self.our_ca.pair, ours, lines).start()
         self.ours.add_user("alice@ours.example")
+        self.lax_ca = SelfSigned(folder, "lax.example")
+        self.lax = jabiru(folder / "lax", self.names, "lax.example", self.lax_ca.pair, lax,
+                          "require-tls = false\ndane = true\nnegotiation-time = 5s").start()
+        self.lax.add_user("alice@lax.example")
         self.theirs = Prosody(folder / "prosody", self.names, "theirs.example", self.their_ca.pair, other_ca, theirs).start()
 
     @staticmethod
@@ -69,9 +77,9 @@ class World:
         return Client(self.ours, self.our_ca, "alice", "a", host="ours.example")
 
     def stop(self):
-        for server in self.theirs, self.names, self.ours:
+        for server in self.theirs, self.names, self.ours, self.lax:
             server.stop()
-        for peer in self.peers.values():
+        for peer in (*self.peers.values(), *self.bare.values()):
             peer.close()
 
 
@@ -123,3 +131,20 @@ def test_a_message_to_an_impostor(world, domain):
         assert error["error"]["condition"] == "remote-server-timeout"
         await alice.leave()
     run(story)
+
+
+def test_tls_where_dns_names_a_certificate(world):
+    """RFC 7673 §3.4: whatever `require-tls` says. Where it names none, what may go in plain text does."""
+    async def story():
+        alice = Client(world.lax, world.lax_ca, "alice", "a", host="lax.example")
+        await alice.login()
+        alice.send_message("somebody@bare.plain", "in plain text", mtype="chat")
+        alice.send_message("somebody@bare.example", "secret", mtype="chat")
+        error = await alice.wait("message", lambda m: m["type"] == "error" and m["from"].bare == "somebody@bare.example")
+        assert error["error"]["condition"] == "remote-server-timeout"
+        await alice.leave()
+    run(story)
+    wait_for(lambda: "in plain text" in world.bare["plain"].heard, "the message")
+    assert "<db:result" not in world.bare["example"].heard and "secret" not in world.bare["example"].heard
+    done = world.lax.ctl("s2s", "test", "bare.example", check=False, seconds=2 * PATIENCE_S)
+    assert done.returncode == 1 and "it offers NO TLS" in done.stdout, done.stdout

@@ -13,7 +13,7 @@ from collections import Counter
 
 import pytest
 
-from jabiru import PATIENCE_S, free_ports
+from jabiru import PATIENCE_S, free_ports, wait_for
 from lab import Names, jabiru
 from peer import VALID, Peer
 from slix import Client, run
@@ -75,7 +75,7 @@ class Web:
 
 
 class World:
-    PEERS = "named", "strong", "referred", "other", "circle", "far", "plain", "long", "garbled", "untrusted", "silent"
+    PEERS = "named", "strong", "referred", "other", "circle", "far", "plain", "long", "garbled", "brief", "untrusted", "silent"
     NAMES = ("theirs", "second", "stranger", "hosting", *PEERS)
 
     def __init__(self, folder, ca, other_ca):
@@ -111,6 +111,7 @@ class World:
             "far": json.dumps({"url": "https://hosting.example/far.json", "expires": 3600}),
             "plain": json.dumps({"url": f"http://hosting.example:{web.port}/referred.json", "expires": 3600}),
             "long": names(own["long"]) + " " * 20000,
+            "brief": names(own["brief"], expires=1),
             "garbled": names(own["garbled"])[:-1],
             "untrusted": names(own["untrusted"]),
         }
@@ -206,3 +207,11 @@ def test_it_is_not_asked_again_and_again(world):
     for _ in range(20):
         Evil(world.ours, "silent.example", world.own["theirs"].pair).close()
     assert world.web.asked["silent.example"] <= max(before, 1) + 8
+
+
+def test_what_is_known_ends_when_the_domain_says(world):
+    assert world.test("brief.example")[0] == 0 and world.test("named.example")[0] == 0
+    for name in "brief", "named":
+        world.web.pages[f"{name}.example"][PATH] = names(world.own["other"].certificate)
+    wait_for(lambda: world.test("brief.example")[0] == 1, "the end of what was known")
+    assert world.test("named.example")[0] == 0

@@ -199,7 +199,7 @@ static struct verdict judge_failure(const struct probe_stream *stream)
     } else if (stream->told != STREAM_ERROR_NONE) {
         bad.problem = stream_error_name(stream->told);
     } else if (stream->no_tls) {
-        bad.problem = "it offers no TLS, which s2s.require-tls wants";
+        bad.problem = "it offers no TLS, which s2s.require-tls wants, or DNS (DANE)";
         bad.advice = "its administrator gives it a certificate; or name the domain in s2s.without-tls";
     } else if (stream->stage == PROBE_CONNECTING) {
         bad.problem = "none of its addresses can be connected to";

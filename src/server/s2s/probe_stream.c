@@ -132,7 +132,10 @@ static void take_features(struct probe_stream *stream)
         return;
     }
     stream->no_tls = !stream->secure;
-    if (stream->no_tls && stream->probe->policy.require_tls)
+    const struct dns_target *target = dns_target_of(&stream->probe->lookup, stream->endpoint);
+    bool require_tls =
+        stream->probe->policy.require_tls || (target && target->expected_count); /* RFC 7673 §3.4 */
+    if (stream->no_tls && require_tls)
         leave(stream);
     else
         ready(stream);
