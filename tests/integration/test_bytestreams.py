@@ -203,6 +203,23 @@ def test_what_is_refused(make_server, ca):
     alice.close()
 
 
+def test_connections_count_by_address(make_server, ca):
+    """As strangers until their stream is activated."""
+    port, = free_ports(1)
+    server = proxied(make_server, port, lines="addresses {\n exempt = {}\n unauthenticated = 2\n}")
+    server.add_user("alice@localhost")
+    alice = Raw(server, ca).login("alice", "desk")
+    name = name_of("s", ALICE, "bob@localhost/phone")
+    ends = [connect(port, name), connect(port, name)]
+    with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as third:
+        assert third.recv(1) == b""
+    assert alice.ask(f"<query xmlns='{NS}' sid='s'><activate>bob@localhost/phone</activate></query>", to="proxy.localhost", kind="set").get("type") == "result"
+    ends.append(connect(port, name_of("other", ALICE, "bob@localhost/phone")))
+    for end in ends:
+        end.close()
+    alice.close()
+
+
 def test_strangers_may_not(make_server, certificate, ca):
     port, = free_ports(1)
     server = make_server(hosts={"localhost": certificate, "other.example": ca.issue("other", "DNS:other.example")},
