@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """People at a terminal, each with a home folder of their own: with profanity, mcabber, and poezio."""
 import os
+import pathlib
 import subprocess
+import tempfile
 
 from jabiru import PATIENCE_S
 from terminal import Terminal
@@ -121,18 +123,23 @@ TLS_1_2 = "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = it
 
 
 class Poet:
-    """The same with poezio, which shows no history but that of the archive. It will not run as root, so to itself it is somebody
-    else then; and it believes in tls-unique, which TLS 1.3 does not have (slix.py)."""
+    """The same with poezio, which shows no history but that of the archive. It will not run as root, so then it is the user nobody,
+    at home where that may go; and it believes in tls-unique, which TLS 1.3 does not have (slix.py)."""
 
     def __init__(self, folder, server, authority, user):
-        self.jid, home = f"{user}@localhost", folder / user
-        home.mkdir()
-        (home / "tls.conf").write_text(TLS_1_2)
-        (home / "poezio.cfg").write_text(POEZIO.format(jid=self.jid, port=server.port, ca=authority.certificate))
-        command = ["poezio", "-f", str(home / "poezio.cfg")]
+        self.jid, command = f"{user}@localhost", []
+        home = folder / user
         if os.geteuid() == 0:
-            command = ["unshare", "--user", "--map-user=1000", "--map-group=1000", *command]
-        self.terminal = Terminal(home, command, {
+            self._elsewhere = tempfile.TemporaryDirectory(dir="/tmp")
+            home = pathlib.Path(self._elsewhere.name)
+            command = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+        home.mkdir(exist_ok=True)
+        (home / "tls.conf").write_text(TLS_1_2)
+        (home / "ca.pem").write_bytes(authority.certificate.read_bytes())
+        (home / "poezio.cfg").write_text(POEZIO.format(jid=self.jid, port=server.port, ca=home / "ca.pem"))
+        if command:
+            subprocess.run(["chown", "-R", "nobody:nogroup", home], check=True, timeout=PATIENCE_S)
+        self.terminal = Terminal(home, [*command, "poezio", "-f", str(home / "poezio.cfg")], {
             "HOME": home, "LANG": "C.UTF-8", "TERM": "screen-256color", "OPENSSL_CONF": home / "tls.conf",
             "XDG_CONFIG_HOME": home / "config", "XDG_DATA_HOME": home / "data", "XDG_CACHE_HOME": home / "cache"})
         self.sees("Authentication success")
@@ -151,7 +158,8 @@ class Poet:
         return self.terminal.wait(*texts)
 
     def enter(self, room, nick):
-        self.terminal.press("/")  # on the list of contacts it opens the line of commands
+        self.sees("Enter commands with")  # the list of contacts, where "/" opens the line of commands
+        self.terminal.press("/")
         self.sees("│/")
         self.types(f"join {room}/{nick}")
         self.sees(f"You ({nick}) joined the room")

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* From root to a user of its own. The effective ids change first, before the store is opened, so that all
  * files are the user's; the saved ones stay root's until the ports are open. The C library changes the ids of
- * all threads. */
+ * all threads. The user is looked up once: when the ports are open, the list of users can't be read any more
+ * (confine_files.c). */
 #include "base/log.h"
 #include "confine.h"
 
@@ -9,6 +10,11 @@
 #include <pwd.h>
 #include <string.h>
 #include <unistd.h>
+
+static struct {
+    uid_t uid;
+    gid_t gid;
+} becoming; /* who root will be for good */
 
 bool confine_user(const struct config *config)
 {
@@ -33,6 +39,8 @@ bool confine_user(const struct config *config)
         log_error(main, "can't become \"%s\"", config->user);
         return false;
     }
+    becoming.uid = user->pw_uid;
+    becoming.gid = user->pw_gid;
     return true;
 }
 
@@ -43,11 +51,10 @@ bool confine_raise(void)
 
 bool confine_drop(const struct config *config)
 {
-    const struct passwd *user = *config->user && getuid() == 0 ? getpwnam(config->user) : NULL;
     if (!*config->user || getuid() != 0)
         return true;
-    if (!user || user->pw_uid == 0 || setresgid(user->pw_gid, user->pw_gid, user->pw_gid) ||
-        setresuid(user->pw_uid, user->pw_uid, user->pw_uid) || seteuid(0) == 0) {
+    if (becoming.uid == 0 || setresgid(becoming.gid, becoming.gid, becoming.gid) ||
+        setresuid(becoming.uid, becoming.uid, becoming.uid) || seteuid(0) == 0) {
         log_error(main, "can't become \"%s\" for good", config->user);
         return false;
     }
