@@ -5,7 +5,7 @@ import pathlib
 import subprocess
 import tempfile
 
-from jabiru import PATIENCE_S
+from jabiru import PATIENCE_S, wait_for
 from terminal import Terminal
 
 SETTINGS = """[ui]
@@ -145,10 +145,11 @@ class Poet:
         self.sees("Authentication success")
 
     def types(self, line):
-        """Keys that come all at once are a paste, in which Enter begins a line."""
+        """Keys that come all at once are a paste, in which Enter begins a line: so it waits for each to be taken."""
         self.terminal.put(line)
-        self.sees(f"│{line[:20]}", f"│/{line[:20]}")
+        typed = self.sees(f"│{line[:20]}", f"│/{line[:20]}")
         self.terminal.press("Enter")
+        wait_for(lambda: typed not in self.terminal.screen(), f"{line!r} to be taken")
 
     def presses(self, *keys):
         for key in keys:
