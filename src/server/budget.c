@@ -5,7 +5,13 @@
  * Two tours of the shards: the first puts all holders into bins by the power of two of what they hold; from
  * these follows the bar, the bin in which enough has been gathered from the top. The second ends all above
  * the bar, and of those in its bin as many as are needed. Ending a session with stream management loses
- * nothing: what was not acknowledged goes where it goes when such a session ends (sm_end.c). */
+ * nothing: what was not acknowledged goes where it goes when such a session ends (sm_end.c).
+ *
+ * What was freed the allocator keeps, however long, if something that is in use lies behind it: after
+ * thousands of logins at once that was twice what is in use. So when more is free than the last time, by an
+ * eighth of what is in use, the pages are given back to the kernel. That takes milliseconds, so it is done on
+ * the pool, and takes at most a hundredth of the time, for shards that allocate meanwhile may have to wait.
+ */
 #include "server/budget.h"
 
 #include "base/log.h"
@@ -21,6 +27,7 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { FREE_MIN = 1 << 20, FREE_PART = 8, TRIM_PAUSE_US = 2000000, TRIM_SHARE = 100 };
 enum { TICK_MS = 200, BIN_FIRST = 16, BINS = 16, VICTIMS_MAX = 1000 };
 
 struct budget {
@@ -32,6 +39,11 @@ struct budget {
     size_t bins[BINS]; /* bytes of those who hold 64 KiB and more, 128 KiB and more, ... */
     unsigned bar;
     size_t from_bar; /* bytes that those in the bar's bin must give */
+    struct work trim;
+    bool is_trimming;
+    uint64_t trim_began_us, next_trim_us;
+    size_t kept_free; /* bytes that were free when the pages were last given back, or fewer, if fewer were
+                         since */
 };
 
 /* One who holds memory: a link or, if that is NULL, a session with stream management. */
@@ -50,11 +62,21 @@ size_t budget_used(void)
 {
     return __sanitizer_get_current_allocated_bytes();
 }
+
+static size_t heap_free(void)
+{
+    return 0;
+}
 #else
 size_t budget_used(void)
 {
     struct mallinfo2 info = mallinfo2();
     return info.uordblks + info.hblkhd;
+}
+
+static size_t heap_free(void)
+{
+    return mallinfo2().fordblks;
 }
 #endif
 
@@ -225,6 +247,42 @@ static void begin(struct budget *budget)
     tour_start(&budget->tour);
 }
 
+/* ---- What is free */
+
+static void run_trim(struct work *work)
+{
+    (void)work;
+    malloc_trim(0);
+}
+
+static void trimmed(struct work *work)
+{
+    struct budget *budget = CONTAINER_OF(work, struct budget, trim);
+    uint64_t now_us = loop_now_us(budget->server->shards[0]->loop);
+    uint64_t rest_us = (now_us - budget->trim_began_us) * TRIM_SHARE;
+    budget->next_trim_us = now_us + (rest_us > TRIM_PAUSE_US ? rest_us : TRIM_PAUSE_US);
+    budget->is_trimming = false;
+    budget->kept_free = heap_free();
+    shard_commit_ended(budget->server->shards[0]);
+}
+
+/* A stop waits until it is done. */
+static void give_back(struct budget *budget, size_t used)
+{
+    struct shard *shard = budget->server->shards[0];
+    size_t unused = heap_free();
+    if (unused < budget->kept_free)
+        budget->kept_free = unused;
+    uint64_t now_us = loop_now_us(shard->loop);
+    if (budget->is_trimming || now_us < budget->next_trim_us ||
+        unused < budget->kept_free + used / FREE_PART + FREE_MIN)
+        return;
+    budget->is_trimming = true;
+    budget->trim_began_us = now_us;
+    shard_commit_began(shard);
+    loop_work(shard->loop, &budget->trim);
+}
+
 static void tick(struct timer *timer)
 {
     struct budget *budget = CONTAINER_OF(timer, struct budget, timer);
@@ -242,6 +300,7 @@ static void tick(struct timer *timer)
     budget->too_much = is_short ? used - limit : 0;
     if (is_short && !budget->is_touring)
         begin(budget);
+    give_back(budget, used);
     timer_start(shard->loop, timer, TICK_MS);
     shard_leave(shard);
 }
@@ -251,6 +310,8 @@ struct budget *budget_start(struct server *server)
     struct budget *budget = NEW(struct budget);
     budget->server = server;
     budget->timer.fired = tick;
+    budget->trim.run = run_trim;
+    budget->trim.done = trimmed;
     timer_start(server->shards[0]->loop, &budget->timer, TICK_MS);
     return budget;
 }

@@ -3,7 +3,7 @@
  * it. While it is too much, whoever wants to log in is refused with resource-constraint, and those for whom
  * most is kept (output that they do not read, stanzas that they do not acknowledge, an element that they do
  * not end) are ended, the greediest first, until what they held makes up for it. Who holds little is never
- * touched.
+ * touched. And when much that was allocated is free again, it is given back to the kernel.
  *
  * It looks at the real allocator and the real machine, so simulations have none. */
 #ifndef SERVER_BUDGET_H

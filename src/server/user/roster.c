@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Rosters in memory. One block an item, with its name and groups kept as the XML that clients are sent, so
- * that a roster push or result is a copy; an array sorted by JID, since rosters are read far more often than
- * changed. RFC 6121 §2.1. */
+/* Rosters in memory. An item has its name and groups as the XML that clients are sent, so that a roster push
+ * or result is a copy; an array sorted by JID, since rosters are read far more often than changed. RFC 6121
+ * §2.1.
+ *
+ * What was loaded is packed into one block: fifty small ones would stand between what is allocated and freed
+ * while thousands log in, and keep its pages from being given back. An item that is changed leaves the block
+ * for one of its own; its place stays empty until the roster is loaded again. */
 #include "server/user/roster.h"
 
 #include "base/mem.h"
@@ -10,19 +14,55 @@
 
 #include <stdlib.h>
 
-static void item_free(struct roster_item *item)
+static bool is_packed(const struct roster *roster, const struct roster_item *item)
 {
-    if (item)
-        free(item->request);
-    free(item);
+    const char *at = (const char *)item;
+    return roster->_packed && at >= roster->_packed && at < roster->_packed + roster->_packed_size;
+}
+
+static void item_free(const struct roster *roster, struct roster_item *item)
+{
+    free(item->request);
+    if (!is_packed(roster, item))
+        free(item);
 }
 
 void roster_fini(struct roster *roster)
 {
     for (uint32_t i = 0; i < roster->count; i++)
-        item_free(roster->items[i]);
+        item_free(roster, roster->items[i]);
     free(roster->items);
+    free(roster->_packed);
     *roster = (struct roster){ 0 };
+}
+
+static size_t packed_size(const struct roster_item *item)
+{
+    size_t size = sizeof *item + item->jid_len + item->name_len + item->groups_len,
+           align = _Alignof(struct roster_item);
+    return (size + align - 1) / align * align;
+}
+
+void roster_pack(struct roster *roster)
+{
+    size_t size = 0;
+    for (uint32_t i = 0; i < roster->count; i++)
+        size += packed_size(roster->items[i]);
+    if (!size || size > UINT32_MAX)
+        return;
+    char *packed = xmalloc(size), *at = packed;
+    for (uint32_t i = 0; i < roster->count; i++) {
+        struct roster_item *item = roster->items[i];
+        roster->items[i] = memcpy(at, item, sizeof *item + item->jid_len + item->name_len + item->groups_len);
+        at += packed_size(item);
+        item->request = NULL;
+        item_free(roster, item);
+    }
+    free(roster->_packed);
+    roster->_packed = packed;
+    roster->_packed_size = (uint32_t)size;
+    roster->_room = roster->count;
+    roster->items = xrealloc(roster->items, roster->_room * sizeof(roster->items[0]));
 }
 
 /* Where the JID is, or where it would have to be put. */
@@ -92,7 +132,7 @@ struct roster_item *roster_set(struct roster *roster, str jid, str name, str gro
     item->request = old->request;
     old->request = NULL;
     roster->items[at] = item;
-    item_free(old);
+    item_free(roster, old);
     return item;
 }
 
@@ -119,7 +159,7 @@ void roster_remove(struct roster *roster, str jid)
     roster_set_flags(roster, item, 0);
     roster->count--;
     memmove(roster->items + at, roster->items + at + 1, (roster->count - at) * sizeof(roster->items[0]));
-    item_free(item);
+    item_free(roster, item);
 }
 
 void roster_item_write(struct buf *out, const struct roster_item *item)

@@ -30,6 +30,8 @@ struct roster {
     struct roster_item **items; /* sorted by JID */
     uint32_t count, _room;
     uint32_t listed;
+    uint32_t _packed_size;
+    char *_packed;    /* items that stand in one block; one that was changed since does not */
     uint64_t version; /* of the roster as clients see it (§2.6) */
 };
 
@@ -39,6 +41,10 @@ static inline str roster_item_jid(const struct roster_item *item)
 {
     return str_of(item->text, item->jid_len);
 }
+
+/* It was loaded, and will hardly change: all items move to one block of memory. Pointers to them are invalid
+ * afterwards. */
+void roster_pack(struct roster *roster);
 
 /* The item of a bare JID, or NULL. */
 struct roster_item *roster_find(const struct roster *roster, str jid);

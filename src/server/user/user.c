@@ -55,6 +55,7 @@ static void load_row(struct actor *actor, const struct store_row *row)
 
 static void loaded(struct actor *actor, bool ok)
 {
+    roster_pack(&USER_OF(actor)->roster);
     if (ok)
         sm_restore(USER_OF(actor));
     else
