@@ -41,12 +41,12 @@ $(TSAN)/build.ninja:
 	@meson setup $(TSAN) --buildtype=debugoptimized -Db_sanitize=thread
 
 fuzzers: deps $(FUZZ)/build.ninja ## build the fuzz targets with Clang in build/fuzz
-	@ninja -C $(FUZZ)
+	@ninja -C $(FUZZ) fuzzers
 
 run: build ## start the server in the folder run/, ready to chat (ACCOUNT=a@localhost PASSWORD=p asks nothing)
 	@tools/run $(RELEASE)/src/programs/jabirud/jabirud $(RELEASE)/src/programs/jabiructl/jabiructl
 
-check: deps build debug tsan fuzzers ## install what is missing, build, run all tests
+check: deps build debug $(TSAN)/build.ninja fuzzers ## install what is missing, build, run all tests
 	@tools/check
 
 unit: debug ## run the unit and scenario tests only
