@@ -389,7 +389,7 @@ struct port {
     struct timer rest;
 };
 
-enum { REFUSALS = 32, REST_MS = 5 };
+enum { REFUSALS = 8, REST_MS = 5 };
 
 static void rested(struct timer *timer)
 {
