@@ -10,6 +10,7 @@
 #include "base/planted.h"
 #include "server/receipt.h"
 #include "server/slow.h"
+#include "server/user/user_again.h"
 
 #include <stdlib.h>
 
@@ -309,7 +310,7 @@ static void parked_drop(struct actor *actor, struct parked *parked)
     struct receipt *before = receipt_enter(actor->shard, delivery.receipt);
     if (actor_is_missing(actor))
         actor->kind->refuse(actor, &delivery);
-    else
+    else if (delivery.how != DELIVER_AGAIN || !again_later(actor->shard, delivery.stanza, &delivery.to))
         refuse_for_now(actor, delivery.stanza);
     receipt_leave(actor->shard, before);
     receipt_release(actor->shard, delivery.receipt);

@@ -104,11 +104,8 @@ void session_resumed(struct session *session, bool restarted)
 {
     struct user *user = session->user;
     fire_session_resumed(user->actor.host, &(struct session_event){ user, session, NULL });
-    if (restarted && session->available) {
+    if (restarted && session->available)
         presence_refresh(user, session);
-        if (session->priority >= 0)
-            offline_catch_up(user, session); /* the restart may have come in the middle of it */
-    }
     session_go_on(session);
 }
 

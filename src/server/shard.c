@@ -9,6 +9,7 @@
  * RFC 6120 §10 (routing), RFC 6121 §8. What a user does with a stanza is in user_deliver.c, what a host does
  * in host.c. */
 #include "server/shard.h"
+#include "server/user/user_again.h"
 
 #include "base/log.h"
 #include "server/actor.h"
@@ -83,6 +84,8 @@ struct shard *shard_new(struct server *server, struct loop *loop, unsigned index
     list_init(&shard->links);
     list_init(&shard->s2s_links);
     list_init(&shard->gatherings);
+    list_init(&shard->_sm_remains);
+    list_init(&shard->_again);
     appends_init(shard);
     pace_init(shard);
     slab_init(&shard->user_slab, server->user_size);
@@ -97,6 +100,7 @@ void shard_end(struct shard *shard)
     appends_fini(shard);
     pace_fini(shard);
     actors_drop_all(shard);
+    again_fini(shard);
     remotes_drop_all(shard);
     shard_leave(shard);
 }

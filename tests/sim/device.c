@@ -489,13 +489,15 @@ static void bounce_came(struct device *device, const struct xml_node *node, stru
 static void message_came(struct device *device, const struct xml_node *node, struct arena *arena)
 {
     struct xml_node copy, forwarded, inner;
-    if (str_is(xml_attr(node, STR("type"), arena), "error")) {
-        bounce_came(device, node, arena);
-        return;
-    }
+    bool is_error = str_is(xml_attr(node, STR("type"), arena), "error");
     bool is_copy = xml_child(node, STR("received"), STR("urn:xmpp:carbons:2"), &copy) ||
                    xml_child(node, STR("sent"), STR("urn:xmpp:carbons:2"), &copy);
     const struct xml_node *message = node;
+    if (is_error) {
+        if (!is_copy) /* of what another device sent */
+            bounce_came(device, node, arena);
+        return;
+    }
     if (is_copy && xml_child(&copy, STR("forwarded"), STR("urn:xmpp:forward:0"), &forwarded) &&
         xml_child(&forwarded, STR("message"), STR("jabber:client"), &inner))
         message = &inner;

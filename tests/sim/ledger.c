@@ -140,6 +140,16 @@ static bool has_hidden(const struct ledger *ledger, const struct device *device)
     return false;
 }
 
+static bool has_come_to(const struct visit *visit, const struct letter *letter)
+{
+    list_each (at, &letter->arrivals) {
+        const struct arrival *before = LIST_ITEM(at, struct arrival, link);
+        if (before->visit == visit && !before->copy)
+            return true;
+    }
+    return false;
+}
+
 /* Letters that came from this visit to that one before, and were written later. What another device has not
  * acknowledged before it went for good comes late, and may come behind what was written after it. */
 static void check_order(struct ledger *ledger, const struct visit *visit, const struct letter *letter,
@@ -170,7 +180,8 @@ void ledger_arrived(struct ledger *ledger, struct visit *visit, struct letter *l
                     visit->device->full);
     if (!copy && !letter->sent_again && !letter->bounces && !ledger_is_torn(letter)) {
         check_twice(ledger, visit, letter);
-        check_order(ledger, visit, letter, stamped);
+        if (!has_come_to(visit, letter))
+            check_order(ledger, visit, letter, stamped);
     }
     struct arrival *arrival = NEW(struct arrival);
     *arrival = (struct arrival){
@@ -224,8 +235,8 @@ void ledger_close(struct ledger *ledger, unsigned (*archived)(const struct lette
         if (has_arrived(letter) || letter->bounces)
             continue;
         unsigned kept = archived(letter, arg);
-        if (kept && has_plain_device(letter->to))
-            continue;
+        if (has_plain_device(letter->to) && (kept || disk_failures(letter->to->place->disk)))
+            continue; /* the archive has it, unless the disk refused that too */
         if (letter->from->lost ||
             came_too_early(ledger, letter)) { /* the error may have been for a session that is gone */
             ledger->excused++;

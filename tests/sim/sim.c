@@ -26,7 +26,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { JOBS_MAX = 64, PRINTED_MAX = 20 };
+enum { JOBS_MAX = 64, PRINTED_MAX = 100 };
 
 struct options {
     uint64_t seed, runs;

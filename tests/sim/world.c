@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CONFIG_MAX = 16 * 1024, STOP_MS = 11000, TURNS_MAX = 100000 };
+enum { CONFIG_MAX = 16 * 1024, STOP_MS = 11000, TURNS_MAX = 100000, LATE_STOPS = 10 };
 
 static const char *const domains[SERVERS_MAX] = { "alpha.example", "beta.example", "gamma.example" };
 
@@ -130,6 +130,9 @@ bool world_stop(struct world *world, struct place *place)
     place->stops++;
     server_stop(process->server);
     sim_advance(world->sim, STOP_MS);
+    for (unsigned i = 0; i < LATE_STOPS && !has_stopped(world, process, place->domain); i++)
+        sim_advance(world->sim,
+                    STOP_MS); /* its disk is slow: the process is there until it has its answers */
     bool ok = has_stopped(world, process, place->domain);
     place->process = NULL;
     process_free(process);

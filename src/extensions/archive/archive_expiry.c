@@ -102,8 +102,8 @@ static void next_owner(struct archive_expiry *expiry)
 {
     struct shard *shard = expiry->shard;
     const struct store_read *read = &expiry->read;
-    while (expiry->at < read->count && !host_of(shard, read->rows[expiry->at].owner))
-        expiry->at++;
+    while (expiry->at < read->count && (shard->stopping || !host_of(shard, read->rows[expiry->at].owner)))
+        expiry->at++; /* a stop does not wait for all of them */
     if (expiry->at == read->count) {
         end_slice(expiry);
         return;

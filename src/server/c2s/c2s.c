@@ -172,6 +172,13 @@ void c2s_fail(struct c2s *c2s, enum stream_error error, const char *text)
     c2s_fail_with(c2s, error, text, str_none);
 }
 
+/* The client may resume after it. */
+static bool is_nobodys_fault(enum stream_error error)
+{
+    return error == STREAM_ERROR_CONNECTION_TIMEOUT || error == STREAM_ERROR_SYSTEM_SHUTDOWN ||
+           error == STREAM_ERROR_INTERNAL_SERVER_ERROR;
+}
+
 void c2s_fail_with(struct c2s *c2s, enum stream_error error, const char *text, str detail)
 {
     if (c2s->state == C2S_CLOSING)
@@ -183,7 +190,7 @@ void c2s_fail_with(struct c2s *c2s, enum stream_error error, const char *text, s
     stream_error_write_with(conn_out(&c2s->conn), error, text, detail);
     conn_wrote(&c2s->conn);
     c2s->header_sent = false; /* its end tag is written already */
-    end(c2s, error == STREAM_ERROR_CONNECTION_TIMEOUT || error == STREAM_ERROR_SYSTEM_SHUTDOWN);
+    end(c2s, is_nobodys_fault(error));
 }
 
 /* A sign of life is asked for with a ping (XEP-0199): what has gone without a word answers nothing. */

@@ -53,6 +53,7 @@ struct s2s_sm {
     bool is_on;            /* the peer counts too */
     bool is_resuming;
     uint64_t in, safe, owed; /* owed: an answer is due when so many are safe; 0: none */
+    uint64_t told; /* when it was resumed: no acknowledgement may be less */
     struct list arrivals;
     uint64_t out, acked, asked; /* asked: of so many, and not answered; 0: no question is open */
     struct list flight;
@@ -216,7 +217,8 @@ static void bounce_all(struct s2s_sm *sm, enum stanza_error error, const char *w
 
 static void write_ack(struct s2s_sm *sm)
 {
-    buf_addf(conn_out(&sm->s2s->conn), "<a xmlns='" NS_SM "' h='%u'/>", (uint32_t)sm->safe);
+    buf_addf(conn_out(&sm->s2s->conn), "<a xmlns='" NS_SM "' h='%u'/>",
+             (uint32_t)(sm->safe > sm->told ? sm->safe : sm->told));
     conn_wrote(&sm->s2s->conn);
     sm->owed = 0;
     timer_stop(&sm->late);
@@ -490,6 +492,7 @@ bool s2s_sm_begin(struct s2s *s2s)
         past->is_resuming = true;
         s2s->sm = past;
         timer_start(past->shard->loop, &past->timer, config_of(past)->ack_ms);
+        past->told = past->in;
         buf_addf(conn_out(&s2s->conn), "<resume xmlns='" NS_SM "' h='%u'", (uint32_t)past->in);
         xml_write_attr(conn_out(&s2s->conn), "previd", str_from(past->id));
         buf_lit(conn_out(&s2s->conn), "/>");

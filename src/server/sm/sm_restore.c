@@ -29,8 +29,8 @@ struct restoring {
 
 void sm_load_row(struct user *user, const struct store_row *row, const struct sm_limits *limits)
 {
-    if (sm_find(user, row->key)) /* the user is loaded again, and it has never gone */
-        return;
+    if (sm_find(user, row->key) || sm_store_is_gone(user->actor.shard, row->key))
+        return; /* the user is loaded again, and it has never gone; or it has ended */
     struct sm_saved *saved = NEW(struct sm_saved);
     saved->limits = limits;
     saved->id = str_dup(row->key);
@@ -70,6 +70,8 @@ static void finish_all(struct user *user)
         session->sm->restoring = false;
         if (failed)
             session_drop(session); /* all of it is in the store */
+        else if (session->available && session->priority >= 0)
+            offline_catch_up(user, session); /* the restart may have come in the middle of it */
     }
     if (failed)
         user_unreadable(user);
@@ -213,7 +215,7 @@ static struct sm *make_session(struct user *user, const struct sm_saved *saved, 
     restore_presence(session, row);
     fire_session_restore(user->actor.host, &(struct session_state_event){ session, NULL, row });
     session->sm = sm;
-    sm->restored = sm->restoring = true;
+    sm->restored = sm->restoring = sm->row_stored = true;
     return sm;
 }
 

@@ -21,7 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { KIND_SIZE = SM_ID_SIZE + 3, COUNT_SIZE = 40, ROW_MAX = 1 << 22 };
+enum { KIND_SIZE = SM_ID_SIZE + 3, COUNT_SIZE = 40, ROW_MAX = 1 << 22, REMAINS_A_BATCH = 100 };
 
 struct note {
     struct list link;
@@ -85,6 +85,8 @@ static void send_off(struct task *task)
     store_commit(shard->server->store, shard->loop, batch->batch, &batch->commit);
 }
 
+static void remove_remains(struct shard *shard);
+
 static struct sm_batch *batch_of(struct shard *shard)
 {
     struct sm_batch *batch = shard->_sm_batch;
@@ -98,13 +100,22 @@ static struct sm_batch *batch_of(struct shard *shard)
     list_init(&batch->notes);
     shard->_sm_batch = batch;
     loop_defer(shard->loop, &batch->task);
+    remove_remains(shard);
     return batch;
+}
+
+static void drop_remains(struct shard *shard)
+{
+    struct list *link;
+    while ((link = list_shift(&shard->_sm_remains)))
+        sm_unref(LIST_ITEM(link, struct sm, link));
 }
 
 bool sm_store_drop(struct shard *shard)
 {
     struct sm_batch *batch = shard->_sm_batch;
     struct list *link;
+    drop_remains(shard);
     if (!batch)
         return false;
     shard->_sm_batch = NULL;
@@ -160,6 +171,11 @@ static void write_row(struct buf *out, const struct sm *sm)
     buf_lit(out, "</session>");
 }
 
+static void row_written(struct note *note, bool ok)
+{
+    note->sm->row_stored |= ok;
+}
+
 void sm_store_row(struct sm *sm)
 {
     struct buf row;
@@ -169,16 +185,61 @@ void sm_store_row(struct sm *sm)
     write_row(&row, sm);
     store_put(sm_store_batch(sm->shard), str_from(sm->owner), STR("sm"), str_from(sm->id), buf_str(&row));
     buf_fini(&row);
+    if (!sm->row_stored)
+        add_note(sm, row_written, 0);
+}
+
+/* ---- The end of a session
+ * ------------------------------------------------------------------------------------------------ */
+
+static void gone(struct note *note, bool ok)
+{
+    struct sm *sm = note->sm;
+    sm->leaving = false;
+    if (!ok)
+        return;
+    list_remove(&sm->link);
+    sm_unref(sm);
+}
+
+static void remove_rows(struct sm *sm)
+{
+    char kind[KIND_SIZE];
+    struct store_batch *batch = sm_store_batch(sm->shard);
+    if (sm->leaving) /* this batch is new, and has begun with it */
+        return;
+    sm->leaving = true;
+    store_del(batch, str_from(sm->owner), STR("sm"), str_from(sm->id));
+    store_del_all(batch, str_from(sm->owner), kind_of(sm, kind));
+    add_note(sm, gone, 0);
 }
 
 void sm_store_gone(struct sm *sm)
 {
-    char kind[KIND_SIZE];
     if (!sm->owner)
         return;
-    struct store_batch *batch = sm_store_batch(sm->shard);
-    store_del(batch, str_from(sm->owner), STR("sm"), str_from(sm->id));
-    store_del_all(batch, str_from(sm->owner), kind_of(sm, kind));
+    sm_ref(sm);
+    list_append(&sm->shard->_sm_remains, &sm->link);
+    remove_rows(sm);
+}
+
+/* What the disk refused goes with the next batch. */
+static void remove_remains(struct shard *shard)
+{
+    unsigned count = 0;
+    list_each_safe (at, &shard->_sm_remains) {
+        struct sm *sm = LIST_ITEM(at, struct sm, link);
+        if (!sm->leaving && ++count <= REMAINS_A_BATCH)
+            remove_rows(sm);
+    }
+}
+
+bool sm_store_is_gone(const struct shard *shard, str id)
+{
+    list_each (at, &shard->_sm_remains)
+        if (str_eq(str_from(LIST_ITEM(at, const struct sm, link)->id), id))
+            return true;
+    return false;
 }
 
 /* ---- From the client
@@ -248,6 +309,8 @@ static void message_stored(struct note *note, bool ok)
 void sm_store_message(struct sm *sm, uint64_t number, const struct sm_body *body, bool primary)
 {
     char kind[KIND_SIZE];
+    if (!sm->row_stored) /* or nobody would look for it after a crash */
+        sm_store_row(sm);
     struct note *note = add_note(sm, message_stored, number);
     struct store_batch *batch = sm_store_batch(sm->shard);
     store_append(batch, str_from(sm->owner), kind_of(sm, kind),

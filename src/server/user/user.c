@@ -98,6 +98,7 @@ static void user_free(struct actor *actor)
     struct user *user = USER_OF(actor);
     list_each_safe (at, &user->sessions)
         session_drop(SESSION_OF(at)); /* at the server's end: one that waited for its resumption */
+    offline_drop(user);
     free(user->pasts);
     slab_free(&actor->shard->user_slab, user);
 }

@@ -26,6 +26,7 @@ struct user {
     unsigned appends_pending; /* offline messages on their way to the disk */
     uint64_t message_serial;  /* of the message at hand: sessions that got it remember its number */
     int64_t last_seen_ms;     /* wall time at which the last session became unavailable; 0: not known */
+    bool again;               /* the message at hand was acknowledged to its sender before */
     struct sm_copies copies;  /* of the message at hand */
     struct sm_saved *saved;   /* rows of sessions that are to be restored */
     unsigned restoring;       /* such sessions, on their way from the store */
@@ -131,6 +132,7 @@ bool offline_is_coming(const struct session *session);
 bool offline_comes_first(const struct session *session, const struct stanza *message);
 bool offline_answer(struct user *user, struct session *session, const struct stanza *iq);
 void offline_session_lost(struct user *user, struct session *session);
+void offline_drop(struct user *user); /* it is freed */
 
 /* user_iq.c: RFC 6120 §8.2.3, RFC 6121 §8.5 */
 void iq_from_session(struct user *user, struct session *session, const struct stanza *iq);

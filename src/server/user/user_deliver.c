@@ -3,7 +3,9 @@
  * that knows the rule.
  *
  * A user who sleeps is woken only by what can matter to one without sessions: presence, answers and headlines
- * cannot (RFC 6121 §8.5.1, §8.5.2.2), so a broadcast to a thousand sleeping contacts touches no disk. */
+ * cannot (RFC 6121 §8.5.1, §8.5.2.2), so a broadcast to a thousand sleeping contacts touches no disk. After a
+ * restart the store may have sessions of his, for which messages wait: also those that say that a message of
+ * his did not come. */
 #include "server/ext.h"
 
 #include <stdlib.h>
@@ -14,6 +16,8 @@ static bool matters_to_sleeper(const struct delivery *delivery)
     const struct stanza *stanza = delivery->stanza;
     if (delivery->how == DELIVER_INSIDE)
         return stanza->kind == STANZA_PRESENCE && stanza->type == TYPE_PROBE;
+    if (stanza->kind == STANZA_MESSAGE && stanza->type == TYPE_ERROR)
+        return !jid_is_bare(&delivery->to);
     if (delivery->how == DELIVER_BROADCAST || stanza->type == TYPE_ERROR || stanza->type == TYPE_RESULT)
         return false;
     if (stanza->kind == STANZA_PRESENCE)

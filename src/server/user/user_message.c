@@ -94,12 +94,27 @@ static void hand_out(struct user *user, const struct stanza_event *event)
     sm_copies_end(&user->copies);
 }
 
+/* A session that has not shown itself yet will be told first what the offline store has of the same sender:
+ * a chat message that is late already goes there too. */
+static bool comes_too_early(struct user *user, const struct delivery *delivery)
+{
+    enum stanza_type type = delivery->stanza->type;
+    const struct session *session =
+        jid_is_bare(&delivery->to) ? NULL : session_find(user, jid_resource(&delivery->to));
+    return session && !session->available && (type == TYPE_CHAT || type == TYPE_NORMAL || type == TYPE_NONE);
+}
+
 void message_again(struct user *user, const struct delivery *delivery)
 {
     struct stanza_event event = {
         .shard = user->actor.shard, .user = user, .stanza = delivery->stanza, .to = delivery->to
     };
-    hand_out(user, &event);
+    user->again = true;
+    if (comes_too_early(user, delivery))
+        offline_store(user, delivery->stanza);
+    else
+        hand_out(user, &event);
+    user->again = false;
 }
 
 void message_to_user(struct user *user, const struct delivery *delivery)

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "server/receipt.h"
+#include "server/user/user_again.h"
 #include "xmpp/ns.h"
 #include "xmpp/stamp.h"
 
@@ -40,6 +41,7 @@ struct append {
     struct user *user;
     struct stanza *message;
     struct receipt *receipt;
+    bool again;
 };
 
 struct deletion {
@@ -68,6 +70,14 @@ static bool is_worth_keeping(const struct stanza *message)
     return !any;
 }
 
+/* The sender is told; but not that what he was told is safe is not (user_again.h). */
+static void refuse(struct user *user, const struct stanza *message, bool again)
+{
+    if (!again || !again_later(user->actor.shard, message, &message->to))
+        route_error(user->actor.shard, message, STANZA_ERROR_RESOURCE_CONSTRAINT,
+                    "the message could not be stored");
+}
+
 static void appended(struct store_commit *commit)
 {
     struct append *append = CONTAINER_OF(commit, struct append, commit);
@@ -84,7 +94,7 @@ static void appended(struct store_commit *commit)
         struct stanza *message = arena_alloc(&shard->arena, sizeof *message);
         *message = *append->message;
         struct receipt *before = receipt_enter(shard, append->receipt);
-        route_error(shard, message, STANZA_ERROR_RESOURCE_CONSTRAINT, "the message could not be stored");
+        refuse(user, message, append->again);
         receipt_leave(shard, before);
     }
     receipt_release(shard, append->receipt);
@@ -121,6 +131,7 @@ static void append_message(struct user *user, const struct stanza *message)
     append->user = user;
     append->message = stanza_copy(message);
     append->receipt = receipt_hold(shard);
+    append->again = user->again;
     append->commit.done = appended;
     user->appends_pending++;
     user->offline_count++;
@@ -135,6 +146,7 @@ struct first {
     struct user *user;
     struct stanza *message;
     struct receipt *receipt;
+    bool again;
 };
 
 static void end_known(struct store_read *read)
@@ -155,10 +167,11 @@ static void end_known(struct store_read *read)
             user->last_log_id = read->entries[read->count - 1].id > user->last_log_id
                                     ? read->entries[read->count - 1].id
                                     : user->last_log_id;
+        user->again = first->again;
         append_message(user, first->message);
+        user->again = false;
     } else {
-        route_error(shard, first->message, STANZA_ERROR_RESOURCE_CONSTRAINT,
-                    "the message could not be stored");
+        refuse(user, first->message, first->again);
     }
     receipt_leave(shard, before);
     receipt_release(shard, first->receipt);
@@ -185,6 +198,7 @@ void offline_store(struct user *user, const struct stanza *message)
     first->user = user;
     first->message = stanza_copy(message);
     first->receipt = receipt_hold(user->actor.shard);
+    first->again = user->again;
     first->read.done = end_known;
     user->appends_pending++; /* a client that catches up waits for this one too */
     actor_block(&user->actor);
@@ -348,6 +362,8 @@ static void timer_fired(struct timer *timer)
     shard_enter(shard);
     if (catchup->ping[0] || !catchup->session)
         finish(catchup);
+    else if (shard->stopping)
+        timer_stop(timer); /* the rest is there at the next start */
     else if (catchup->moves && !sm_has_room(catchup->session->sm))
         timer_start(shard->loop, timer, ROOM_MS); /* it does not keep up, or is away */
     else
@@ -357,7 +373,7 @@ static void timer_fired(struct timer *timer)
 
 void offline_catch_up(struct user *user, struct session *session)
 {
-    if (user->catchup || user->anonymous)
+    if (user->catchup || user->anonymous || user->actor.shard->stopping)
         return;
     struct catchup *catchup = NEW(struct catchup);
     catchup->user = user;
@@ -400,6 +416,14 @@ bool offline_answer(struct user *user, struct session *session, const struct sta
     delete_page(catchup);
     read_page(catchup);
     return true;
+}
+
+void offline_drop(struct user *user)
+{
+    if (user->catchup)
+        timer_stop(&user->catchup->timer);
+    free(user->catchup);
+    user->catchup = NULL;
 }
 
 void offline_session_lost(struct user *user, struct session *session)
