@@ -87,8 +87,7 @@ static void write_bytes(struct device *device, const char *format, ...)
 static void open_stream(struct device *device, enum device_state state)
 {
     scanner_fini(&device->scanner);
-    scanner_init(&device->scanner, &limits);
-    buf_clear(&device->in);
+    scanner_init(&device->scanner, &limits); /* what has come behind <success/> is of the new one already */
     enter(device, state);
     write_bytes(device,
                 "<?xml version='1.0'?><stream:stream to='%s' version='1.0' xmlns='jabber:client' "
@@ -190,6 +189,7 @@ void device_connect(struct device *device)
     if (device->socket)
         return;
     device->again_us = 0;
+    buf_clear(&device->in);
     trace("%s connects", device->full);
     if (socket_connect(device->world->clients, device->person->place->address, 5222, &device->owner,
                        &device->socket) != OK)
