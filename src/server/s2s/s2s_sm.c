@@ -53,7 +53,7 @@ struct s2s_sm {
     bool is_on;            /* the peer counts too */
     bool is_resuming;
     uint64_t in, safe, owed; /* owed: an answer is due when so many are safe; 0: none */
-    uint64_t told; /* when it was resumed: no acknowledgement may be less */
+    uint64_t told;           /* when it was resumed: no acknowledgement may be less */
     struct list arrivals;
     uint64_t out, acked, asked; /* asked: of so many, and not answered; 0: no question is open */
     struct list flight;
