@@ -72,22 +72,27 @@ void zip_layer_leave(struct zip_layer *layer)
 }
 
 /* Each byte in pays for so many out; what is left over is kept up to a limit. */
-static enum err charge(struct zip_layer *layer, size_t in, size_t out)
+static bool charge(struct zip_layer *layer, size_t in, size_t out)
 {
     layer->credit += (int64_t)in * layer->settings.ratio - (int64_t)out;
-    if (layer->credit < 0)
-        return ERR_LIMIT;
     if (layer->credit > layer->settings.burst)
         layer->credit = layer->settings.burst;
-    return OK;
+    return layer->credit >= 0;
+}
+
+static enum err fail(struct zip_layer *layer, enum err err)
+{
+    layer->ended = err;
+    layer->more = false;
+    return err;
 }
 
 enum err zip_layer_read(struct zip_layer *layer, str *input, char *room, size_t *ret_len)
 {
     z_stream *in = &layer->in;
     *ret_len = 0;
-    if (layer->finished)
-        return ERR_SYNTAX;
+    if (layer->ended)
+        return layer->ended;
     in->next_in = (Bytef *)input->p;
     in->avail_in = (uInt)input->len;
     in->next_out = (Bytef *)room;
@@ -99,12 +104,15 @@ enum err zip_layer_read(struct zip_layer *layer, str *input, char *room, size_t 
     *ret_len = len;
     if (result == Z_MEM_ERROR)
         abort();
-    layer->finished = result == Z_STREAM_END;
-    layer->more = !in->avail_out && !layer->finished;
+    layer->more = !in->avail_out && result != Z_STREAM_END;
     /* Z_BUF_ERROR: there was nothing more to say without further input. */
     if (result != Z_OK && result != Z_STREAM_END && result != Z_BUF_ERROR)
-        return ERR_SYNTAX;
-    return charge(layer, used, len);
+        return fail(layer, ERR_SYNTAX);
+    if (!charge(layer, used, len))
+        return fail(layer, ERR_LIMIT);
+    if (result == Z_STREAM_END)
+        layer->ended = ERR_SYNTAX; /* whatever comes behind it */
+    return OK;
 }
 
 enum err zip_layer_write(struct zip_layer *layer, str plain, bool flush)

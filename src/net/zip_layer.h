@@ -25,7 +25,7 @@ struct zip_layer {
     struct buf wire;   /* deflated, to be sent or encrypted */
     uint32_t wire_sent;
     bool more;         /* the last step filled its room: there may be more without further input */
-    bool finished;     /* the peer's stream of bytes has ended */
+    enum err ended;    /* what all further input is answered with; OK while the peer's stream goes on */
     bool *gone;        /* set when the layer is freed or leaves while a callback of its connection runs */
     str arrived;       /* deflated bytes that wait for that callback to end */
     struct buf unread; /* deflated bytes that wait */
@@ -39,9 +39,8 @@ void zip_layer_free(struct zip_layer *layer);
 void zip_layer_leave(struct zip_layer *layer);
 
 /* Inflates the begin of *input, at most to ZIP_STEP bytes at `room`, and takes what it has used off *input.
- * To be called while there is input, or `more`. ERR_SYNTAX: that is no zlib
- * stream, or stands behind its end. ERR_LIMIT: it becomes more
- * than the settings allow. */
+ * To be called while there is input, or `more`. ERR_SYNTAX: that is no zlib stream, or stands behind its end.
+ * ERR_LIMIT: it becomes more than the settings allow. After an error there is nothing but that error. */
 enum err zip_layer_read(struct zip_layer *layer, str *input, char *room, size_t *ret_len);
 
 /* Deflates bytes into the wire queue, with a flush behind them if nothing follows for now. ERR_LIMIT when the

@@ -162,6 +162,26 @@ static void bombs_are_limited(void **state)
     }
 }
 
+/* More input would pay for what was too much. */
+static void an_error_stays(void **state)
+{
+    (void)state;
+    static char spaces[ROOM], room[ROOM], more_room[ROOM], noise_room[4096];
+    memset(spaces, ' ', sizeof spaces);
+    str bomb = deflated(str_of(spaces, 100000), Z_PARTIAL_FLUSH, room);
+    str more = deflated(noise(noise_room, sizeof noise_room, 256), Z_PARTIAL_FLUSH, more_room);
+    struct zip_layer *layer = zip_layer_new(&settings, OUT_MAX);
+    struct buf plain;
+    buf_init(&plain, ROOM);
+    assert_int_equal(read_all(layer, bomb, &plain), ERR_LIMIT);
+    assert_false(layer->more);
+    buf_clear(&plain);
+    assert_int_equal(read_all(layer, str_sub(more, 2, more.len), &plain), ERR_LIMIT);
+    assert_int_equal(plain.len, 0);
+    buf_fini(&plain);
+    zip_layer_free(layer);
+}
+
 /* Who has said little for long may not say very much at once. */
 static void credit_does_not_grow_for_ever(void **state)
 {
@@ -340,6 +360,7 @@ int main(void)
         cmocka_unit_test(a_full_queue_is_told),
         cmocka_unit_test(what_is_no_zlib_stream_is_refused),
         cmocka_unit_test(bombs_are_limited),
+        cmocka_unit_test(an_error_stays),
         cmocka_unit_test(credit_does_not_grow_for_ever),
         cmocka_unit_test(a_bomb_ends_the_connection),
         cmocka_unit_test(much_comes_in_pieces_and_before_the_end),
