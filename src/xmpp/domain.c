@@ -2,7 +2,8 @@
 /* Domainparts: names by IDNA2008 on libidn2, IPv4 addresses and IPv6 literals in brackets.
  *
  * The normal form of a name has U-labels (RFC 7622 §3.2.1), so a name is mapped as RFC 5895 says, brought to
- * A-labels, which is where libidn2 judges it, and back; what comes back must lead to the same A-labels.
+ * A-labels, which is where libidn2 judges it, and back; what comes back must lead to the same A-labels, and
+ * be as it is mapped: Cherokee, whose small letters IDNA2008 refuses, has no such form.
  * TR46's wider mapping is not used: it would let symbols through that IDNA2008 refuses. An ASCII name never
  * meets libidn2 unless a label begins with "xn--".
  *
@@ -127,10 +128,11 @@ static bool has_a_label(str name)
 
 static enum err prepare_idn(str name, struct arena *arena, str *ret)
 {
-    str ascii, unicode, again;
+    str ascii, unicode, again, mapped;
     if (memchr(name.p, '\0', name.len) || !to_ascii(name, arena, &ascii) || !is_hostname(ascii, true) ||
         !to_unicode(ascii, arena, &unicode) || has_a_label(unicode) || !to_ascii(unicode, arena, &again) ||
-        !str_eq(ascii, again) || unicode.len > JID_PART_MAX)
+        !str_eq(ascii, again) || unicode.len > JID_PART_MAX ||
+        precis_map_domain(unicode, arena, &mapped) != OK || !str_eq(unicode, mapped))
         return ERR_SYNTAX;
     *ret = unicode;
     return OK;

@@ -210,7 +210,8 @@ static void domains_follow_idna_2008(void **state)
           { "xn--a.example", NULL }, { "xn--example-.com", NULL }, { "a\uFF20b.example", NULL },
           { "a\uFF0Fb.example", NULL }, { "\u0301a.example", NULL }, { "a\u200Db.example", NULL },
           { "\u0378.example", NULL }, { "\U0001F600.example", NULL }, { "\u05D0a.example", NULL },
-          { "\u00E9.", "\u00E9" }, { "\u00E9\u3002", NULL });
+          { "\u00E9.", "\u00E9" }, { "\u00E9\u3002", NULL }, { "xn--bcekar.example", NULL },
+          { "\u13F5\u13EB\u13F0\u13F0.example", NULL });
 }
 
 static void bytes_must_be_utf8(void **state)
