@@ -9,13 +9,10 @@
  * the avatar is disabled, since what was set is what is to be seen.
  *
  * Who has no vCard and does not exist get the same answer (XEP-0054 §3.3). */
+#include "xmpp/vcard.h"
 #include "extensions/pubsub/avatar.h"
-#include "xml/write.h"
-#include "xmpp/payload.h"
 
 #include <stdlib.h>
-
-#define NS_VCARD "vcard-temp"
 
 extern const struct ext ext_vcard;
 static struct ext_slot slot;
@@ -55,27 +52,6 @@ static bool is_own(const struct iq_event *event)
     return jid_eq_bare(&event->iq->from, &own);
 }
 
-/* The card as it was set, with this photo if it is not none. */
-static void write_card(struct buf *xml, const struct xml_node *card, str photo, struct arena *arena)
-{
-    if (!photo.p) {
-        buf_add(xml, card->bytes);
-        return;
-    }
-    str content = payload_without_child(card, STR("PHOTO"), STR(NS_VCARD), arena);
-    if (!card->content.len) {
-        buf_lit(xml, "<vCard xmlns='" NS_VCARD "'>");
-        buf_add(xml, photo);
-        buf_lit(xml, "</vCard>");
-        return;
-    }
-    size_t head = (size_t)(card->content.p - card->bytes.p);
-    buf_add(xml, str_sub(card->bytes, 0, head));
-    buf_add(xml, content);
-    buf_add(xml, photo);
-    buf_add(xml, str_sub(card->bytes, head + card->content.len, card->bytes.len));
-}
-
 static void answer(struct reading *reading, struct iq_event *event, str photo)
 {
     struct xml_node card;
@@ -89,7 +65,10 @@ static void answer(struct reading *reading, struct iq_event *event, str photo)
     if (!stored.p || !xml_parse(stored, str_none, &card))
         xml_parse(STR("<vCard xmlns='" NS_VCARD "'/>"), str_none, &card);
     buf_init(&xml, SIZE_MAX / 2);
-    write_card(&xml, &card, photo, &event->shard->arena);
+    if (photo.p)
+        vcard_write(&xml, &card, photo, &event->shard->arena);
+    else
+        buf_add(&xml, card.bytes);
     ext_result(event, &xml);
     buf_fini(&xml);
 }
@@ -129,12 +108,7 @@ static void got_photo(struct ext_op *op, struct iq_event *event)
         return;
     }
     buf_init(&photo, SIZE_MAX / 2);
-    buf_lit(&photo, "<PHOTO xmlns='" NS_VCARD "'>");
-    if (type)
-        buf_addf(&photo, "<TYPE>%s</TYPE>", type);
-    buf_lit(&photo, "<BINVAL>");
-    buf_add(&photo, base64);
-    buf_lit(&photo, "</BINVAL></PHOTO>");
+    vcard_photo_write(&photo, base64, type);
     answer(reading, event, buf_str(&photo));
     buf_fini(&photo);
 }
@@ -147,18 +121,12 @@ static bool publish_photo(struct iq_event *event, const struct xml_node *card)
 {
     struct arena *arena = &event->shard->arena;
     struct pubsub of = pep_of(event->user);
-    struct xml_node photo;
-    str bytes = str_none;
-    bool has_photo = xml_child(card, STR("PHOTO"), STR(NS_VCARD), &photo);
-    if (has_photo) {
-        str type = xml_child_text(&photo, STR("TYPE"), STR(NS_VCARD), arena);
-        str binval = xml_child_text(&photo, STR("BINVAL"), STR(NS_VCARD), arena);
-        if (binval.p && avatar_decode(binval, arena, &bytes) && bytes.len &&
-            avatar_publish(&of, bytes, str_trim(type), event->iq))
-            return true;
-    }
+    struct vcard_photo photo;
+    enum vcard_photo_state state = vcard_photo_read(card, arena, &photo);
+    if (state == VCARD_PHOTO && avatar_publish(&of, photo.bytes, photo.type, event->iq))
+        return true;
     avatar_disable(&of, event->iq);
-    return has_photo && bytes.p && !bytes.len; /* an empty one says that there is none (XEP-0153 §3.2) */
+    return state == VCARD_EMPTY_PHOTO;
 }
 
 static void keep(struct iq_event *event, const struct xml_node *card)
@@ -170,7 +138,7 @@ static void keep(struct iq_event *event, const struct xml_node *card)
     bool published = pep_is_on(event->host) && publish_photo(event, card);
     buf_init(&xml, SIZE_MAX / 2);
     if (published)
-        write_card(&xml, card, STR(""), arena);
+        vcard_write(&xml, card, STR(""), arena);
     else
         buf_add(&xml, card->bytes);
     store_put(batch, actor_bare(event->actor), STR("vcard"), STR(""), buf_str(&xml));

@@ -11,18 +11,18 @@
 #include "extensions/pubsub/avatar.h"
 
 #include "base/base64.h"
-#include "base/digest.h"
 #include "base/rand.h"
 #include "xml/write.h"
+#include "xmpp/vcard.h"
 
-enum { HASH_LEN = 40, IMAGE_MAX = 64 << 20 };
+enum { IMAGE_MAX = 64 << 20 };
 
 /* ---- What there is
  * ----------------------------------------------------------------------------------------------------- */
 
 static bool is_hash(str id)
 {
-    bool good = id.len == HASH_LEN;
+    bool good = id.len == VCARD_HASH_LEN;
     for (size_t i = 0; good && i < id.len; i++)
         good = (id.p[i] >= '0' && id.p[i] <= '9') || (id.p[i] >= 'a' && id.p[i] <= 'f');
     return good;
@@ -61,53 +61,15 @@ void avatar_read(const struct pubsub *of, str hash, struct ext_op *op, ext_step 
 /* ---- Images
  * -------------------------------------------------------------------------------------------------------- */
 
-bool avatar_decode(str text, struct arena *arena, str *ret_bytes)
-{
-    char *packed = arena_alloc(arena, text.len + 1);
-    size_t len = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.p[i];
-        if (c != ' ' && c != '\t' && c != '\r' && c != '\n')
-            packed[len++] = c;
-    }
-    return base64_decode(arena, str_of(packed, len), ret_bytes);
-}
-
-static str hash_of(str bytes, struct arena *arena)
-{
-    unsigned char sha1[DIGEST_MAX_SIZE];
-    struct buf hex;
-    digest_hash(DIGEST_SHA1, bytes, sha1);
-    buf_init(&hex, HASH_LEN);
-    hex_encode(&hex, str_of((const char *)sha1, digest_size(DIGEST_SHA1)));
-    str text = arena_str(arena, buf_str(&hex));
-    buf_fini(&hex);
-    return text;
-}
-
-/* XEP-0153 §4.4: the data says what it is, not its label. */
-static const char *type_of(str bytes)
-{
-    if (str_starts(bytes, STR("\x89PNG\r\n")))
-        return "image/png";
-    if (str_starts(bytes, STR("\xff\xd8\xff")))
-        return "image/jpeg";
-    if (str_starts(bytes, STR("GIF8")))
-        return "image/gif";
-    if (str_starts(bytes, STR("RIFF")) && str_eq(str_sub(bytes, 8, 12), STR("WEBP")))
-        return "image/webp";
-    return NULL;
-}
-
 bool avatar_take(str payload, str hash, struct arena *arena, str *ret_base64, const char **ret_type)
 {
     struct xml_node data;
     str bytes;
     if (!xml_parse(payload, str_none, &data) || !xml_is(&data, STR("data"), STR(NS_AVATAR_DATA)) ||
-        !avatar_decode(xml_text(&data, arena), arena, &bytes) || !str_eq(hash_of(bytes, arena), hash))
+        !vcard_decode(xml_text(&data, arena), arena, &bytes) || !str_eq(vcard_hash(bytes, arena), hash))
         return false;
     *ret_base64 = base64_encode_arena(arena, bytes);
-    *ret_type = type_of(bytes);
+    *ret_type = vcard_image_type(bytes);
     return true;
 }
 
@@ -142,8 +104,8 @@ static str metadata_payload(str bytes, str hash, str type, struct arena *arena)
 bool avatar_publish(struct pubsub *of, str bytes, str type, const struct stanza *cause)
 {
     struct arena *arena = &of->shard->arena;
-    str hash = hash_of(bytes, arena), data = data_payload(bytes, arena);
-    const char *seen = type_of(bytes);
+    str hash = vcard_hash(bytes, arena), data = data_payload(bytes, arena);
+    const char *seen = vcard_image_type(bytes);
     str metadata = metadata_payload(bytes, hash, type.len || !seen ? type : str_from(seen), arena);
     if (str_eq(avatar_hash(of), hash))
         return true;

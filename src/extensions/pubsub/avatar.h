@@ -30,7 +30,4 @@ bool avatar_publish(struct pubsub *of, str bytes, str type, const struct stanza 
 /* Says that there is none any more (XEP-0084 §4.4), if there is one. */
 void avatar_disable(struct pubsub *of, const struct stanza *cause);
 
-/* Base64 as people send it: white space is nothing. */
-bool avatar_decode(str text, struct arena *arena, str *ret_bytes);
-
 #endif

@@ -22,7 +22,6 @@
 #define NS_OCCUPANT_ID "urn:xmpp:occupant-id:0"
 #define NS_RETRACT     "urn:xmpp:message-retract:1"
 #define NS_MODERATE    "urn:xmpp:message-moderate:1"
-#define NS_VCARD       "vcard-temp"
 #define NS_HATS        "urn:xmpp:hats:0"
 #define NS_COMMANDS    "http://jabber.org/protocol/commands"
 #define ROOM_ARCHIVE   "archive" /* kind of the log */

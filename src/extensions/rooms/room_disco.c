@@ -8,6 +8,7 @@
 #include "occupant.h"
 #include "room_command.h"
 #include "xml/write.h"
+#include "xmpp/vcard.h"
 
 #define NS_INFO  "http://jabber.org/protocol/disco#info"
 #define NS_ITEMS "http://jabber.org/protocol/disco#items"

@@ -8,6 +8,7 @@
 #include "extensions/archive/mam.h"
 #include "occupant.h"
 #include "xmpp/ns.h"
+#include "xmpp/vcard.h"
 
 #define NS_DISCO_INFO  "http://jabber.org/protocol/disco#info"
 #define NS_DISCO_ITEMS "http://jabber.org/protocol/disco#items"

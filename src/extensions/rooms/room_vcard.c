@@ -6,13 +6,12 @@
  *
  * The vCard is a row of its own kind (`room-vcard`), read when it is asked for; the hashes are a row of the
  * room and stay in memory. A temporary room keeps nothing, so it has none. */
-#include "base/base64.h"
-#include "base/digest.h"
 #include "extensions/pubsub/write_payload.h"
 #include "occupant.h"
 #include "server/ext_op.h"
+#include "xmpp/vcard.h"
 
-enum { SIZE_MAX_BYTES = 128 * 1024, PHOTOS_MAX = 10 };
+enum { SIZE_MAX_BYTES = 128 * 1024 };
 
 /* ---- Asking ---- */
 
@@ -48,40 +47,6 @@ void room_vcard_get(struct room_request *request)
 
 /* ---- Setting ---- */
 
-/* Base64 as people send it: white space is nothing. */
-static bool decode(str text, struct arena *arena, str *ret)
-{
-    char *packed = arena_alloc(arena, text.len + 1);
-    size_t len = 0;
-    for (size_t i = 0; i < text.len; i++)
-        if (text.p[i] != ' ' && text.p[i] != '\t' && text.p[i] != '\r' && text.p[i] != '\n')
-            packed[len++] = text.p[i];
-    return base64_decode(arena, str_of(packed, len), ret);
-}
-
-/* SHA-1 of each photo (XEP-0153 §3.1), in `hashes`; false if one can't be read. */
-static bool hash_photos(const struct xml_node *card, struct arena *arena, struct buf *hashes)
-{
-    struct xml_node photo;
-    unsigned count = 0;
-    for (bool more = xml_first(card, &photo); more; more = xml_next(&photo)) {
-        unsigned char hash[DIGEST_MAX_SIZE];
-        str bytes;
-        if (!xml_is(&photo, STR("PHOTO"), STR(NS_VCARD)))
-            continue;
-        str base64 = xml_child_text(&photo, STR("BINVAL"), STR(NS_VCARD), arena);
-        if (!base64.p) /* one at a URL has no hash */
-            continue;
-        if (++count > PHOTOS_MAX || !decode(base64, arena, &bytes) || !bytes.len)
-            return false;
-        digest_hash(DIGEST_SHA1, bytes, hash);
-        if (hashes->len)
-            buf_add_char(hashes, ' ');
-        hex_encode(hashes, str_of((const char *)hash, digest_size(DIGEST_SHA1)));
-    }
-    return true;
-}
-
 static void keep(struct room *room, const struct stanza *cause, str card, str hashes)
 {
     struct store_batch *batch = actor_write(&room->actor, cause);
@@ -104,10 +69,10 @@ static void set(struct room_request *request)
     struct xml_node first;
     struct buf card, hashes;
     buf_init(&card, 2 * SIZE_MAX_BYTES);
-    buf_init(&hashes, PHOTOS_MAX * 41);
+    buf_init(&hashes, VCARD_PHOTOS_MAX * (VCARD_HASH_LEN + 1));
     if (xml_first(&request->child, &first)) /* else it is taken away */
         pubsub_write_payload(&card, &request->child, arena);
-    if (!hash_photos(&request->child, arena, &hashes) || buf_failed(&card) || buf_failed(&hashes)) {
+    if (!vcard_hashes(&request->child, arena, &hashes) || buf_failed(&card) || buf_failed(&hashes)) {
         room_error(request, STANZA_ERROR_NOT_ACCEPTABLE, "a photo in this vCard can't be read");
     } else {
         keep(room, request->iq, buf_str(&card), buf_str(&hashes));

@@ -11,6 +11,7 @@
 #include "base/rand.h"
 #include "xml/write.h"
 #include "xmpp/rsm.h"
+#include "xmpp/vcard.h"
 
 #include <stdlib.h>
 
