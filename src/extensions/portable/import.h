@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* An account on its way in: what import.c and import_archive.c share. */
+/* An account on its way in: what import.c, import_user.c and import_archive.c share. */
 #ifndef EXTENSIONS_PORTABLE_IMPORT_H
 #define EXTENSIONS_PORTABLE_IMPORT_H
 
 #include "extensions/archive/archive.h"
 #include "extensions/portable/portable.h"
 
+/* A document with one host and one user. The nodes refer to each other: it stays where it is. */
+struct import_document {
+    struct xml_node root, host, user;
+};
+
+/* What is read of the user, and what it needs for that. */
 struct importing {
-    struct request *request;
     struct arena *arena;
-    struct host *host;
-    struct store_batch *batch;
-    struct nodes nodes;
+    struct jid jid;            /* the account */
+    struct buf *answer;        /* what is left out is named there */
+    struct store_batch *batch; /* the rows */
+    struct nodes nodes;        /* to be freed by nodes_fini() */
     struct scram_keys keys;
-    bool has_keys, disabled;
-    unsigned notes, roster_items;
+    bool has_keys, disabled, has_search;
+    unsigned notes, roster_items, roster_max;
     uint64_t last_id;      /* of an offline message */
     uint64_t last_archive; /* of a message of the archive */
     int64_t now_ms;
@@ -23,7 +29,7 @@ struct importing {
 /* The account, and owner of its rows. */
 static inline str import_owner(const struct importing *importing)
 {
-    return importing->request->jid.full;
+    return importing->jid.full;
 }
 
 /* Something is left out. */
@@ -36,11 +42,18 @@ bool import_stanza(struct importing *importing, const struct xml_node *node, enu
 /* It as a row, to this address (NULL: its own); in the arena. */
 str import_row(struct importing *importing, struct stanza *stanza, const struct jid *to);
 
-/* Finds the user in the document, and its address; false if that is answered. */
-bool import_find_user(struct importing *importing, const struct xml_node *root, struct xml_node *ret_host,
-                      struct xml_node *ret_user);
+/* import_user.c: finds the user in the text, which must live as long as the document, and its address as it
+ * is written there. NULL, or what is wrong. */
+const char *import_document_read(str text, struct arena *arena, struct import_document *ret,
+                                 str *ret_address);
+
+/* Puts all that is said of the user into the batch. */
+void import_user(struct importing *importing, const struct xml_node *user);
 
 /* import_archive.c: puts the messages of an <archive/> into the batch. */
 void import_archive(struct importing *importing, const struct xml_node *archive);
+
+/* import.c: reads the document that came with the request; false if that is answered. */
+bool import_begin(struct request *request, struct import_document *document, struct importing *ret);
 
 #endif

@@ -53,13 +53,13 @@ static bool take_result(struct importing *importing, const struct xml_node *resu
         !delay_read(&forwarded, importing->arena, &delay) || delay.ms <= 0 ||
         !import_stanza(importing, &inner, STANZA_MESSAGE, &message))
         return false;
-    message.node.content = sid_strip(&message, &importing->request->jid, importing->arena);
+    message.node.content = sid_strip(&message, &importing->jid, importing->arena);
     uint64_t id = id_of(importing, result, delay.ms);
     struct store_entry entry = { .id = id,
                                  .time_ms = append_id_ms(id),
                                  .peer = peer_of(importing, &message),
                                  .value = import_row(importing, &message, NULL) };
-    if (archive_settings(importing->host)->search)
+    if (importing->has_search)
         entry.text = archive_words(&message, importing->arena);
     store_append(importing->batch, import_owner(importing), STR(ARCHIVE_KIND), &entry);
     return true;
@@ -77,15 +77,17 @@ void import_archive(struct importing *importing, const struct xml_node *archive)
 /* ---- A part of it by itself ---- */
 
 struct part {
+    struct request *request;
     struct importing importing;
     struct store_read read;
     struct store_commit commit;
-    struct xml_node root, host, user, archive;
+    struct import_document document;
+    struct xml_node archive;
 };
 
 static void finish(struct part *part, const char *error)
 {
-    struct request *request = part->importing.request;
+    struct request *request = part->request;
     shard_commit_ended(request->shard);
     request_done(request, error);
 }
@@ -93,7 +95,7 @@ static void finish(struct part *part, const char *error)
 static void written(struct store_commit *commit)
 {
     struct part *part = CONTAINER_OF(commit, struct part, commit);
-    struct shard *shard = part->importing.request->shard;
+    struct shard *shard = part->request->shard;
     shard_enter(shard);
     finish(part, commit->err == OK ? NULL : err_text(commit->err));
     shard_leave(shard);
@@ -102,7 +104,7 @@ static void written(struct store_commit *commit)
 static void write(struct part *part, bool is_first)
 {
     struct importing *importing = &part->importing;
-    struct shard *shard = importing->request->shard;
+    struct shard *shard = part->request->shard;
     importing->batch = store_batch_new();
     if (is_first)
         store_del_all(importing->batch, import_owner(importing), STR(ARCHIVE_KIND));
@@ -115,7 +117,7 @@ static void write(struct part *part, bool is_first)
 static void last_read(struct store_read *read)
 {
     struct part *part = CONTAINER_OF(read, struct part, read);
-    struct shard *shard = part->importing.request->shard;
+    struct shard *shard = part->request->shard;
     enum err err = read->err;
     shard_enter(shard);
     if (read->count)
@@ -131,7 +133,7 @@ static void last_read(struct store_read *read)
 static void account_read(struct store_read *read)
 {
     struct part *part = CONTAINER_OF(read, struct part, read);
-    struct request *request = part->importing.request;
+    struct request *request = part->request;
     struct shard *shard = request->shard;
     struct store_log_query last = { .limit = 1, .last = true };
     enum err err = read->err;
@@ -154,21 +156,14 @@ void portable_import_archive(struct request *request)
 {
     struct shard *shard = request->shard;
     struct part *part = ARENA_NEW(&request->arena, struct part);
-    *part = (struct part){
-        .importing = { .request = request, .arena = &request->arena, .now_ms = loop_wall_ms(shard->loop) },
-        .read.done = account_read
-    };
-    if (!xml_parse(request->body, str_none, &part->root)) {
-        request_done(request, "that is not well-formed XML");
+    part->request = request;
+    part->read.done = account_read;
+    if (!import_begin(request, &part->document, &part->importing))
         return;
-    }
-    if (!import_find_user(&part->importing, &part->root, &part->host, &part->user))
-        return;
-    if (!xml_child(&part->user, STR("archive"), STR(NS_PIE_MAM), &part->archive)) {
+    if (!xml_child(&part->document.user, STR("archive"), STR(NS_PIE_MAM), &part->archive)) {
         request_done(request, "that is no archive in the format of XEP-0227");
         return;
     }
-    part->importing.host = server_host(shard->server, jid_domain(&request->jid));
     shard_commit_began(shard);
     store_get(shard->server->store, shard->loop, request->jid.full, STR("account"), STR(""), &part->read);
 }
