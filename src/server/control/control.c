@@ -11,13 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum {
-    HEAD_MAX = 16 * 1024,
-    READ_MAX = 64 * 1024,
-    BODY_MAX = 64 << 20,
-    ANSWER_MAX = (64 << 20) + 1024,
-    FINISH_MS = 5000
-};
+enum { HEAD_MAX = 16 * 1024, READ_MAX = 64 * 1024, ANSWER_MAX = (64 << 20) + 1024, FINISH_MS = 5000 };
 
 struct control {
     struct listener listener;
@@ -125,49 +119,23 @@ static void do_help(struct request *request)
     request_done(request, NULL);
 }
 
-/* Takes the command's name off the line; what follows are its words. */
-static bool match(str line, const char *name, str *ret_rest)
-{
-    str wanted = str_from(name);
-    if (!str_starts(line, wanted) || (line.len > wanted.len && line.p[wanted.len] != ' '))
-        return false;
-    *ret_rest = str_trim(str_sub(line, wanted.len, line.len));
-    return true;
-}
-
-/* The command that the line names, or NULL; what follows its name is put in request->word. */
-static const struct control_command *among(const struct control_command *row, struct request *request,
-                                           str line)
-{
-    for (; row && row->name; row++)
-        if (match(line, row->name, &request->word))
-            return row;
-    return NULL;
-}
-
 static const struct control_command *find(struct request *request, str line)
 {
-    const struct control_command *found = among(commands, request, line);
+    const struct control_command *found = control_command_named(commands, line, &request->word);
     for (const struct ext *const *ext = request->control->server->extensions; !found && *ext; ext++)
-        found = among((*ext)->commands, request, line);
+        found = control_command_named((*ext)->commands, line, &request->word);
     return found;
 }
 
-/* The head of the request is there. */
-static void begin(struct request *request, str text)
+static void begin(struct request *request, const struct control_head *head)
 {
-    uint64_t length = 0;
-    str line = str_trim(str_cut(&text, '\n'));
-    request->extra = str_cut(&text, '\n');
-    request->command = find(request, line);
-    const struct control_command *command = request->command;
-    if (!command)
-        request_done(request, "no such command; jabiructl help lists them");
-    else if (command->words != (request->word.len > 0))
-        request_done(request, command->words ? "an address is missing" : "this command takes no words");
-    else if (command->body && (!str_to_u64(request->word, BODY_MAX, &length) || !length))
-        request_done(request, "that is too long, or no length");
-    request->body_len = (size_t)length;
+    request->extra = arena_str(&request->arena, head->extra);
+    request->command = find(request, arena_str(&request->arena, head->line));
+    const char *fault = request->command
+                            ? control_command_fault(request->command, request->word, &request->body_len)
+                            : "no such command; jabiructl help lists them";
+    if (fault)
+        request_done(request, fault);
 }
 
 /* ---- The connection
@@ -177,14 +145,13 @@ static void begin(struct request *request, str text)
 static void take_head(struct request *request)
 {
     str in = buf_str(&request->in);
-    const char *end = in.len ? memmem(in.p, in.len, "\n\n", 2) : NULL;
-    if (!end)
-        return;
-    size_t head = (size_t)(end - in.p) + 2;
-    begin(request, arena_str(&request->arena, str_sub(in, 0, head)));
+    struct control_head head;
     struct buf rest;
+    if (!control_head_read(in, &head))
+        return;
+    begin(request, &head);
     buf_init(&rest, request->body_len);
-    buf_add(&rest, str_sub(in, head, head + request->body_len));
+    buf_add(&rest, str_sub(in, head.len, head.len + request->body_len));
     mem_wipe(request->in.p, request->in.len);
     buf_fini(&request->in);
     request->in = rest;

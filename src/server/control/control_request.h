@@ -46,6 +46,27 @@ struct control_command {
     bool body; /* bytes follow the empty line, request->body; the one word is their number */
 };
 
+enum { CONTROL_BODY_MAX = 64 << 20 };
+
+/* The head of a request: two lines (more are let pass) and an empty one. */
+struct control_head {
+    str line;   /* the command and its words */
+    str extra;  /* the second line, or empty */
+    size_t len; /* of it all; behind it stands the body */
+};
+
+/* Takes the head from the begin of what came; false if it is not all there. Slices of it. */
+bool control_head_read(str in, struct control_head *ret);
+
+/* The command that the line names, of a table (or NULL), and the words that follow. NULL if it is none of
+ * these. */
+const struct control_command *control_command_named(const struct control_command *table, str line,
+                                                    str *ret_words);
+
+/* What is wrong with these words for this command, or NULL; then `*ret_body_len` is the length of the body
+ * that follows: 0 without one. */
+const char *control_command_fault(const struct control_command *command, str words, size_t *ret_body_len);
+
 /* Ends a request: "ok", or "error: ..." . On the first shard; the request may be gone afterwards. */
 void request_done(struct request *request, const char *error);
 void request_free(struct request *request);
