@@ -11,8 +11,8 @@ void rosters_change(struct device *device, const struct person *other);
 /* What a person does who is asked: says yes, no, or nothing yet. */
 void rosters_asked(struct device *device, str from);
 
-/* With everybody there, and nothing under way: fails the run if two rosters do not fit each other. Counts
- * subscriptions that agree, and disagreements that are excused (README.md). */
+/* With everybody there, and nothing under way: counts subscriptions that two rosters agree about, and those
+ * that one side alone has. */
 void rosters_check(struct world *world, struct ledger *ledger, const struct person *persons, unsigned count);
 
 #endif

@@ -497,6 +497,7 @@ void run(const struct run_plan *plan, struct run_result *ret)
     if (ledger_is_good(&play.ledger)) {
         ledger_close(&play.ledger, archived, &play);
         look_at_archives(&play);
+        rosters_check(&play.world, &play.ledger, play.persons, play.person_count);
     }
     if (ledger_is_good(&play.ledger))
         all_leave(&play);
