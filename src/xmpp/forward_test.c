@@ -2,6 +2,7 @@
 /* A stanza within a stanza (XEP-0297): what is written is read back as the same. */
 #include "xmpp/forward.h"
 
+#include "xmpp/inner.h"
 #include "xmpp/test_text.h"
 
 static struct stanza unwrap(struct buf *xml, struct xml_node *wrapper, struct xml_node *forwarded)
@@ -31,6 +32,20 @@ static void a_stanza_comes_back(void **state)
     same_text(inner.id, "1");
     same_text(inner.from.full, "a@b/it's");
     same_text(xml_child_text(&inner.node, STR("body"), STR(NS_CLIENT), &arena), "x");
+}
+
+/* The default namespace around it is no declaration of a prefix. */
+static void a_stanza_within_one_that_was_parsed_alone(void **state)
+{
+    (void)state;
+    struct xml_node wrapper, forwarded, node;
+    struct stanza inner;
+    assert_true(xml_parse(STR("<x><forwarded xmlns='urn:xmpp:forward:0' xmlns:p='urn:p'>"
+                              "<iq xmlns='jabber:client' type='set' id='i'><p:q/></iq></forwarded></x>"),
+                          STR(NS_CLIENT), &wrapper));
+    assert_true(forward_read(&wrapper, &forwarded, &node));
+    assert_int_equal(inner_read(&node, &arena, &inner), STANZA_OK);
+    same_text(inner.attrs, " type='set' id='i' xmlns:p='urn:p'");
 }
 
 static void text_has_its_delay(void **state)
@@ -63,6 +78,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_stanza_comes_back),
+        TEST(a_stanza_within_one_that_was_parsed_alone),
         TEST(text_has_its_delay),
         TEST(other_things_are_none),
     };

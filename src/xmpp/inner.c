@@ -58,7 +58,7 @@ enum stanza_fault inner_read(const struct xml_node *node, struct arena *arena, s
     buf_init(&declarations, DECLARATIONS_MAX);
     for (const struct xml_node *around = node->parent; around; around = around->parent) {
         add_declarations(&declarations, node, around->attrs);
-        if (!around->parent)
+        if (!around->parent && str_starts(around->inherited, STR(" "))) /* else a bare namespace (node.h) */
             add_declarations(&declarations, node, around->inherited);
     }
     enum stanza_fault fault = buf_failed(&declarations)
