@@ -49,6 +49,8 @@ class Result:
     def cpu_micros_each(self):
         """CPU time of the server for each thing done, in microseconds."""
         inside = self.window()
+        if not self.rate:
+            raise LoadError("nothing came back in the measured time")
         share = (inside[-1][1] - inside[0][1]) / (inside[-1][0] - inside[0][0])
         return share * 1e6 / self.rate
 

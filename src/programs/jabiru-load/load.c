@@ -26,7 +26,7 @@
 enum {
     TICK_MS = 100,
     TICKS_A_SECOND = 10,
-    SETTLED_TICKS = 5,
+    SETTLED_TICKS = 10,
     SETTLE_TICKS_MAX = 600,
     SETTLE_TICKS_LONG = 6000, /* of a mode that knows when it has settled */
     DRAINED_TICKS = 20,       /* without a word, before what has not come back is given up */
