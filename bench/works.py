@@ -91,7 +91,7 @@ def idle_im(tls):
         for users in (few, many):
             peer.stop()
             peer.start(bench.server_cpu)
-            sizes.append(bench.load(peer, "idle", tls, memory=True, users=users, sm=True, pep=IM_NODES, seconds=bench.seconds,
+            sizes.append(bench.load(peer, "idle", tls, may_lose=f"idle-im-{tls}", memory=True, users=users, sm=True, pep=IM_NODES, seconds=bench.seconds,
                                     patience=IM_PATIENCE).memory_bytes())
         return {f"idle-im-{tls}": (sizes[1] - sizes[0]) / (many - few)}
     return do
@@ -150,7 +150,8 @@ def presence(users, contacts):
 
 
 def pep(bench, peer):
-    result = bench.load(peer, "pep", "none", users=PEP_USERS, roster=IM_CONTACTS, seconds=bench.seconds)
+    # ejabberd refuses some publications that come at the same time: that marks its number
+    result = bench.load(peer, "pep", "none", may_lose="pep", users=PEP_USERS, roster=IM_CONTACTS, seconds=bench.seconds)
     return {"pep": result.rate, "pep-cpu": result.cpu_micros_each()}
 
 
@@ -161,12 +162,11 @@ def archive_page(bench, peer):
 
 def overload(bench, peer):
     """The most messages a second that are found with a limited number in flight; then twice as many are offered, whatever
-    comes back, and somebody pings. A sender whose connection is full holds back. The generator that floods stands back
-    for the one that pings, whose core it shares."""
+    comes back, and somebody pings. A sender whose connection is full holds back."""
     flooding = dict(pairs=OVERLOAD_PAIRS, first=OVERLOAD_PINGERS)
     peak = max(bench.load(peer, "pairs", "none", window=window, seconds=bench.seconds, **flooding).rate for window in (8, 64))
     with load.background(bench.program, bench.load_cpu, peer, "pairs", rate=max(1, int(2 * peak)), every=1,
-                         seconds=20 * bench.seconds, nice=FLOOD_NICE, **flooding) as flood_reader:
+                         seconds=20 * bench.seconds, **flooding) as flood_reader:
         pings = bench.load(peer, "ping", "none", users=OVERLOAD_PINGERS, rate=OVERLOAD_PINGS, seconds=2 * bench.seconds)
         goodput = statistics.median(stretch["received"] / stretch["seconds"] for stretch in flood_reader.stretches)
     peer.stop()
@@ -303,7 +303,7 @@ WORKS = [
             Row(f"archived-cpu-{window}", f"server CPU a message at that rate, archived, W={window}, µs", False, 2)],
            archived=True)
       for window in WINDOWS[:2]],
-    Work("archive-page", archive_page, [Row("archive-page", "first page of 50 of an archive of 1,000,000, ms", False, 2)],
+    Work("archive-page", archive_page, [Row("archive-page", "first page of 50 of an archive of 1,000,000 (with --quick 10,000), ms", False, 2)],
          archived=True, variant=ARCHIVE),
     Work("overload", overload, [Row("overload-peak", "1:1 messages/s archived, the most", True),
                                 Row("overload-part", "goodput when twice that is offered, part of it", True, 2),
