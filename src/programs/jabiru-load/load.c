@@ -126,6 +126,19 @@ static bool says_last(const struct load *load)
            !mode->is_whole;
 }
 
+/* A server may ask whether a client is there, and hold back what it has for one who does not answer. */
+static void answer(struct user *user, const struct xml_node *iq)
+{
+    struct arena *arena = &user->load->arena;
+    arena_reset(arena);
+    str from = xml_attr(iq, STR("from"), arena), id = xml_attr(iq, STR("id"), arena);
+    if (!str_is(xml_attr(iq, STR("type"), arena), "get"))
+        return;
+    str to = from.p ? arena_printf(arena, " to='%.*s'", STR_ARGS(from)) : STR("");
+    client_send(&user->client,
+                arena_printf(arena, "<iq type='result' id='%.*s'%.*s/>", STR_ARGS(id), STR_ARGS(to)));
+}
+
 static void user_stanza(struct client *client, const struct xml_node *node)
 {
     struct user *user = CONTAINER_OF(client, struct user, client);
@@ -135,6 +148,8 @@ static void user_stanza(struct client *client, const struct xml_node *node)
         last_came(user);
         return;
     }
+    if (str_is(node->name, "iq") && !user->load->options.mode->answers && !user->load->options.relay)
+        answer(user, node);
     if (user->load->options.mode->stanza)
         user->load->options.mode->stanza(user, node);
 }

@@ -613,6 +613,7 @@ const struct mode mode_mix = {
     .help = "a bit of everything, with connections that break; nothing may be lost or come twice",
     .unit = "stanzas",
     .takes_rate = true,
+    .answers = true,
     .settles = true,
     .open = open_mix,
     .prepare = prepare,

@@ -138,6 +138,7 @@ const struct mode mode_pep = {
     .name = "pep",
     .help = "each user publishes to its contacts, again when all have been told",
     .unit = "notifications",
+    .answers = true,
     .settles = true,
     .prepare = prepare,
     .begin = begin,

@@ -9,6 +9,7 @@ struct mode {
     const char *name, *help;
     const char *unit;                            /* of what is counted */
     bool in_pairs;                               /* works with pairs of users */
+    bool answers;                                /* to what the server asks, itself */
     bool takes_rate;                             /* --rate says how much is done */
     bool logs_in_itself;                         /* users are not logged in beforehand */
     bool holds;                                  /* nothing is sent: no warming up, nothing to lose */
