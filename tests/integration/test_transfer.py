@@ -107,6 +107,17 @@ def test_a_file_of_another_server_in_pieces(make_server, ca, tmp_path):
     juliet.close()
 
 
+def test_what_is_included_stays_below_the_folder(make_server, tmp_path):
+    """Also where the file has no folder, and the slash is written as an escape."""
+    server, inner = make_server(), tmp_path / "inner.xml"
+    inner.write_text(f"<user xmlns='{USER}' name='juliet' password='secret'/>")
+    for path in (str(inner), "%2F" + str(inner)[1:], "a/../" + "../" * 20 + str(inner)[1:], "a/%2E%2e/b"):
+        text = (f"<server-data xmlns='{USER}' xmlns:xi='http://www.w3.org/2001/XInclude'><host jid='localhost'>"
+                f"<xi:include href='{path}'/></host></server-data>")
+        done = server.ctl("user", "import", "-", password=text, check=False)
+        assert "xi:include that is not supported" in done.stderr and "0 accounts made" in done.stdout, done
+
+
 @pytest.mark.parametrize("text", ["", "<a/>", "<server-data>", f"<server-data xmlns='{USER}'><host jid='localhost'><user name='x'>",
                                   f"<server-data xmlns='{USER}'><!-- --></server-data>",
                                   f"<server-data xmlns='{USER}'><host jid='localhost'><user name='x'/></host>"])

@@ -189,10 +189,9 @@ static int hex(char c)
 /* The path of what is included: a relative reference without steps upwards. */
 static bool included_path(const char *from, str href, char to[PATH_BYTES])
 {
-    size_t folder = str_find_last(str_from(from), '/'), length = 0;
-    if (folder < strlen(from))
-        length = folder + 1;
-    if (!href.len || href.p[0] == '/' || length + href.len >= PATH_BYTES || str_find(href, ':') < href.len)
+    size_t slash = str_find_last(str_from(from), '/');
+    size_t folder = slash < strlen(from) ? slash + 1 : 0, length = folder;
+    if (!href.len || length + href.len >= PATH_BYTES || str_find(href, ':') < href.len)
         return false;
     memcpy(to, from, length);
     for (size_t i = 0; i < href.len; i++, length++) {
@@ -204,7 +203,7 @@ static bool included_path(const char *from, str href, char to[PATH_BYTES])
             return false;
     }
     to[length] = '\0';
-    return !strstr(to + (folder < strlen(from) ? folder + 1 : 0), "..");
+    return to[folder] != '/' && !strstr(to + folder, "..");
 }
 
 static bool is_include(const struct xml_node *node)
