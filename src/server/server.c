@@ -21,6 +21,7 @@
 #include "server/s2s/posh.h"
 #include "server/s2s/remote.h"
 #include "server/s2s/s2s.h"
+#include "server/s2s/s2s_sm.h"
 #include "server/shard.h"
 #include "server/sm/sm.h"
 
@@ -604,13 +605,15 @@ static void leave_clients(struct shard *shard)
     shard_leave(shard);
 }
 
-/* Other servers are left last: what sessions say when they end goes to them. */
+/* Other servers are left last: what sessions say when they end goes to them. A connection that died unnoticed
+ * takes all that is written, so those that acknowledge are heard first. */
 static void stop_tick(struct timer *timer)
 {
     struct shard *shard = CONTAINER_OF(timer, struct shard, stop_timer);
     struct server *server = shard->server;
     leave_clients(shard);
-    bool quiet = !atomic_load(&server->connections) && !atomic_load(&server->commits);
+    bool quiet =
+        !atomic_load(&server->connections) && !atomic_load(&server->commits) && s2s_sm_all_acked(shard);
     shard->quiet_ticks = quiet ? shard->quiet_ticks + 1 : 0;
     shard->stop_ticks++;
     if (shard->quiet_ticks == QUIET_TICKS || shard->stop_ticks == STOP_TICKS_MAX / 2)

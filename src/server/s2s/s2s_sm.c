@@ -144,6 +144,19 @@ bool s2s_sm_ask(struct s2s *s2s)
     return true;
 }
 
+bool s2s_sm_all_acked(struct shard *shard)
+{
+    bool all = true;
+    list_each (at, &shard->s2s_links) {
+        struct s2s *s2s = CONTAINER_OF(LIST_ITEM(at, struct link, _in_shard), struct s2s, link);
+        if (!s2s->sm || list_empty(&s2s->sm->flight))
+            continue;
+        s2s_sm_ask(s2s);
+        all = false;
+    }
+    return all;
+}
+
 void s2s_sm_keep(struct s2s_sm *sm, struct waiting *waiting)
 {
     list_append(&sm->flight, &waiting->link);
@@ -367,6 +380,8 @@ void s2s_sm_leave(struct s2s *s2s, enum s2s_end how)
     }
     struct remote *remote = remote_of(s2s);
     if (how == S2S_ENDED_BY_US || !remote) {
+        bounce_all(sm, STANZA_ERROR_REMOTE_SERVER_TIMEOUT,
+                   "the stream was closed, and nobody knows whether this has come");
         forget(sm);
     } else if (how == S2S_ENDED_BY_PEER) {
         put_back(sm);

@@ -32,10 +32,14 @@ bool s2s_sm_element(struct s2s *s2s, const struct xml_node *node);
  * False: there is no stream management. */
 bool s2s_sm_ask(struct s2s *s2s);
 
+/* Whether the peers of the shard's streams have acknowledged all; who has not is asked. */
+bool s2s_sm_all_acked(struct shard *shard);
+
 /* Before the end tag is written: the last acknowledgement. */
 void s2s_sm_farewell(struct s2s *s2s);
 
-/* The stream ends: by ours (`ours`: in order, all is written), by the peer in order, or it broke. */
+/* The stream ends: by us in order, by the peer in order, or it broke. Of what we have not seen acknowledged
+ * when we end it the senders are told. */
 enum s2s_end { S2S_ENDED_BY_US, S2S_ENDED_BY_PEER, S2S_BROKEN };
 void s2s_sm_leave(struct s2s *s2s, enum s2s_end how);
 
