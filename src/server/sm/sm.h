@@ -65,6 +65,8 @@ void sm_copies_end(struct sm_copies *copies);
 
 /* Notes on a message when it came (XEP-0203), if the host has not done so already. */
 void sm_stamp(struct stanza *message, int64_t time_ms, const struct user *user);
+/* When it came, if that is noted. */
+bool sm_stamped_at(const struct stanza *message, const struct user *user, int64_t *ret_ms);
 
 /* ---- Without a link
  * -------------------------------------------------------------------------------------------------------- */

@@ -17,6 +17,7 @@
 #include "server/session.h"
 #include "xmpp/delay.h"
 #include "xmpp/ns.h"
+#include "xmpp/stamp.h"
 
 #include <stdlib.h>
 
@@ -85,21 +86,30 @@ void sm_copies_end(struct sm_copies *copies)
     *copies = (struct sm_copies){ 0 };
 }
 
-static bool is_stamped(const struct stanza *stanza, str host, struct arena *arena)
+static bool find_stamp(const struct stanza *stanza, const struct user *user, struct xml_node *ret)
 {
-    struct xml_node child;
-    for (bool more = xml_first(&stanza->node, &child); more; more = xml_next(&child))
-        if (xml_is(&child, STR("delay"), STR(NS_DELAY)) && str_eq(xml_attr(&child, STR("from"), arena), host))
+    struct arena *arena = &user->actor.shard->arena;
+    str host = str_from(user->actor.host->name);
+    for (bool more = xml_first(&stanza->node, ret); more; more = xml_next(ret))
+        if (xml_is(ret, STR("delay"), STR(NS_DELAY)) && str_eq(xml_attr(ret, STR("from"), arena), host))
             return true;
     return false;
+}
+
+bool sm_stamped_at(const struct stanza *message, const struct user *user, int64_t *ret_ms)
+{
+    struct xml_node delay;
+    return find_stamp(message, user, &delay) &&
+           stamp_read(xml_attr(&delay, STR("stamp"), &user->actor.shard->arena), ret_ms);
 }
 
 void sm_stamp(struct stanza *message, int64_t time_ms, const struct user *user)
 {
     struct arena *arena = &user->actor.shard->arena;
     str host = str_from(user->actor.host->name);
+    struct xml_node delay;
     struct buf payload;
-    if (is_stamped(message, host, arena))
+    if (find_stamp(message, user, &delay))
         return;
     buf_init(&payload, STANZA_MAX);
     buf_add(&payload, stanza_payload(message));

@@ -6,7 +6,11 @@
  * order; only then is the page deleted. A client that dies in between gets the page again. While the log is
  * on its way, new messages go to its end, so order holds. A client that does not answer is given the new
  * messages directly after a while, and keeps the log for its next visit. A session that is kept in the
- * store itself (sm_store.c) needs no ping: a page is moved to it. */
+ * store itself (sm_store.c) needs no ping: a page is moved to it.
+ *
+ * Ids only go up, so that a page which is deleted has nothing in it that came meanwhile. What a session hands
+ * over that ends (sm_end.c) is older than what the log took while that session was catching up: it has the
+ * time at which it came first, and by that a page is put in order. Between two pages it is not. */
 #include "server/hooks.h"
 
 #include "base/log.h"
@@ -104,6 +108,14 @@ static void appended(struct store_commit *commit)
     free(append);
 }
 
+/* When it came: in the order of the ids, whatever the clock does; but of one that a session had before, when
+ * it came to that (sm_body_read). */
+static int64_t came_at(const struct user *user, const struct stanza *message)
+{
+    int64_t ms, last = (int64_t)(user->last_log_id / 1000);
+    return user->again && sm_stamped_at(message, user, &ms) && ms < last ? ms : last;
+}
+
 static void append_message(struct user *user, const struct stanza *message)
 {
     struct shard *shard = user->actor.shard;
@@ -116,15 +128,16 @@ static void append_message(struct user *user, const struct stanza *message)
     }
     buf_init(&value, STANZA_MAX);
     stanza_write(&value, message, NULL);
-    int64_t now = loop_wall_ms(shard->loop);
-    uint64_t id = (uint64_t)now * 1000;
+    uint64_t id = (uint64_t)loop_wall_ms(shard->loop) * 1000;
     if (id <= user->last_log_id)
         id = user->last_log_id + 1;
     user->last_log_id = id;
     struct store_batch *batch = store_batch_new();
     store_append(batch, owner_of(user), str_from(KIND),
-                 &(struct store_entry){
-                     .id = id, .time_ms = now, .peer = jid_bare(&message->from), .value = buf_str(&value) });
+                 &(struct store_entry){ .id = id,
+                                        .time_ms = came_at(user, message),
+                                        .peer = jid_bare(&message->from),
+                                        .value = buf_str(&value) });
     buf_fini(&value);
     receipt_mark(shard, batch);
     append = NEW(struct append);
@@ -305,18 +318,40 @@ static void move_page(struct catchup *catchup)
 
 /* No more than a part of what may wait for the client: a queue that overflows would end the connection, at
  * each visit again. */
-static void send_page(struct catchup *catchup)
+static size_t page_count(const struct catchup *catchup)
 {
     const struct store_read *read = &catchup->read;
-    size_t room = catchup->user->actor.shard->server->config->limits.output_bytes / 4;
-    struct sm *sm = catchup->session->sm;
-    catchup->first = read->entries[0].id;
-    catchup->moves = sm && sm_is_stored(sm);
-    for (size_t i = 0, sent = 0; i < read->count && (!i || sent + read->entries[i].value.len <= room); i++) {
-        sent += read->entries[i].value.len;
-        catchup->last = read->entries[i].id;
-        send_entry(catchup, &read->entries[i]);
+    size_t room = catchup->user->actor.shard->server->config->limits.output_bytes / 4, count = 0;
+    for (size_t bytes = 0; count < read->count; count++) {
+        bytes += read->entries[count].value.len;
+        if (count && bytes > room)
+            break;
     }
+    return count;
+}
+
+static void sort_by_time(struct store_entry *entries, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        struct store_entry entry = entries[i];
+        size_t to = i;
+        for (; to && entries[to - 1].time_ms > entry.time_ms; to--)
+            entries[to] = entries[to - 1];
+        entries[to] = entry;
+    }
+}
+
+static void send_page(struct catchup *catchup)
+{
+    struct store_entry *entries = catchup->read.entries;
+    size_t count = page_count(catchup);
+    struct sm *sm = catchup->session->sm;
+    catchup->first = entries[0].id;
+    catchup->last = entries[count - 1].id;
+    catchup->moves = sm && sm_is_stored(sm);
+    sort_by_time(entries, count);
+    for (size_t i = 0; i < count; i++)
+        send_entry(catchup, &entries[i]);
     if (catchup->moves)
         move_page(catchup);
     else
