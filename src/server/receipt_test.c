@@ -44,6 +44,7 @@ static int open_world(void **state)
         shards[i]->loop = sim_loop_new(world->sim);
         arena_init(&shards[i]->arena, 256);
         list_init(&shards[i]->gatherings);
+        list_init(&shards[i]->_sm_ending);
         list_init(&shards[i]->_sm_remains);
         list_init(&shards[i]->_again);
     }

@@ -84,6 +84,7 @@ struct shard *shard_new(struct server *server, struct loop *loop, unsigned index
     list_init(&shard->links);
     list_init(&shard->s2s_links);
     list_init(&shard->gatherings);
+    list_init(&shard->_sm_ending);
     list_init(&shard->_sm_remains);
     list_init(&shard->_again);
     appends_init(shard);

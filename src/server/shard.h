@@ -116,6 +116,7 @@ struct shard {
     unsigned probes;            /* tests of other domains that are under way (probe.h) */
     struct list gatherings;     /* of this event, for other servers (remote_many.h) */
     struct sm_batch *_sm_batch; /* of the turn at hand (sm_store.c), or NULL */
+    struct list _sm_ending;     /* sessions that have ended, and what they had is still being delivered */
     struct list _sm_remains;    /* sessions that have ended, and what the store has of them is to go */
     struct list _again;         /* messages that the disk refuses to take over (user_again.h) */
     unsigned again_count;       /* so many */

@@ -329,6 +329,7 @@ void sm_begin(struct session *session, unsigned resume_ms, const struct sm_limit
         return;
     }
     rand_token(sm->id, sizeof sm->id);
+    sm->began_ms = loop_wall_ms(sm->shard->loop);
     buf_addf(out, "<enabled xmlns='" NS_SM "' id='%s' resume='true' max='%u'/>", sm->id,
              (resume_ms + 999) / 1000);
     sm_store_row(sm);

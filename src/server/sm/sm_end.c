@@ -121,6 +121,8 @@ void sm_end(struct sm *sm)
     remember(user, sm);
     stop(sm);
     sm->ended = true;
+    if (sm->owner)
+        list_append(&sm->shard->_sm_ending, &sm->link);
     sm->next = &sm->queue;
     while ((link = list_shift(&sm->queue))) {
         struct sm_entry *entry = LIST_ITEM(link, struct sm_entry, link);

@@ -46,23 +46,24 @@ struct sm_item {
 /* Numbers are of 64 bits here, and of 32 on the wire. A struct sm lives as long as its session or any receipt
  * of a stanza that it has received. */
 struct sm {
-    struct list link;        /* of one whose rows could not be removed: shard->_sm_remains */
+    struct list link;        /* of one that has ended: shard->_sm_ending, then shard->_sm_remains */
     struct session *session; /* NULL when it has ended */
     struct shard *shard;
     const struct sm_limits *limits;
     unsigned refs;
     uint32_t resume_ms;
     char id[SM_ID_SIZE];
-    char *owner;     /* bare JID of what is stored; NULL: nothing is */
-    bool over;       /* past its limits: about to end */
-    bool restored;   /* read from the store, and not resumed since */
-    bool restoring;  /* it is being read: its user takes nothing meanwhile */
-    bool ended;      /* for good: what is stored of it is to be removed */
-    bool row_stored; /* the store has its row; maybe an older one */
-    bool leaving;    /* a write that does so is under way */
-    bool firming;    /* a write of `firm` is under way */
-    bool resuming;   /* <resumed/> waits until all that has come is firm */
-    uint32_t got;    /* what the client that resumes has got */
+    int64_t began_ms; /* wall time; 0: restored, of a build that did not note it */
+    char *owner;      /* bare JID of what is stored; NULL: nothing is */
+    bool over;        /* past its limits: about to end */
+    bool restored;    /* read from the store, and not resumed since */
+    bool restoring;   /* it is being read: its user takes nothing meanwhile */
+    bool ended;       /* for good: what is stored of it is to be removed */
+    bool row_stored;  /* the store has its row; maybe an older one */
+    bool leaving;     /* a write that does so is under way */
+    bool firming;     /* a write of `firm` is under way */
+    bool resuming;    /* <resumed/> waits until all that has come is firm */
+    uint32_t got;     /* what the client that resumes has got */
 
     /* sm.c: from the client. firm <= safe <= in */
     uint64_t in;             /* stanzas that it sent */

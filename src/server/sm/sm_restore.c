@@ -58,11 +58,40 @@ void sm_forget_rows(struct user *user)
 /* ---- Numbers and messages
  * -------------------------------------------------------------------------------------------- */
 
+/* Another of the same resource has begun since. */
+static bool is_past(const struct session *session)
+{
+    list_each (at, &session->user->sessions) {
+        const struct session *other = SESSION_OF(at);
+        if (other == session || !str_eq(session_resource(other), session_resource(session)))
+            continue;
+        if (!other->sm || other->sm->began_ms > session->sm->began_ms ||
+            (other->sm->began_ms == session->sm->began_ms && strcmp(other->sm->id, session->sm->id) > 0))
+            return true;
+    }
+    return false;
+}
+
+/* Those had ended, and the disk refused to forget them (sm_store_gone): they end again, with what they still
+ * have. Nobody is told: who sees the resource sees the newer one. */
+static void end_past(struct user *user)
+{
+    list_each_safe (at, &user->sessions) {
+        struct session *session = SESSION_OF(at);
+        if (!session->sm || !session->sm->restoring || !is_past(session))
+            continue;
+        session->available = false;
+        session_close(session);
+    }
+}
+
 /* All were read, or tried. */
 static void finish_all(struct user *user)
 {
     bool failed = user->restore_failed;
     user->restore_failed = false;
+    if (!failed)
+        end_past(user);
     list_each_safe (at, &user->sessions) {
         struct session *session = SESSION_OF(at);
         if (!session->sm || !session->sm->restoring)
@@ -198,17 +227,19 @@ static uint64_t time_left(struct shard *shard, const struct xml_node *row, uint6
     return of_run_ms;
 }
 
-/* NULL: it can't be read, or its resource has been taken. */
+/* NULL: it can't be read. */
 static struct sm *make_session(struct user *user, const struct sm_saved *saved, const struct xml_node *row)
 {
     struct arena *arena = &user->actor.shard->arena;
-    uint64_t resume_ms;
+    uint64_t resume_ms, began_ms = 0;
     str resource = xml_attr(row, STR("resource"), arena);
-    if (!resource.len || strlen(saved->id) >= SM_ID_SIZE || session_find(user, resource) ||
+    if (!resource.len || strlen(saved->id) >= SM_ID_SIZE ||
         !str_to_u64(xml_attr(row, STR("resume-ms"), arena), UINT32_MAX, &resume_ms))
         return NULL;
     struct session *session = session_open(user, resource, NULL);
     struct sm *sm = sm_new(session, (unsigned)resume_ms, saved->limits);
+    str_to_u64(xml_attr(row, STR("began"), arena), INT64_MAX, &began_ms);
+    sm->began_ms = (int64_t)began_ms;
     str_copy(str_from(saved->id), sm->id, sizeof sm->id);
     session->sm = NULL; /* what is set now is in the store already */
     session->interested = xml_attr(row, STR("interested"), arena).len > 0;

@@ -159,7 +159,7 @@ static void write_row(struct buf *out, const struct sm *sm)
     int64_t until_ms = loop_wall_ms(sm->shard->loop) + sm->resume_ms;
     buf_lit(out, "<session");
     xml_write_attr(out, "resource", session_resource(session));
-    buf_addf(out, " resume-ms='%u'", sm->resume_ms);
+    buf_addf(out, " resume-ms='%u' began='%lld'", sm->resume_ms, (long long)sm->began_ms);
     if (!session->link)
         buf_addf(out, " until='%lld'", (long long)until_ms);
     if (session->interested)
@@ -219,6 +219,7 @@ void sm_store_gone(struct sm *sm)
     if (!sm->owner)
         return;
     sm_ref(sm);
+    list_remove(&sm->link);
     list_append(&sm->shard->_sm_remains, &sm->link);
     remove_rows(sm);
 }
@@ -234,12 +235,17 @@ static void remove_remains(struct shard *shard)
     }
 }
 
-bool sm_store_is_gone(const struct shard *shard, str id)
+static bool is_among(const struct list *sessions, str id)
 {
-    list_each (at, &shard->_sm_remains)
+    list_each (at, sessions)
         if (str_eq(str_from(LIST_ITEM(at, const struct sm, link)->id), id))
             return true;
     return false;
+}
+
+bool sm_store_is_gone(const struct shard *shard, str id)
+{
+    return is_among(&shard->_sm_ending, id) || is_among(&shard->_sm_remains, id);
 }
 
 /* ---- From the client
