@@ -21,6 +21,7 @@ void receipt_init(struct receipt *receipt, struct shard *home, void (*done)(stru
     receipt->_call.run = came_home;
     receipt->_done = done;
     receipt->_mark = mark;
+    receipt->of_server = false;
     atomic_init(&receipt->_stored, false);
 }
 

@@ -23,6 +23,7 @@ struct receipt {
     void (*_done)(struct receipt *receipt);
     void (*_mark)(const struct receipt *receipt, struct store_batch *batch);
     atomic_bool _stored;
+    bool of_server; /* set behind receipt_init(): another server sent the stanza */
 };
 
 /* Makes one in the caller's memory, held once. `done` is called once, on the shard `home`, in an event; from

@@ -28,6 +28,16 @@ size_t waiting_size(const struct delivery *delivery)
            stanza_payload(delivery->stanza).len + 2 * delivery->to.full.len;
 }
 
+/* Held until the other server acknowledges. What a server has sent does not wait for presence or an answer
+ * that it brought about: with the same at the other end both would wait for each other for ever, since
+ * stanzas are acknowledged in their order. A message is worth it: an error may be all that is left of one. */
+static struct receipt *hold(struct shard *shard, const struct stanza *stanza)
+{
+    const struct receipt *receipt = shard->_receipt;
+    bool waits = !receipt || !receipt->of_server || stanza->kind == STANZA_MESSAGE;
+    return waits ? receipt_hold(shard) : NULL;
+}
+
 struct waiting *waiting_new(struct pair *pair, const struct delivery *delivery)
 {
     struct waiting *waiting = xmalloc(sizeof *waiting + delivery->to.full.len);
@@ -37,7 +47,7 @@ struct waiting *waiting_new(struct pair *pair, const struct delivery *delivery)
     memcpy(waiting->text, delivery->to.full.p, delivery->to.full.len);
     waiting->to.full.p = waiting->text;
     waiting->how = delivery->how;
-    waiting->receipt = receipt_hold(pair->remote->shard);
+    waiting->receipt = hold(pair->remote->shard, delivery->stanza);
     waiting->crowd = delivery->crowd ? crowd_ref(delivery->crowd) : NULL;
     waiting->since_us = loop_now_us(pair->remote->shard->loop);
     waiting->size = (uint32_t)waiting_size(delivery);

@@ -275,6 +275,7 @@ struct receipt *s2s_sm_receive(struct s2s *s2s)
     sm->in++;
     list_append(&sm->arrivals, &arrival->link);
     receipt_init(&arrival->receipt, sm->shard, arrived_safely, NULL);
+    arrival->receipt.of_server = true;
     return &arrival->receipt;
 }
 
