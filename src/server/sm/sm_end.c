@@ -51,16 +51,19 @@ bool sm_past(const struct user *user, str id, uint32_t *ret_h)
     return false;
 }
 
-/* A message on its second way: in the batch that makes it safe elsewhere it is removed here. */
+/* A message on its second way: in the batch that makes it safe elsewhere it is removed here. One that was
+ * never stored here is still its sender's until then. */
 struct again {
     struct receipt receipt;
     struct sm *sm;
     uint64_t number;
+    struct receipt *first; /* of its first way; NULL: its sender was told */
 };
 
 static void again_done(struct receipt *receipt)
 {
     struct again *again = CONTAINER_OF(receipt, struct again, receipt);
+    receipt_release(again->sm->shard, again->first);
     sm_unref(again->sm);
     free(again);
 }
@@ -71,12 +74,14 @@ static void again_mark(const struct receipt *receipt, struct store_batch *batch)
     sm_store_forget_one(again->sm, again->number, batch);
 }
 
-static void deliver_again(struct sm *sm, const struct stanza *message, uint64_t number)
+static void deliver_again(struct sm *sm, const struct stanza *message, struct sm_entry *entry)
 {
     struct shard *shard = sm->shard;
     struct again *again = NEW(struct again);
     again->sm = sm;
-    again->number = number;
+    again->number = entry->number;
+    again->first = entry->receipt;
+    entry->receipt = NULL;
     sm_ref(sm);
     receipt_init(&again->receipt, shard, again_done, again_mark);
     struct receipt *before = receipt_enter(shard, &again->receipt);
@@ -85,7 +90,7 @@ static void deliver_again(struct sm *sm, const struct stanza *message, uint64_t 
     receipt_release(shard, &again->receipt);
 }
 
-static void give_back(struct sm *sm, const struct user *user, const struct sm_entry *entry)
+static void give_back(struct sm *sm, const struct user *user, struct sm_entry *entry)
 {
     const struct sm_body *body = entry->body;
     struct shard *shard = user->actor.shard;
@@ -100,7 +105,7 @@ static void give_back(struct sm *sm, const struct user *user, const struct sm_en
         return;
     }
     if (stanza->type != TYPE_ERROR && !(payload_facts(stanza) & PAYLOAD_CARBON))
-        deliver_again(sm, stanza, entry->number);
+        deliver_again(sm, stanza, entry);
 }
 
 static void stop(struct sm *sm)
