@@ -27,6 +27,10 @@
 
 enum { PAGE = 50, ANSWER_MS = 30 * 1000, AGAIN_MS = 20, ROOM_MS = 500, STANZA_MAX = 1 << 22 };
 
+/* A page that can't be read is asked for so often. Then the log has to wait for another visit, and what is
+ * new comes before it. */
+enum { READS_MAX = 5, READ_AGAIN_MS = 1000 };
+
 static const char KIND[] = "offline";
 
 struct catchup {
@@ -35,6 +39,7 @@ struct catchup {
     struct session *session; /* NULL: it has gone meanwhile */
     struct timer timer;
     uint64_t first, last; /* ids of the page that was sent */
+    unsigned failed;      /* reads, one after another */
     bool reading;
     bool moves; /* the session is kept in the store itself: pages go over to it */
     char ping[21];
@@ -368,11 +373,14 @@ static void page_read(struct store_read *read)
     shard_enter(shard);
     shard_commit_ended(shard);
     catchup->reading = false;
+    catchup->failed = read->err == OK ? 0 : catchup->failed + 1;
     if (sent)
         send_page(catchup);
     store_read_fini(read);
     if (more && !sent && user->appends_pending) /* some are on their way to the log: look again */
         timer_start(shard->loop, &catchup->timer, AGAIN_MS);
+    else if (catchup->session && catchup->failed && catchup->failed < READS_MAX)
+        timer_start(shard->loop, &catchup->timer, READ_AGAIN_MS);
     else if (!sent)
         finish(catchup);
     shard_leave(shard);
