@@ -24,6 +24,7 @@ struct user {
     uint64_t last_log_id;     /* of the offline log; kept when it is emptied, so that ids never go back */
     uint64_t offline_moved;   /* messages up to this id are on their way out of the log, if not gone */
     unsigned appends_pending; /* offline messages on their way to the disk */
+    unsigned appends_ended;   /* how many have come to an end, either way */
     uint64_t message_serial;  /* of the message at hand: sessions that got it remember its number */
     int64_t last_seen_ms;     /* wall time at which the last session became unavailable; 0: not known */
     bool again;               /* the message at hand was acknowledged to its sender before */

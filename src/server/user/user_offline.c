@@ -40,6 +40,7 @@ struct catchup {
     struct timer timer;
     uint64_t first, last; /* ids of the page that was sent */
     unsigned failed;      /* reads, one after another */
+    unsigned ended;       /* user->appends_ended when the read began */
     bool reading;
     bool moves; /* the session is kept in the store itself: pages go over to it */
     char ping[21];
@@ -95,6 +96,7 @@ static void appended(struct store_commit *commit)
     shard_enter(shard);
     shard_commit_ended(shard);
     user->appends_pending--;
+    user->appends_ended++;
     if (commit->err == OK) {
         receipt_stored(append->receipt);
     } else {
@@ -377,7 +379,8 @@ static void page_read(struct store_read *read)
     if (sent)
         send_page(catchup);
     store_read_fini(read);
-    if (more && !sent && user->appends_pending) /* some are on their way to the log: look again */
+    bool more_may_be_there = user->appends_pending || user->appends_ended != catchup->ended;
+    if (more && !sent && more_may_be_there) /* on their way to the log, or behind what was read: look again */
         timer_start(shard->loop, &catchup->timer, AGAIN_MS);
     else if (catchup->session && catchup->failed && catchup->failed < READS_MAX)
         timer_start(shard->loop, &catchup->timer, READ_AGAIN_MS);
@@ -391,6 +394,7 @@ static void read_page(struct catchup *catchup)
     struct user *user = catchup->user;
     struct store_log_query query = { .after_id = catchup->last, .peer = str_none, .limit = PAGE };
     catchup->reading = true;
+    catchup->ended = user->appends_ended;
     catchup->ping[0] = '\0';
     catchup->read.done = page_read;
     shard_commit_began(user->actor.shard);
