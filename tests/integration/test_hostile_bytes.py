@@ -148,9 +148,9 @@ def test_an_element_that_is_too_much(stranger, text):
 def test_white_space_is_kept_by_nobody(server, stranger):
     stranger.send(stranger.header())
     before = resident_kib(server)
-    for _ in range(256):
+    for _ in range(96):  # a server's are read slowly
         stranger.send(b" \n" * 32768)
-    assert resident_kib(server) - before < 8 << 10
+    assert resident_kib(server) - before < 3 << 10
     stranger.send(b"<!-- -->").is_ended_by("restricted-xml")
 
 

@@ -44,8 +44,13 @@ def trust(person, other, fingerprint):
     person.sees(f"{other.jid} [online]")
     person.types("/omemo start")
     person.sees("[OMEMO]")
-    person.types("/omemo fingerprint")
-    person.sees(f"{other.jid}'s OMEMO fingerprint: {fingerprint}")
+    shown = f"{other.jid}'s OMEMO fingerprint: {fingerprint}"
+
+    def is_known():
+        """The program fetches the other's key when it has seen him."""
+        person.types("/omemo fingerprint")
+        return person.sees(shown, "There is no known fingerprints") == shown
+    wait_for(is_known, shown)
     person.types(f"/omemo trust {fingerprint}")
     wait_for(lambda: f"{fingerprint}(trusted)" in re.sub(r"\s", "", person.terminal.screen()), "(trusted)")
 
