@@ -13,7 +13,8 @@
  *
  * Completions are mails to the loop that asked. Inline mode has no threads: a task of the loop (or a timer,
  * when a test has slowed the store down) serves the queues. It serves reads first, the least that the
- * contract allows them to see, so that a simulation brings out whoever reads before the write was answered.
+ * contract allows them to see, and tells of them last, when what they did not see was answered already: so a
+ * simulation brings out whoever reads before the write was answered, or takes what was read for the latest.
  *
  * This file knows nothing of SQL, nor of what a batch holds. It does not bound the queues: it counts them,
  * and whoever asks decides. */
@@ -193,6 +194,10 @@ static void serve_read(struct store *store, struct store_conn **conn, struct sto
     store->stats.reads++;
     store->stats.queued_reads--;
     pthread_mutex_unlock(&store->lock);
+}
+
+static void tell_read(struct store_read *read)
+{
     loop_post(read->_loop, &read->_mail);
 }
 
@@ -260,8 +265,11 @@ static void *read_main(void *arg)
         be_slow(store);
         struct store_request *request = take_read(store);
         pthread_mutex_unlock(&store->lock);
-        if (request)
+        if (request) {
+            struct store_read *read = request->read; /* the request goes with the answer */
             serve_read(store, &conn, request);
+            tell_read(read);
+        }
         pthread_mutex_lock(&store->lock);
         store->readers_idle++;
     }
@@ -333,13 +341,18 @@ static void stop_threads(struct store *store)
 
 static void serve_inline(struct store *store)
 {
-    struct list group;
-    for (struct store_request *request; (request = take_read(store)) != NULL;)
+    struct list group, served, *link;
+    list_init(&served);
+    for (struct store_request *request; (request = take_read(store)) != NULL;) {
         serve_read(store, &store->inline_reader, request);
+        list_append(&served, &request->link);
+    }
     while (!list_empty(&store->batches)) {
         take_group(store, &group, GROUP_BATCHES_MAX);
         serve_group(store, &group);
     }
+    while ((link = list_shift(&served)))
+        tell_read(LIST_ITEM(link, struct store_request, link)->read);
 }
 
 static void task_run(struct task *task)
