@@ -213,6 +213,17 @@ class Device:
         self.messages.append(message)
         self._news.set()
 
+    async def have(self, count):
+        """Waits until so many messages have come; what is missing in the end is for the caller to see."""
+        async def look():
+            while len(self.messages) < count:
+                self._news.clear()
+                await self._news.wait()
+        try:
+            await asyncio.wait_for(look(), PATIENCE_S)
+        except asyncio.TimeoutError:
+            pass
+
     async def wait(self, wanted):
         """Takes the first message that is wanted, once it is there; earlier ones stay."""
         async def look():
