@@ -7,7 +7,7 @@ import platform
 import sys
 
 import load
-from peers.base import PeerError, pause
+from peers.base import pause
 from peers.ejabberd import Ejabberd
 from peers.jabberd2 import Jabberd2
 from peers.jabiru import Jabiru
@@ -60,14 +60,16 @@ class Bench:
         """The server like `peer` of this variant, prepared when it is first asked for."""
         place = (peer.name, variant.name)
         if place not in self.variants:
-            self.variants[place] = other = make_peer(peer.name, self.build, self.scratch / variant.name)
+            other = make_peer(peer.name, self.build, self.scratch / variant.name)
             other.modern = variant.modern
             say(f"preparing {peer.name} ({variant.name})")
             other.prepare(*variant.groups(self))
+            self.variants[place] = other
         return self.variants[place]
 
     def do(self, work, peer):
-        """One work on one server; a failure is noted and the run goes on, with a restarted server."""
+        """One work on one server, and what comes of it on its core, so that the next one has the core for itself. A failure,
+        whatever it is, is noted, and the run goes on with a restarted server."""
         try:
             if work.variant:
                 peer = self.variant(peer, work.variant)
@@ -80,9 +82,10 @@ class Bench:
                 say(f"  {key:16} {peer.name:9} {value:>14,.3f}")
             if work.variant:
                 peer.stop()
-        except (PeerError, load.LoadError, KeyError, OSError) as error:
+            peer.rest()
+        except Exception as error:
             for row in work.rows:
-                self.note(row.key, peer, str(error))
+                self.note(row.key, peer, f"{type(error).__name__}: {error}")
             peer.stop()
 
     def stop(self):

@@ -23,6 +23,9 @@ ROSTER_BLOCK = 21  # so that each has 20 contacts
 FILES_WANTED = 65536
 START_SECONDS = 60
 STOP_SECONDS = 20
+REST_SECONDS = 60     # for what is left to do when the clients have gone
+REST_SAMPLE = 0.5
+REST_PART = 0.05      # of a core: who takes less has come to rest
 
 UNPRIVILEGED = dict(user="nobody", group="nogroup", extra_groups=[]) if os.getuid() == 0 else {}
 STREAM_OPEN = (f"<?xml version='1.0'?><stream:stream to='{DOMAIN}' version='1.0' xmlns='jabber:client' "
@@ -272,9 +275,20 @@ class Peer:
             total += sum(int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:"))
         return total
 
+    def rest(self):
+        """Waits until it has worked off what its clients left behind, which would take time from the next server's work on
+        the same core. One that is not done after REST_SECONDS is stopped."""
+        deadline, busy = time.monotonic() + REST_SECONDS, True
+        while self.processes and busy:
+            before = self.cpu_seconds()
+            pause(REST_SAMPLE)
+            busy = self.cpu_seconds() - before > REST_PART * REST_SAMPLE
+            if busy and time.monotonic() > deadline:
+                self.stop()
+
     def stop(self):
         """Ends every process: by the server's own signal, then, after STOP_SECONDS, by SIGKILL."""
-        everyone = [(pid, stat_fields(pid)[19]) for pid in self.pids() if stat_fields(pid)]
+        everyone = [(pid, fields[19]) for pid in self.pids() if (fields := stat_fields(pid))]
         for process in reversed(self.processes):
             process.send_signal(self.stop_signal)
         deadline = time.monotonic() + STOP_SECONDS
