@@ -3,7 +3,8 @@
  * the store's lock, its wake-up and the mail back cost more than the entry itself. The store gathers batches
  * for one commit anyway; here the entries of a shard are gathered for one batch. An entry is not delayed by
  * that: it leaves at the end of the loop's turn when nothing is under way, and otherwise could not have been
- * committed sooner. A batch that has grown large leaves at once.
+ * committed sooner. What a client waits for, and a batch that has grown large, leaves when the turn ends: not
+ * before, since a stanza is not to be torn in two.
  *
  * A batch fails as a whole: what makes an append fail is the disk, and it fails for all of them.
  *
@@ -58,7 +59,7 @@ static void committed(struct store_commit *commit)
     shard_enter(shard);
     shard_commit_ended(shard);
     if (commit->err != OK)
-        log_error(store, "entries of archives were not stored: %s", err_text(commit->err));
+        log_error(store, "messages were not stored: %s", err_text(commit->err));
     appends->_under_way--;
     appends->_done = done->serial;
     atomic_fetch_sub_explicit(&shard->server->append_bytes, done->bytes, memory_order_relaxed);
@@ -105,16 +106,35 @@ static struct append_batch *gathering(struct shard *shard)
     return new;
 }
 
+struct store_batch *appends_batch(struct shard *shard)
+{
+    return gathering(shard)->batch;
+}
+
+void appends_wait(struct shard *shard, struct append_waiter *append)
+{
+    append->_receipt = NULL;
+    list_append(&gathering(shard)->waiting, &append->_link);
+}
+
+uint64_t appends_hurry(struct shard *shard)
+{
+    uint64_t serial = gathering(shard)->serial;
+    loop_defer(shard->loop, &shard->appends._task);
+    return serial;
+}
+
 /* The receipt of the stanza at hand needs somebody who holds it. */
-static struct append_waiter *waiter(struct shard *shard, struct append_waiter *append)
+static void hold(struct shard *shard, struct append_waiter *append)
 {
     if (!append && shard->_receipt) {
         append = NEW(struct append_waiter);
         append->done = only_receipt;
     }
-    if (append)
-        append->_receipt = receipt_hold(shard);
-    return append;
+    if (!append)
+        return;
+    appends_wait(shard, append);
+    append->_receipt = receipt_hold(shard);
 }
 
 uint64_t appends_add(struct shard *shard, str owner, str kind, const struct store_entry *entry,
@@ -124,13 +144,11 @@ uint64_t appends_add(struct shard *shard, str owner, str kind, const struct stor
     uint64_t serial = batch->serial;
     size_t bytes = owner.len + entry->peer.len + entry->value.len + entry->text.len;
     store_append(batch->batch, owner, kind, entry);
-    append = waiter(shard, append);
-    if (append)
-        list_append(&batch->waiting, &append->_link);
+    hold(shard, append);
     batch->bytes += bytes;
     atomic_fetch_add_explicit(&shard->server->append_bytes, bytes, memory_order_relaxed);
     if (batch->bytes > BATCH_BYTES)
-        appends_flush(shard);
+        appends_hurry(shard);
     return serial;
 }
 
@@ -229,16 +247,19 @@ void appends_init(struct shard *shard)
     shard->appends._newest_ms = store_newest_ms(shard->server->store) + 1;
 }
 
-/* The loop has stopped, and what was gathered then is lost, as what any write was that came too late. */
-void appends_fini(struct shard *shard)
+bool appends_drop(struct shard *shard)
 {
     struct append_batch *batch = shard->appends._gathering;
     timer_stop(&shard->appends._timer);
-    task_cancel(&shard->appends._task);
     if (!batch)
-        return;
+        return false;
+    task_cancel(&shard->appends._task);
+    shard->appends._gathering = NULL;
     batch->commit.err = ERR_CANCELED;
+    shard_enter(shard);
     complete(batch);
+    shard_leave(shard);
     store_batch_free(batch->batch);
     free(batch);
+    return true;
 }

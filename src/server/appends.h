@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Appends to logs that nobody waits for (archives, histories), and the ids of their entries.
+/* What stanzas bring to the disk: entries of logs (archives, histories, what waits for a client), and the ids
+ * of such entries.
  *
  * What a shard appends is gathered: the entries of a turn of the loop are one batch, and while a batch is on
  * its way to the disk the next one gathers, so the busier a shard is the less each entry costs. Batches go in
  * order. The receipt of the stanza at hand is held until its entry is on disk.
+ *
+ * All that a stanza adds in one event is in one batch: its entry in an archive, what keeps it for its
+ * receiver, and the note that it was handled (receipt_mark()). So a crash leaves all of that or nothing.
  *
  * All that is on its way in the whole server is counted. Above the limit `store-queue` a client that says a
  * message is not read until half of it is on disk: who sends waits for the disk, not we for memory. */
@@ -23,12 +27,12 @@ enum { APPEND_RANDOM = 32 };
 /* Of a shard. */
 struct appends {
     struct append_batch *_gathering; /* or NULL */
-    struct task _task;
-    struct timer _timer;     /* looks whether clients may be read again */
-    unsigned _under_way;     /* batches */
-    uint64_t _serial, _done; /* of the batch that gathers, and of the last that came back */
-    int64_t _newest_ms;      /* of all ids so far */
-    unsigned _random_left;   /* of the numbers below */
+    struct task _task;               /* sends it off */
+    struct timer _timer;             /* looks whether clients may be read again */
+    unsigned _under_way;             /* batches */
+    uint64_t _serial, _done;         /* of the batch that gathers, and of the last that came back */
+    int64_t _newest_ms;              /* of all ids so far */
+    unsigned _random_left;           /* of the numbers below */
     uint32_t _random[APPEND_RANDOM];
 };
 
@@ -40,11 +44,21 @@ struct append_waiter {
 };
 
 void appends_init(struct shard *shard);
-void appends_fini(struct shard *shard);
+
+/* No loop runs any more: forgets what was gathered (ERR_CANCELED); false if that was nothing. */
+bool appends_drop(struct shard *shard);
 
 /* Appends an entry; copies all it is given. `append` may be NULL. Returns the serial number of its batch. */
 uint64_t appends_add(struct shard *shard, str owner, str kind, const struct store_entry *entry,
                      struct append_waiter *append);
+
+/* The batch that gathers, for whatever else is to be written with it; and one more who waits for it, with no
+ * receipt. */
+struct store_batch *appends_batch(struct shard *shard);
+void appends_wait(struct shard *shard, struct append_waiter *append);
+
+/* It leaves when this turn ends, whatever is under way: a client waits for it. Returns its serial number. */
+uint64_t appends_hurry(struct shard *shard);
 
 /* Whether the batch of this number has come back (0 has). A read that must see what is not there yet: send
  * off what was gathered, commit an empty batch, which is done when all before it is, and read then. */

@@ -341,7 +341,7 @@ static void end_shards(struct server *server)
     while (more) {
         more = false;
         for (unsigned i = 0; i < server->shard_count; i++)
-            more |= sm_store_drop(server->shards[i]);
+            more |= sm_store_drop(server->shards[i]) | appends_drop(server->shards[i]);
     }
     for (unsigned i = 0; i < server->shard_count; i++)
         shard_free(server->shards[i]);

@@ -98,7 +98,7 @@ struct shard *shard_new(struct server *server, struct loop *loop, unsigned index
 void shard_end(struct shard *shard)
 {
     shard_enter(shard);
-    appends_fini(shard);
+    appends_drop(shard);
     pace_fini(shard);
     actors_drop_all(shard);
     again_fini(shard);

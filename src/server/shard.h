@@ -106,21 +106,21 @@ struct shard {
     struct receipt *_receipt; /* of the stanza at hand, or NULL */
     struct appends appends;
     struct pace pace;
-    struct later *_later;       /* heap memory to free at the end of the event */
-    struct map actors;          /* who is awake, by bare JID (actor.h) */
-    struct map remotes;         /* other domains at home here (remote.h) */
-    struct map s2s_ids;         /* streams of other servers by their id (s2s.h) */
-    struct dns *dns;            /* NULL: no federation */
-    struct posh_book *posh;     /* NULL: web servers are not asked about certificates (posh.h) */
-    struct list s2s_links;      /* streams with other servers */
-    unsigned probes;            /* tests of other domains that are under way (probe.h) */
-    struct list gatherings;     /* of this event, for other servers (remote_many.h) */
-    struct sm_batch *_sm_batch; /* of the turn at hand (sm_store.c), or NULL */
-    struct list _sm_ending;     /* sessions that have ended, and what they had is still being delivered */
-    struct list _sm_remains;    /* sessions that have ended, and what the store has of them is to go */
-    struct list _again;         /* messages that the disk refuses to take over (user_again.h) */
-    unsigned again_count;       /* so many */
-    struct list links;          /* all links of clients and components */
+    struct later *_later;    /* heap memory to free at the end of the event */
+    struct map actors;       /* who is awake, by bare JID (actor.h) */
+    struct map remotes;      /* other domains at home here (remote.h) */
+    struct map s2s_ids;      /* streams of other servers by their id (s2s.h) */
+    struct dns *dns;         /* NULL: no federation */
+    struct posh_book *posh;  /* NULL: web servers are not asked about certificates (posh.h) */
+    struct list s2s_links;   /* streams with other servers */
+    unsigned probes;         /* tests of other domains that are under way (probe.h) */
+    struct list gatherings;  /* of this event, for other servers (remote_many.h) */
+    uint64_t _sm_serial;     /* of the last batch that had something of a session (sm_store.c) */
+    struct list _sm_ending;  /* sessions that have ended, and what they had is still being delivered */
+    struct list _sm_remains; /* sessions that have ended, and what the store has of them is to go */
+    struct list _again;      /* messages that the disk refuses to take over (user_again.h) */
+    unsigned again_count;    /* so many */
+    struct list links;       /* all links of clients and components */
     struct slab user_slab, session_slab, c2s_slab;
     struct port **ports; /* that it listens on */
     size_t port_count;

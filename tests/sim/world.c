@@ -245,7 +245,7 @@ static bool shard_is_empty(const struct shard *shard, char *why, size_t room)
     struct map_node *node = map_next(&shard->actors, &walk);
     str first = node ? actor_key(node) : STR("none");
     bool quiet = list_empty(&shard->links) && list_empty(&shard->s2s_links) && !shard->_queue_len &&
-                 !shard->_sm_batch && !shard->s2s_ids.count;
+                 !shard->appends._gathering && !shard->s2s_ids.count;
     if (quiet && !node && !shard->remotes.count && !shard->user_slab.in_use && !shard->session_slab.in_use &&
         !shard->c2s_slab.in_use)
         return true;

@@ -5,7 +5,8 @@
  * A message is kept twice: in its sender's archive when it is sent, on the sender's shard, and in its
  * receiver's when it is accepted for delivery, on the receiver's. One to oneself is kept once, as received.
  * Writing makes nobody wait (appends.h): the id is given here, and the message goes on with it at once; but
- * stream management acknowledges it only when both archives are on disk.
+ * stream management acknowledges it only when both archives are on disk. The receiver's entry and what keeps
+ * the message for the receiver's devices are one write, so a crash in between leaves none that is sent again.
  *
  * An append that fails is logged. Its sender is told only if nobody got the message, and that is said by the
  * offline store, which keeps what was not delivered: what is archived was delivered, or is there too.

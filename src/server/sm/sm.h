@@ -104,12 +104,12 @@ bool sm_is_behind(const struct sm *sm);
 /* Something of what the store has of the session is different (session_changed()). */
 void sm_changed(struct sm *sm);
 
-/* The batch of this turn of the loop, in which messages go to the store; what is added is written with them.
- */
+/* The batch of this turn of the loop (appends.h), in which messages go to the store; what is added is written
+ * with them. */
 struct shard;
 struct store_batch *sm_store_batch(struct shard *shard);
 
-/* The server ends: forgets what was to be written; false if that was nothing. */
+/* The server ends: forgets what was to be removed; false if that was nothing. */
 bool sm_store_drop(struct shard *shard);
 
 /* While a user wakes: one of its rows of kind `sm`; and when all are there: its sessions are made again, and

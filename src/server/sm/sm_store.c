@@ -11,11 +11,11 @@
  * So after a crash we know what the client has handed over, though it may not have heard that, and all that
  * it may not have got. Presence, requests and answers are not kept: they are of no use later.
  *
- * What one turn of a loop has to write is one batch. Deletions ride along. */
+ * What one turn of a loop has to write is one batch, with the entries that messages have in archives
+ * (appends.h). Deletions ride along. */
 #include "server/ext.h"
 #include "server/sm/sm_impl.h"
 
-#include "base/log.h"
 #include "xml/write.h"
 
 #include <stdio.h>
@@ -24,21 +24,13 @@
 enum { KIND_SIZE = SM_ID_SIZE + 3, COUNT_SIZE = 40, ROW_MAX = 1 << 22, REMAINS_A_BATCH = 100 };
 
 struct note {
-    struct list link;
+    struct append_waiter waiter;
     void (*done)(struct note *note, bool ok);
     struct sm *sm;
     uint64_t number;
     struct receipt *receipt;
     unsigned epoch; /* of the number; or the turn in which it counts */
     bool primary;
-};
-
-struct sm_batch {
-    struct store_commit commit;
-    struct shard *shard;
-    struct store_batch *batch;
-    struct list notes;
-    struct task task;
 };
 
 static str kind_of(const struct sm *sm, char room[KIND_SIZE])
@@ -56,96 +48,49 @@ static str count_text(uint32_t turn, uint64_t number, char room[COUNT_SIZE])
 /* ---- The batch of a turn of the loop
  * ---------------------------------------------------------------------------------------------- */
 
-static void committed(struct store_commit *commit)
-{
-    struct sm_batch *batch = CONTAINER_OF(commit, struct sm_batch, commit);
-    struct shard *shard = batch->shard;
-    struct list *link;
-    bool ok = commit->err == OK;
-    shard_enter(shard);
-    shard_commit_ended(shard);
-    if (!ok)
-        log_error(store, "sessions were not stored: %s", err_text(commit->err));
-    while ((link = list_shift(&batch->notes))) {
-        struct note *note = LIST_ITEM(link, struct note, link);
-        note->done(note, ok);
-        sm_unref(note->sm);
-        free(note);
-    }
-    shard_leave(shard);
-    free(batch);
-}
-
-static void send_off(struct task *task)
-{
-    struct sm_batch *batch = CONTAINER_OF(task, struct sm_batch, task);
-    struct shard *shard = batch->shard;
-    shard->_sm_batch = NULL;
-    shard_commit_began(shard);
-    store_commit(shard->server->store, shard->loop, batch->batch, &batch->commit);
-}
-
 static void remove_remains(struct shard *shard);
 
-static struct sm_batch *batch_of(struct shard *shard)
+struct store_batch *sm_store_batch(struct shard *shard)
 {
-    struct sm_batch *batch = shard->_sm_batch;
-    if (batch)
-        return batch;
-    batch = NEW(struct sm_batch);
-    batch->commit.done = committed;
-    batch->shard = shard;
-    batch->batch = store_batch_new();
-    batch->task.run = send_off;
-    list_init(&batch->notes);
-    shard->_sm_batch = batch;
-    loop_defer(shard->loop, &batch->task);
-    remove_remains(shard);
-    return batch;
-}
-
-static void drop_remains(struct shard *shard)
-{
-    struct list *link;
-    while ((link = list_shift(&shard->_sm_remains)))
-        sm_unref(LIST_ITEM(link, struct sm, link));
+    uint64_t serial = appends_hurry(shard);
+    if (shard->_sm_serial != serial) {
+        shard->_sm_serial = serial;
+        remove_remains(shard);
+    }
+    return appends_batch(shard);
 }
 
 bool sm_store_drop(struct shard *shard)
 {
-    struct sm_batch *batch = shard->_sm_batch;
+    bool any = !list_empty(&shard->_sm_remains);
     struct list *link;
-    drop_remains(shard);
-    if (!batch)
-        return false;
-    shard->_sm_batch = NULL;
-    task_cancel(&batch->task);
-    shard_enter(shard);
-    while ((link = list_shift(&batch->notes))) {
-        struct note *note = LIST_ITEM(link, struct note, link);
-        receipt_release(shard, note->receipt);
-        sm_unref(note->sm);
-        free(note);
-    }
-    shard_leave(shard);
-    store_batch_free(batch->batch);
-    free(batch);
-    return true;
+    while ((link = list_shift(&shard->_sm_remains)))
+        sm_unref(LIST_ITEM(link, struct sm, link));
+    return any;
 }
 
-struct store_batch *sm_store_batch(struct shard *shard)
+/* Dropped: the server ends, and the next one finds what is there. */
+static void written(struct shard *shard, struct append_waiter *waiter, enum err err)
 {
-    return batch_of(shard)->batch;
+    struct note *note = CONTAINER_OF(waiter, struct note, waiter);
+    if (err == ERR_CANCELED)
+        receipt_release(shard, note->receipt);
+    else
+        note->done(note, err == OK);
+    sm_unref(note->sm);
+    free(note);
 }
 
 static struct note *add_note(struct sm *sm, void (*done)(struct note *note, bool ok), uint64_t number)
 {
     struct note *note = NEW(struct note);
+    note->waiter.done = written;
     note->done = done;
     note->sm = sm;
     note->number = number;
     sm_ref(sm);
-    list_append(&batch_of(sm->shard)->notes, &note->link);
+    sm_store_batch(sm->shard);
+    appends_wait(sm->shard, &note->waiter);
     return note;
 }
 

@@ -122,7 +122,9 @@ bool message_is_refused(struct user *user, const struct stanza_event *event);
 /* One that a session had and did not acknowledge: by the same rules, but extensions have seen it already. */
 void message_again(struct user *user, const struct delivery *delivery);
 
-/* user_offline.c: XEP-0160 */
+/* user_offline.c: XEP-0160. Before a message that is to be stored is given to anybody: whether the end of the
+ * log has to be looked for; then it is delivered when that is known. */
+bool offline_looks_first(struct user *user, const struct delivery *delivery);
 void offline_store(struct user *user, const struct stanza *message);
 void offline_catch_up(struct user *user, struct session *session);
 bool offline_is_for_log(const struct user *user);

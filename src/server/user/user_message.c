@@ -36,6 +36,21 @@ static void send_to_bare(struct user *user, const struct stanza_event *event, in
     }
 }
 
+/* Whether the rules have it kept for later. */
+static bool is_for_log(struct user *user, const struct stanza_event *event)
+{
+    enum stanza_type type = event->stanza->type;
+    const struct session *session =
+        jid_is_bare(&event->to) ? NULL : session_find(user, jid_resource(&event->to));
+    if (session)
+        return offline_comes_first(session, event->stanza);
+    if (type == TYPE_HEADLINE || type == TYPE_ERROR || type == TYPE_GROUPCHAT)
+        return false;
+    if (!jid_is_bare(&event->to) && type != TYPE_CHAT)
+        return false; /* §8.5.3.2.1 */
+    return highest_priority(user) == PRIORITY_NONE || offline_is_for_log(user);
+}
+
 static void to_bare(struct user *user, const struct stanza_event *event)
 {
     const struct stanza *message = event->stanza;
@@ -51,10 +66,7 @@ static void to_bare(struct user *user, const struct stanza_event *event)
         route_error(user->actor.shard, message, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
         return;
     default:
-        if (highest == PRIORITY_NONE || offline_is_for_log(user))
-            offline_store(user, message);
-        else
-            send_to_bare(user, event, highest);
+        send_to_bare(user, event, highest);
     }
 }
 
@@ -62,9 +74,7 @@ static void to_full(struct user *user, const struct stanza_event *event)
 {
     const struct stanza *message = event->stanza;
     struct session *session = session_find(user, jid_resource(&event->to));
-    if (session && offline_comes_first(session, message))
-        offline_store(user, message);
-    else if (session)
+    if (session)
         give(session, event); /* §8.5.3.1 */
     else if (message->type == TYPE_CHAT)
         to_bare(user, event); /* §8.5.3.2.1 */
@@ -87,7 +97,9 @@ static void hand_out(struct user *user, const struct stanza_event *event)
 {
     user->message_serial++;
     sm_copies_begin(&user->copies, event->stanza);
-    if (jid_is_bare(&event->to))
+    if (is_for_log(user, event))
+        offline_store(user, event->stanza);
+    else if (jid_is_bare(&event->to))
         to_bare(user, event);
     else
         to_full(user, event);
@@ -109,8 +121,11 @@ void message_again(struct user *user, const struct delivery *delivery)
     struct stanza_event event = {
         .shard = user->actor.shard, .user = user, .stanza = delivery->stanza, .to = delivery->to
     };
+    bool early = comes_too_early(user, delivery);
+    if ((early || is_for_log(user, &event)) && offline_looks_first(user, delivery))
+        return;
     user->again = true;
-    if (comes_too_early(user, delivery))
+    if (early)
         offline_store(user, delivery->stanza);
     else
         hand_out(user, &event);
@@ -122,6 +137,8 @@ void message_to_user(struct user *user, const struct delivery *delivery)
     struct stanza_event event = {
         .shard = user->actor.shard, .user = user, .stanza = delivery->stanza, .to = delivery->to
     };
+    if (!user->offline_known && is_for_log(user, &event) && offline_looks_first(user, delivery))
+        return;
     if (fire_message_to_user(user->actor.host, &event) == HOOK_DONE)
         return;
     hand_out(user, &event);

@@ -47,10 +47,9 @@ struct catchup {
 };
 
 struct append {
-    struct store_commit commit;
+    struct append_waiter waiter;
     struct user *user;
     struct stanza *message;
-    struct receipt *receipt;
     bool again;
 };
 
@@ -88,30 +87,28 @@ static void refuse(struct user *user, const struct stanza *message, bool again)
                     "the message could not be stored");
 }
 
-static void appended(struct store_commit *commit)
+static void append_failed(const struct append *append, enum err err)
 {
-    struct append *append = CONTAINER_OF(commit, struct append, commit);
     struct user *user = append->user;
-    struct shard *shard = user->actor.shard;
-    shard_enter(shard);
-    shard_commit_ended(shard);
+    struct stanza *message = ARENA_NEW(&user->actor.shard->arena, struct stanza);
+    user->offline_count -= user->offline_count > 0; /* it may have been counted anew meanwhile */
+    log_error(store, "a message for %s was not stored: %s", user->actor.bare, err_text(err));
+    *message = *append->message;
+    refuse(user, message, append->again);
+}
+
+static void appended(struct shard *shard, struct append_waiter *waiter, enum err err)
+{
+    struct append *append = CONTAINER_OF(waiter, struct append, waiter);
+    struct user *user = append->user;
     user->appends_pending--;
     user->appends_ended++;
-    if (commit->err == OK) {
-        receipt_stored(append->receipt);
-    } else {
-        user->offline_count -= user->offline_count > 0; /* it may have been counted anew meanwhile */
-        log_error(store, "a message for %s was not stored: %s", user->actor.bare, err_text(commit->err));
-        struct stanza *message = arena_alloc(&shard->arena, sizeof *message);
-        *message = *append->message;
-        struct receipt *before = receipt_enter(shard, append->receipt);
-        refuse(user, message, append->again);
-        receipt_leave(shard, before);
-    }
-    receipt_release(shard, append->receipt);
+    if (err == OK)
+        receipt_stored(shard->_receipt);
+    else if (err != ERR_CANCELED) /* the server ends: its sender's server or client has it still */
+        append_failed(append, err);
     actor_touch(&user->actor);
-    shard_leave(shard);
-    free(append->message);
+    shard_free_later(shard, append->message);
     free(append);
 }
 
@@ -139,35 +136,59 @@ static void append_message(struct user *user, const struct stanza *message)
     if (id <= user->last_log_id)
         id = user->last_log_id + 1;
     user->last_log_id = id;
-    struct store_batch *batch = store_batch_new();
-    store_append(batch, owner_of(user), str_from(KIND),
-                 &(struct store_entry){ .id = id,
-                                        .time_ms = came_at(user, message),
-                                        .peer = jid_bare(&message->from),
-                                        .value = buf_str(&value) });
-    buf_fini(&value);
-    receipt_mark(shard, batch);
     append = NEW(struct append);
     append->user = user;
     append->message = stanza_copy(message);
-    append->receipt = receipt_hold(shard);
     append->again = user->again;
-    append->commit.done = appended;
+    append->waiter.done = appended;
     user->appends_pending++;
     user->offline_count++;
-    shard_commit_began(shard);
     shard->counters.offline_stored++;
-    store_commit(shard->server->store, shard->loop, batch, &append->commit);
+    appends_add(shard, owner_of(user), str_from(KIND),
+                &(struct store_entry){ .id = id,
+                                       .time_ms = came_at(user, message),
+                                       .peer = jid_bare(&message->from),
+                                       .value = buf_str(&value) },
+                &append->waiter);
+    receipt_mark(shard, appends_batch(shard));
+    buf_fini(&value);
 }
 
-/* The first message since the user woke: the end of the log must be known, for ids and for the limit. */
+/* The first message since the user woke: the end of the log must be known, for ids and for the limit. It
+ * is known before anybody sees the message, so that what is written of it is written at once. */
 struct first {
     struct store_read read;
     struct user *user;
     struct stanza *message;
     struct receipt *receipt;
-    bool again;
+    enum deliver how;
+    struct jid to;
+    char text[];
 };
+
+static void note_end(struct user *user, const struct store_read *read)
+{
+    user->offline_known = true;
+    user->offline_count = (uint32_t)read->total;
+    if (read->count && read->entries[read->count - 1].id > user->last_log_id)
+        user->last_log_id = read->entries[read->count - 1].id;
+}
+
+static void go_on(const struct first *first, enum err err)
+{
+    struct user *user = first->user;
+    struct arena *arena = &user->actor.shard->arena;
+    struct delivery delivery = { .stanza = stanza_copy_arena(first->message, arena),
+                                 .to = jid_copy(&first->to, arena),
+                                 .how = first->how };
+    bool again = first->how == DELIVER_AGAIN;
+    if (err != OK)
+        refuse(user, delivery.stanza, again);
+    else if (!user->actor.exists)
+        route_error(user->actor.shard, delivery.stanza, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
+    else
+        (again ? message_again : message_to_user)(user, &delivery);
+}
 
 static void end_known(struct store_read *read)
 {
@@ -177,22 +198,10 @@ static void end_known(struct store_read *read)
     shard_enter(shard);
     shard_commit_ended(shard);
     user->appends_pending--;
+    if (read->err == OK && user->actor.exists)
+        note_end(user, read);
     struct receipt *before = receipt_enter(shard, first->receipt);
-    if (read->err == OK && !user->actor.exists) {
-        route_error(shard, first->message, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL); /* removed meanwhile */
-    } else if (read->err == OK) {
-        user->offline_known = true;
-        user->offline_count = (uint32_t)read->total;
-        if (read->count)
-            user->last_log_id = read->entries[read->count - 1].id > user->last_log_id
-                                    ? read->entries[read->count - 1].id
-                                    : user->last_log_id;
-        user->again = first->again;
-        append_message(user, first->message);
-        user->again = false;
-    } else {
-        refuse(user, first->message, first->again);
-    }
+    go_on(first, read->err);
     receipt_leave(shard, before);
     receipt_release(shard, first->receipt);
     store_read_fini(read);
@@ -202,23 +211,19 @@ static void end_known(struct store_read *read)
     free(first);
 }
 
-void offline_store(struct user *user, const struct stanza *message)
+bool offline_looks_first(struct user *user, const struct delivery *delivery)
 {
-    if (user->anonymous) {
-        route_error(user->actor.shard, message, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
-        return;
-    }
-    if (!is_worth_keeping(message))
-        return;
-    if (user->offline_known) {
-        append_message(user, message);
-        return;
-    }
-    struct first *first = NEW(struct first);
+    const struct jid *to = &delivery->to;
+    if (user->offline_known || user->anonymous || !is_worth_keeping(delivery->stanza))
+        return false;
+    struct first *first = xcalloc(1, sizeof *first + to->full.len);
     first->user = user;
-    first->message = stanza_copy(message);
+    first->message = stanza_copy(delivery->stanza);
     first->receipt = receipt_hold(user->actor.shard);
-    first->again = user->again;
+    first->how = delivery->how;
+    first->to = *to;
+    memcpy(first->text, to->full.p, to->full.len);
+    first->to.full.p = first->text;
     first->read.done = end_known;
     user->appends_pending++; /* a client that catches up waits for this one too */
     actor_block(&user->actor);
@@ -226,6 +231,15 @@ void offline_store(struct user *user, const struct stanza *message)
     store_log_find(user->actor.shard->server->store, user->actor.shard->loop, owner_of(user), str_from(KIND),
                    &(struct store_log_query){ .peer = str_none, .limit = 1, .last = true, .count = true },
                    &first->read);
+    return true;
+}
+
+void offline_store(struct user *user, const struct stanza *message)
+{
+    if (user->anonymous)
+        route_error(user->actor.shard, message, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
+    else if (is_worth_keeping(message))
+        append_message(user, message);
 }
 
 bool offline_is_for_log(const struct user *user)
