@@ -52,9 +52,10 @@ bool sm_past(const struct user *user, str id, uint32_t *ret_h)
 }
 
 /* A message on its second way: in the batch that makes it safe elsewhere it is removed here. One that was
- * never stored here is still its sender's until then. */
+ * never stored here is still its sender's until then; that may turn out when it has set out already. */
 struct again {
     struct receipt receipt;
+    struct list link; /* sm->again */
     struct sm *sm;
     uint64_t number;
     struct receipt *first; /* of its first way; NULL: its sender was told */
@@ -63,9 +64,22 @@ struct again {
 static void again_done(struct receipt *receipt)
 {
     struct again *again = CONTAINER_OF(receipt, struct again, receipt);
+    list_remove(&again->link);
     receipt_release(again->sm->shard, again->first);
     sm_unref(again->sm);
     free(again);
+}
+
+bool sm_again_waits(struct sm *sm, uint64_t number, struct receipt *receipt)
+{
+    list_each (at, &sm->again) {
+        struct again *again = LIST_ITEM(at, struct again, link);
+        if (again->number != number)
+            continue;
+        again->first = receipt;
+        return true;
+    }
+    return false;
 }
 
 static void again_mark(const struct receipt *receipt, struct store_batch *batch)
@@ -82,6 +96,7 @@ static void deliver_again(struct sm *sm, const struct stanza *message, struct sm
     again->number = entry->number;
     again->first = entry->receipt;
     entry->receipt = NULL;
+    list_append(&sm->again, &again->link);
     sm_ref(sm);
     receipt_init(&again->receipt, shard, again_done, again_mark);
     struct receipt *before = receipt_enter(shard, &again->receipt);

@@ -94,6 +94,7 @@ struct sm {
     size_t queue_bytes, sent_bytes;
     struct timer timer;   /* with a link: to ask; without: its end */
     struct task end_task; /* of one that is over its limits */
+    struct list again;    /* sm_end.c: messages of one that has ended, on their second way */
 };
 
 /* sm.c */
@@ -127,6 +128,10 @@ void sm_out_not_stored(struct sm *sm, uint64_t number, struct receipt *receipt);
 bool sm_body_read(const struct sm_body *body, const struct user *user, struct stanza *ret);
 struct sm_body *sm_body_new(str text, enum stanza_kind kind, int64_t time_ms);
 void sm_body_unref(struct sm_body *body);
+
+/* sm_end.c: the message with this number is on its second way and could not be stored on its first: its
+ * receipt, which is given over, waits for the second. False: it is not. */
+bool sm_again_waits(struct sm *sm, uint64_t number, struct receipt *receipt);
 
 /* sm_store.c: what survives a crash; nothing of it does anything for a session of which nothing is stored */
 void sm_store_row(struct sm *sm); /* the session as it is now */

@@ -188,6 +188,7 @@ static void end_now(struct task *task)
 void sm_out_init(struct sm *sm)
 {
     list_init(&sm->queue);
+    list_init(&sm->again);
     sm->next = &sm->queue;
     sm->timer.fired = timer_fired;
     sm->end_task.run = end_now;
@@ -304,7 +305,8 @@ void sm_out_not_stored(struct sm *sm, uint64_t number, struct receipt *receipt)
         sm_out_flush(sm);
         return;
     }
-    receipt_release(sm->shard, receipt);
+    if (!sm_again_waits(sm, number, receipt))
+        receipt_release(sm->shard, receipt);
 }
 
 /* Until somebody resumes, `acked` says no more than how many there are. */
