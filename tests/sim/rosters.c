@@ -88,7 +88,9 @@ static uint8_t flags_of(const struct roster *roster, const struct person *other)
     return item ? item->flags : 0;
 }
 
-/* `one` sees `other`, or has asked to. */
+/* `one` sees `other`, or has asked to. Who shows himself to somebody at another server who has turned away
+ * from him is only counted: RFC 6121 has no word that would tell him once a first one got lost, or has
+ * crossed with his own. */
 static void check_pair(struct ledger *ledger, const struct person *one, uint8_t mine,
                        const struct person *other, uint8_t yours)
 {
@@ -98,10 +100,13 @@ static void check_pair(struct ledger *ledger, const struct person *one, uint8_t 
         ledger->subscribed++;
     if (sees == shows && !waits)
         return;
-    ledger->one_sided++;
-    trace("rosters: %s has%s%s of %s, who has%s%s", one->bare, sees ? " to" : " no to",
-          mine & ROSTER_ASK ? " and asks" : "", other->bare, shows ? " from" : " no from",
-          yours & ROSTER_PENDING_IN ? " and is asked" : "");
+    if (!sees && !waits && one->place != other->place) {
+        ledger->one_sided++;
+        return;
+    }
+    ledger_fail(ledger, "the rosters do not agree: %s has%s%s of %s, who has%s%s", one->bare,
+                sees ? " to" : " no to", mine & ROSTER_ASK ? " and asks" : "", other->bare,
+                shows ? " from" : " no from", yours & ROSTER_PENDING_IN ? " and is asked" : "");
 }
 
 void rosters_check(struct world *world, struct ledger *ledger, const struct person *persons, unsigned count)

@@ -362,6 +362,15 @@ static void show_anew(struct play *play)
     sim_advance(play->world.sim, 40 * 1000);
 }
 
+/* Who is there says something new of himself: a subscription that one side alone has comes to light. */
+static void show_change(struct play *play)
+{
+    for (unsigned i = 0; i < play->device_count; i++)
+        if (device_is_on(&play->devices[i]))
+            device_show(&play->devices[i], play->devices[i].priority + 1);
+    sim_advance(play->world.sim, 40 * 1000);
+}
+
 /* Everybody is there, shows himself, and has nothing to wait for. */
 static void come_to_rest(struct play *play)
 {
@@ -384,6 +393,7 @@ static void come_to_rest(struct play *play)
         show_anew(
             play); /* the first time for all that went wrong before: requests are asked again, and answered */
         show_anew(play);
+        show_change(play);
     }
     for (unsigned i = 0; i < play->device_count; i++)
         if (!device_is_quiet(&play->devices[i]))

@@ -106,6 +106,12 @@ void presence_hide_directed(struct user *user);
 void subscription_from_session(struct user *user, const struct stanza *presence);
 void subscription_to_user(struct user *user, const struct stanza *presence);
 void subscription_remind(struct user *user, struct session *session);
+
+/* Rosters that a crash has left in disagreement are mended: when a session comes online, those are asked
+ * again who have not answered (RFC 6121 §3.1.2); and who shows himself to a user who does not see him hears
+ * of that (§3.3.2). */
+void subscription_ask_again(struct user *user);
+void subscription_end(struct user *user, const struct jid *contact);
 void subscription_removed(struct user *user, const struct roster_item *item, const struct stanza *iq);
 
 /* user_roster.c: RFC 6121 §2 */

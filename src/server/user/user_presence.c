@@ -208,6 +208,7 @@ static void become_available(struct user *user, struct session *session, const s
     if (initial) {
         ask_around(user, session);
         subscription_remind(user, session);
+        subscription_ask_again(user);
         fire_session_available(user->actor.host, &event);
     }
     if (reachable)
@@ -351,8 +352,7 @@ static void answer_probe(struct user *user, const struct delivery *delivery)
     str resource = jid_resource(&delivery->to);
     bool any = false;
     if (!sees_us(user, &probe->from) && !jid_eq_bare(&probe->from, &own)) {
-        if (delivery->how == DELIVER_ROUTE)
-            refuse_probe(user, probe);
+        refuse_probe(user, probe);
         return;
     }
     list_each (at, &user->sessions) {
@@ -373,6 +373,18 @@ static void answer_probe(struct user *user, const struct delivery *delivery)
     answer(user, make(user, TYPE_UNAVAILABLE, probe->id, last_seen(user, &shard->arena)), &own, &probe->from);
 }
 
+/* Another user here believes that this one sees him: a crash came between the two ends of a subscription. */
+static bool is_unwanted(const struct user *user, const struct delivery *delivery)
+{
+    const struct jid *from = &delivery->stanza->from;
+    struct jid own = user_jid(user);
+    if (delivery->how != DELIVER_BROADCAST || delivery->stanza->type != TYPE_NONE || !from->local_len ||
+        is_elsewhere(user, from) || jid_eq_bare(from, &own))
+        return false;
+    const struct roster_item *item = roster_find(&user->roster, jid_bare(from));
+    return !item || !(item->flags & ROSTER_TO);
+}
+
 void presence_to_user(struct user *user, const struct delivery *delivery)
 {
     const struct stanza *presence = delivery->stanza;
@@ -381,6 +393,8 @@ void presence_to_user(struct user *user, const struct delivery *delivery)
         answer_probe(user, delivery);
         return;
     }
+    if (is_unwanted(user, delivery))
+        subscription_end(user, &presence->from);
     struct stanza_event event = {
         .shard = user->actor.shard, .user = user, .stanza = presence, .to = delivery->to
     };

@@ -305,6 +305,27 @@ void subscription_remind(struct user *user, struct session *session)
     }
 }
 
+void subscription_ask_again(struct user *user)
+{
+    struct arena *arena = &user->actor.shard->arena;
+    for (uint32_t i = 0; i < user->roster.count; i++) {
+        const struct roster_item *item = user->roster.items[i];
+        struct jid contact;
+        if (!(item->flags & ROSTER_ASK) ||
+            jid_parse(arena_str(arena, roster_item_jid(item)), arena, &contact) != OK)
+            continue;
+        struct reach_event event = { user, contact };
+        if (fire_may_reach(user->actor.host, &event) == HOOK_NEXT)
+            say(user, &contact, TYPE_SUBSCRIBE, str_none);
+    }
+}
+
+void subscription_end(struct user *user, const struct jid *contact)
+{
+    struct jid bare = jid_to_bare(contact);
+    say(user, &bare, TYPE_UNSUBSCRIBE, str_none);
+}
+
 void subscription_removed(struct user *user, const struct roster_item *item, const struct stanza *iq)
 {
     struct arena *arena = &user->actor.shard->arena;
