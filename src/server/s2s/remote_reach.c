@@ -43,7 +43,9 @@ static void fail(struct pair *pair, enum stanza_error error, const char *why)
              (unsigned long long)rest_ms);
     pair->no_passengers = pair->no_external = false;
     s2s_sm_give_up(remote, pair, error, why);
-    queue_bounce_all(pair, error, why);
+    s2s_in_offer(pair); /* we can't reach it, but it may have reached us */
+    if (!pair->sending)
+        queue_bounce_all(pair, error, why);
     if (!pair->own)
         remote_answer_all(remote, NULL, error);
 }
@@ -198,6 +200,8 @@ void reach(struct pair *pair)
         reach_stop(pair);
         return;
     }
+    if (!pair->sending)
+        s2s_in_offer(pair);
     bool may_dialback = s2s_policy_for(remote->shard->server->config, str_from(remote->domain)).dialback;
     struct s2s *seat = passenger_seat(pair);
     if (seat && has_questions(remote))

@@ -78,6 +78,7 @@ struct s2s {
     uint64_t since_us, stanzas_in, stanzas_out;
     uint64_t weight_in;     /* stanzas, those for many counted for each */
     bool bidi_due;          /* to be used in the other direction when the peer has begun (s2s_in_bidi) */
+    bool bidi_late;         /* the same, when it is settled what an older stream has brought */
     bool parted;            /* the peer has ended it in order */
     struct s2s_sm *sm;      /* stream management, or NULL */
     struct s2s_tail *tail;  /* what was sent without it (s2s_tail.h), or NULL */
@@ -164,7 +165,8 @@ void s2s_in_leave(struct s2s *s2s);
 /* Lets the peer be served in the other direction over this stream too, if it asked for that: as soon as it
  * has said whether it wants stream management. Moves the stream to the home of the peer's domain. */
 void s2s_in_bidi(struct s2s *s2s, str theirs, str ours);
-void s2s_in_begun(struct s2s *s2s); /* it has */
+void s2s_in_begun(struct s2s *s2s);   /* it has */
+void s2s_in_offer(struct pair *pair); /* a stream that had to wait for an older one to be settled */
 
 /* ---- s2s_out.c: the initiating end */
 

@@ -218,11 +218,26 @@ void s2s_in_element(struct s2s *s2s, const struct xml_node *node)
 /* ---- Both directions
  * ---------------------------------------------------------------------------------------------- */
 
+/* Not before it is known what an older stream has brought, or what is new would overtake the rest. */
 static void use(struct s2s *s2s, str theirs, str ours)
 {
     struct pair *pair = remote_pair(s2s->link.shard, ours, theirs);
-    if (pair && !pair->sending && !s2s_sm_holds_back(pair))
+    if (!pair || pair->sending)
+        return;
+    s2s->bidi_late = s2s_sm_holds_back(pair) || s2s_sm_is_ours_to_resume(pair);
+    if (!s2s->bidi_late)
         pair_may_send(pair, s2s);
+}
+
+void s2s_in_offer(struct pair *pair)
+{
+    str theirs = str_from(pair->remote->domain), ours = str_from(pair->ours);
+    list_each (at, &pair->remote->shard->s2s_links) {
+        struct s2s *s2s = S2S_OF(LIST_ITEM(at, struct link, _in_shard));
+        if (s2s->bidi_late && !s2s_is_over(s2s) && str_eq(str_from(s2s->domain), theirs) &&
+            str_eq(str_from(s2s->ours), ours))
+            use(s2s, theirs, ours);
+    }
 }
 
 void s2s_in_begun(struct s2s *s2s)
