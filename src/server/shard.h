@@ -118,8 +118,8 @@ struct shard {
     uint64_t _sm_serial;     /* of the last batch that had something of a session (sm_store.c) */
     struct list _sm_ending;  /* sessions that have ended, and what they had is still being delivered */
     struct list _sm_remains; /* sessions that have ended, and what the store has of them is to go */
-    struct list _again;      /* messages that the disk refuses to take over (user_again.h) */
-    unsigned again_count;    /* so many */
+    struct list _again;      /* messages whose users can't be had now (user_again.h) */
+    unsigned again_count;    /* so many, and those that the disk refuses (user_handover.h) */
     struct list links;       /* all links of clients and components */
     struct slab user_slab, session_slab, c2s_slab;
     struct port **ports; /* that it listens on */

@@ -10,6 +10,7 @@
 #include "base/planted.h"
 #include "server/account.h"
 #include "server/ext.h"
+#include "server/user/user_handover.h"
 
 #include <stdlib.h>
 
@@ -90,7 +91,7 @@ static bool may_sleep(const struct actor *actor)
     const struct user *user = USER_OF(actor);
     if (PLANTED(PLANTED_LEAKED_ACTOR) && user->last_log_id)
         return false;
-    return list_empty(&user->sessions) && !user->appends_pending && !user->catchup;
+    return list_empty(&user->sessions) && !user->appends_pending && !user->catchup && !user->handover;
 }
 
 static void user_free(struct actor *actor)
@@ -99,6 +100,7 @@ static void user_free(struct actor *actor)
     list_each_safe (at, &user->sessions)
         session_drop(SESSION_OF(at)); /* at the server's end: one that waited for its resumption */
     offline_drop(user);
+    handover_drop(user);
     free(user->pasts);
     slab_free(&actor->shard->user_slab, user);
 }

@@ -21,18 +21,20 @@ struct user {
     struct catchup *catchup; /* an offline queue on its way to a session, or NULL */
     bool offline_known;      /* last_log_id and offline_count are those of the log */
     uint32_t offline_count;
-    uint64_t last_log_id;     /* of the offline log; kept when it is emptied, so that ids never go back */
-    uint64_t offline_moved;   /* messages up to this id are on their way out of the log, if not gone */
-    unsigned appends_pending; /* offline messages on their way to the disk */
-    unsigned appends_ended;   /* how many have come to an end, either way */
-    uint64_t message_serial;  /* of the message at hand: sessions that got it remember its number */
-    int64_t last_seen_ms;     /* wall time at which the last session became unavailable; 0: not known */
-    bool again;               /* the message at hand was acknowledged to its sender before */
-    struct sm_copies copies;  /* of the message at hand */
-    struct sm_saved *saved;   /* rows of sessions that are to be restored */
-    unsigned restoring;       /* such sessions, on their way from the store */
-    bool restore_failed;      /* one of them could not be read */
-    struct sm_pasts *pasts;   /* of its sessions with stream management that have ended, or NULL */
+    uint64_t last_log_id;      /* of the offline log; kept when it is emptied, so that ids never go back */
+    uint64_t offline_moved;    /* messages up to this id are on their way out of the log, if not gone */
+    unsigned appends_pending;  /* offline messages on their way to the disk */
+    unsigned appends_ended;    /* how many have come to an end, either way */
+    struct handover *handover; /* messages on their way from sessions that ended to that log, or NULL */
+    unsigned handed_over;      /* how many writes of these have begun or ended */
+    uint64_t message_serial;   /* of the message at hand: sessions that got it remember its number */
+    int64_t last_seen_ms;      /* wall time at which the last session became unavailable; 0: not known */
+    bool again;                /* the message at hand was acknowledged to its sender before */
+    struct sm_copies copies;   /* of the message at hand */
+    struct sm_saved *saved;    /* rows of sessions that are to be restored */
+    unsigned restoring;        /* such sessions, on their way from the store */
+    bool restore_failed;       /* one of them could not be read */
+    struct sm_pasts *pasts;    /* of its sessions with stream management that have ended, or NULL */
     /* what extensions keep for it follows (ext_user()) */
 };
 
@@ -132,8 +134,14 @@ void message_again(struct user *user, const struct delivery *delivery);
  * log has to be looked for; then it is delivered when that is known. */
 bool offline_looks_first(struct user *user, const struct delivery *delivery);
 void offline_store(struct user *user, const struct stanza *message);
+/* Adds one that came then (INT64_MAX: now) to what the shard appends; `waiter` may be NULL (appends.h). And
+ * when so many that were handed over are on disk. */
+void offline_append(struct user *user, const struct stanza *message, int64_t came_ms,
+                    struct append_waiter *waiter);
+void offline_took(struct user *user, size_t count);
 void offline_catch_up(struct user *user, struct session *session);
 bool offline_is_for_log(const struct user *user);
+bool offline_is_read(const struct user *user); /* a page is on its way from the disk */
 /* Whether the session is being sent what was kept, with what is added meanwhile. */
 bool offline_is_coming(const struct session *session);
 /* Whether this message to this very session has to wait in the log: what came earlier is still on its way to

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Messages that were acknowledged to their senders, that a session which has ended did not acknowledge, and
- * that the disk refuses to take over: they are delivered again in a while, until it does. */
+ * whose user can't be had now, since the disk can't be read: they are delivered again in a while. What the
+ * disk refuses to take over: user_handover.h. */
 #ifndef SERVER_USER_AGAIN_H
 #define SERVER_USER_AGAIN_H
 

@@ -121,11 +121,8 @@ void message_again(struct user *user, const struct delivery *delivery)
     struct stanza_event event = {
         .shard = user->actor.shard, .user = user, .stanza = delivery->stanza, .to = delivery->to
     };
-    bool early = comes_too_early(user, delivery);
-    if ((early || is_for_log(user, &event)) && offline_looks_first(user, delivery))
-        return;
     user->again = true;
-    if (early)
+    if (comes_too_early(user, delivery))
         offline_store(user, delivery->stanza);
     else
         hand_out(user, &event);

@@ -9,14 +9,15 @@
  * store itself (sm_store.c) needs no ping: a page is moved to it.
  *
  * Ids only go up, so that a page which is deleted has nothing in it that came meanwhile. What a session hands
- * over that ends (sm_end.c) is older than what the log took while that session was catching up: it has the
- * time at which it came first, and by that a page is put in order. Between two pages it is not. */
+ * over that ends (user_handover.h) is older than what the log took while that session was catching up: it has
+ * the time at which it came first, and by that a page is put in order. Between two pages it is not. No page
+ * is read while some of it is on its way to the disk; what the disk refuses is sent from memory. */
 #include "server/hooks.h"
 
 #include "base/log.h"
 #include "base/rand.h"
 #include "server/receipt.h"
-#include "server/user/user_again.h"
+#include "server/user/user_handover.h"
 #include "xmpp/ns.h"
 #include "xmpp/stamp.h"
 
@@ -25,7 +26,14 @@
 
 #define NS_CHAT_STATES "http://jabber.org/protocol/chatstates"
 
-enum { PAGE = 50, ANSWER_MS = 30 * 1000, AGAIN_MS = 20, ROOM_MS = 500, STANZA_MAX = 1 << 22 };
+enum {
+    PAGE = 50,
+    PIECES_MAX = 2 * PAGE,
+    ANSWER_MS = 30 * 1000,
+    AGAIN_MS = 20,
+    ROOM_MS = 500,
+    STANZA_MAX = 1 << 22
+};
 
 /* A page that can't be read is asked for so often. Then the log has to wait for another visit, and what is
  * new comes before it. */
@@ -41,6 +49,7 @@ struct catchup {
     uint64_t first, last; /* ids of the page that was sent */
     unsigned failed;      /* reads, one after another */
     unsigned ended;       /* user->appends_ended when the read began */
+    unsigned handed;      /* the same of user->handed_over */
     bool reading;
     bool moves; /* the session is kept in the store itself: pages go over to it */
     char ping[21];
@@ -50,7 +59,6 @@ struct append {
     struct append_waiter waiter;
     struct user *user;
     struct stanza *message;
-    bool again;
 };
 
 struct deletion {
@@ -79,12 +87,10 @@ static bool is_worth_keeping(const struct stanza *message)
     return !any;
 }
 
-/* The sender is told; but not that what he was told is safe is not (user_again.h). */
-static void refuse(struct user *user, const struct stanza *message, bool again)
+static void refuse(struct user *user, const struct stanza *message)
 {
-    if (!again || !again_later(user->actor.shard, message, &message->to))
-        route_error(user->actor.shard, message, STANZA_ERROR_RESOURCE_CONSTRAINT,
-                    "the message could not be stored");
+    route_error(user->actor.shard, message, STANZA_ERROR_RESOURCE_CONSTRAINT,
+                "the message could not be stored");
 }
 
 static void append_failed(const struct append *append, enum err err)
@@ -94,7 +100,7 @@ static void append_failed(const struct append *append, enum err err)
     user->offline_count -= user->offline_count > 0; /* it may have been counted anew meanwhile */
     log_error(store, "a message for %s was not stored: %s", user->actor.bare, err_text(err));
     *message = *append->message;
-    refuse(user, message, append->again);
+    refuse(user, message);
 }
 
 static void appended(struct shard *shard, struct append_waiter *waiter, enum err err)
@@ -112,46 +118,61 @@ static void appended(struct shard *shard, struct append_waiter *waiter, enum err
     free(append);
 }
 
-/* When it came: in the order of the ids, whatever the clock does; but of one that a session had before, when
- * it came to that (sm_body_read). */
-static int64_t came_at(const struct user *user, const struct stanza *message)
+/* Ids are times, and follow those of earlier runs, whatever the clock does. */
+static uint64_t next_id(const struct user *user)
 {
-    int64_t ms, last = (int64_t)(user->last_log_id / 1000);
-    return user->again && sm_stamped_at(message, user, &ms) && ms < last ? ms : last;
+    const struct shard *shard = user->actor.shard;
+    int64_t now_ms = loop_wall_ms(shard->loop), newest_ms = store_newest_ms(shard->server->store);
+    uint64_t id = (uint64_t)(now_ms > newest_ms ? now_ms : newest_ms + 1) * 1000;
+    return id > user->last_log_id ? id : user->last_log_id + 1;
+}
+
+void offline_append(struct user *user, const struct stanza *message, int64_t came_ms,
+                    struct append_waiter *waiter)
+{
+    struct shard *shard = user->actor.shard;
+    struct buf value;
+    uint64_t id = next_id(user);
+    int64_t id_ms = (int64_t)(id / 1000);
+    if (came_ms == id_ms)
+        id = (uint64_t)(came_ms + 1) * 1000;
+    user->last_log_id = id;
+    buf_init(&value, STANZA_MAX);
+    stanza_write(&value, message, NULL);
+    appends_add(shard, owner_of(user), str_from(KIND),
+                &(struct store_entry){ .id = id,
+                                       .time_ms = came_ms < id_ms ? came_ms : id_ms,
+                                       .peer = jid_bare(&message->from),
+                                       .value = buf_str(&value) },
+                waiter);
+    receipt_mark(shard, appends_batch(shard));
+    buf_fini(&value);
+}
+
+void offline_took(struct user *user, size_t count)
+{
+    user->offline_count += (uint32_t)count;
+    user->appends_ended += (unsigned)count;
+    user->actor.shard->counters.offline_stored += count;
 }
 
 static void append_message(struct user *user, const struct stanza *message)
 {
     struct shard *shard = user->actor.shard;
     struct append *append;
-    struct buf value;
     if (user->offline_count >= shard->server->config->limits.offline_messages) {
         route_error(shard, message, STANZA_ERROR_SERVICE_UNAVAILABLE,
                     "the receiver's store of messages is full");
         return;
     }
-    buf_init(&value, STANZA_MAX);
-    stanza_write(&value, message, NULL);
-    uint64_t id = (uint64_t)loop_wall_ms(shard->loop) * 1000;
-    if (id <= user->last_log_id)
-        id = user->last_log_id + 1;
-    user->last_log_id = id;
     append = NEW(struct append);
     append->user = user;
     append->message = stanza_copy(message);
-    append->again = user->again;
     append->waiter.done = appended;
     user->appends_pending++;
     user->offline_count++;
     shard->counters.offline_stored++;
-    appends_add(shard, owner_of(user), str_from(KIND),
-                &(struct store_entry){ .id = id,
-                                       .time_ms = came_at(user, message),
-                                       .peer = jid_bare(&message->from),
-                                       .value = buf_str(&value) },
-                &append->waiter);
-    receipt_mark(shard, appends_batch(shard));
-    buf_fini(&value);
+    offline_append(user, message, INT64_MAX, &append->waiter);
 }
 
 /* The first message since the user woke: the end of the log must be known, for ids and for the limit. It
@@ -181,13 +202,12 @@ static void go_on(const struct first *first, enum err err)
     struct delivery delivery = { .stanza = stanza_copy_arena(first->message, arena),
                                  .to = jid_copy(&first->to, arena),
                                  .how = first->how };
-    bool again = first->how == DELIVER_AGAIN;
     if (err != OK)
-        refuse(user, delivery.stanza, again);
+        refuse(user, delivery.stanza);
     else if (!user->actor.exists)
         route_error(user->actor.shard, delivery.stanza, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
     else
-        (again ? message_again : message_to_user)(user, &delivery);
+        message_to_user(user, &delivery);
 }
 
 static void end_known(struct store_read *read)
@@ -234,17 +254,29 @@ bool offline_looks_first(struct user *user, const struct delivery *delivery)
     return true;
 }
 
+/* It was accepted: the limit is for what is new. */
+static void hand_over(struct user *user, const struct stanza *message)
+{
+    int64_t came_ms;
+    handover_add(user, message, sm_stamped_at(message, user, &came_ms) ? came_ms : INT64_MAX);
+}
+
 void offline_store(struct user *user, const struct stanza *message)
 {
     if (user->anonymous)
         route_error(user->actor.shard, message, STANZA_ERROR_SERVICE_UNAVAILABLE, NULL);
     else if (is_worth_keeping(message))
-        append_message(user, message);
+        (user->again ? hand_over : append_message)(user, message);
 }
 
 bool offline_is_for_log(const struct user *user)
 {
     return user->catchup != NULL;
+}
+
+bool offline_is_read(const struct user *user)
+{
+    return user->catchup && user->catchup->reading;
 }
 
 bool offline_is_coming(const struct session *session)
@@ -267,7 +299,8 @@ bool offline_comes_first(const struct session *session, const struct stanza *mes
 /* ---- Catching up
  * -------------------------------------------------------------------------------------------------- */
 
-/* One whose session went away is taken over by another that came meanwhile and found it under way. */
+/* One whose session went away is taken over by another that came meanwhile and found it under way; also if
+ * that has lost its link since and waits for its client. */
 static void finish(struct catchup *catchup)
 {
     struct user *user = catchup->user;
@@ -277,7 +310,7 @@ static void finish(struct catchup *catchup)
     free(catchup);
     list_each (at, &user->sessions) {
         struct session *session = SESSION_OF(at);
-        if (lost && session->link && session->available && session->priority >= 0) {
+        if (lost && session->available && session->priority >= 0) {
             offline_catch_up(user, session);
             return;
         }
@@ -285,30 +318,32 @@ static void finish(struct catchup *catchup)
     actor_touch(&user->actor);
 }
 
+/* `kept`: the log has it until the page is deleted. */
+static void send_message(struct catchup *catchup, struct stanza *message, int64_t time_ms, bool kept)
+{
+    struct user *user = catchup->user;
+    struct kept_event event = { user, catchup->session, message };
+    if (fire_kept_stanza(user->actor.host, &event) == HOOK_DONE)
+        return;
+    sm_stamp(message, time_ms, user);
+    sm_copies_begin(&user->copies, message);
+    if (kept)
+        sm_copies_safe(&user->copies);
+    session_send(catchup->session, message, NULL);
+    sm_copies_end(&user->copies);
+}
+
 static void send_entry(struct catchup *catchup, const struct store_entry *entry)
 {
     struct user *user = catchup->user;
-    struct arena *arena = &user->actor.shard->arena;
     struct xml_node node;
     struct stanza message;
     if (!xml_parse(entry->value, STR(NS_CLIENT), &node) ||
-        stanza_read(&node, str_none, str_none, arena, &message) != STANZA_OK) {
+        stanza_read(&node, str_none, str_none, &user->actor.shard->arena, &message) != STANZA_OK)
         log_error(user, "offline message %llu of %s can't be read", (unsigned long long)entry->id,
                   user->actor.bare);
-        return;
-    }
-    struct kept_event event = { user, catchup->session, &message };
-    if (fire_kept_stanza(user->actor.host, &event) == HOOK_DONE)
-        return;
-    sm_stamp(&message, entry->time_ms, user);
-    if (catchup->moves) {
-        session_send(catchup->session, &message, NULL);
-        return;
-    }
-    sm_copies_begin(&user->copies, &message);
-    sm_copies_safe(&user->copies); /* the log has it until the page is deleted */
-    session_send(catchup->session, &message, NULL);
-    sm_copies_end(&user->copies);
+    else
+        send_message(catchup, &message, entry->time_ms, !catchup->moves);
 }
 
 static void send_ping(struct catchup *catchup)
@@ -339,10 +374,15 @@ static void move_page(struct catchup *catchup)
 
 /* No more than a part of what may wait for the client: a queue that overflows would end the connection, at
  * each visit again. */
+static size_t page_room(const struct catchup *catchup)
+{
+    return catchup->user->actor.shard->server->config->limits.output_bytes / 4;
+}
+
 static size_t page_count(const struct catchup *catchup)
 {
     const struct store_read *read = &catchup->read;
-    size_t room = catchup->user->actor.shard->server->config->limits.output_bytes / 4, count = 0;
+    size_t room = page_room(catchup), count = 0;
     for (size_t bytes = 0; count < read->count; count++) {
         bytes += read->entries[count].value.len;
         if (count && bytes > room)
@@ -351,32 +391,125 @@ static size_t page_count(const struct catchup *catchup)
     return count;
 }
 
-static void sort_by_time(struct store_entry *entries, size_t count)
+/* A message of a page: of the log, or one that the disk refused to take into it. */
+struct piece {
+    const struct store_entry *entry;
+    struct handover_item *item;
+    int64_t came_ms;
+    bool handed_over;
+};
+
+/* What was handed over has an id of a later millisecond than that in which it came (offline_append), and then
+ * it was there before what the log took. */
+static bool comes_before(const struct piece *one, const struct piece *other)
 {
-    for (size_t i = 1; i < count; i++) {
-        struct store_entry entry = entries[i];
-        size_t to = i;
-        for (; to && entries[to - 1].time_ms > entry.time_ms; to--)
-            entries[to] = entries[to - 1];
-        entries[to] = entry;
+    if (one->came_ms != other->came_ms)
+        return one->came_ms < other->came_ms;
+    return one->handed_over && !other->handed_over;
+}
+
+static void put_piece(struct piece *pieces, size_t count, struct piece piece)
+{
+    while (count && comes_before(&piece, &pieces[count - 1])) {
+        pieces[count] = pieces[count - 1];
+        count--;
     }
+    pieces[count] = piece;
+}
+
+static size_t put_entries(struct piece *pieces, const struct store_entry *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        put_piece(pieces, i,
+                  (struct piece){ .entry = &entries[i],
+                                  .came_ms = entries[i].time_ms,
+                                  .handed_over = entries[i].id / 1000 > (uint64_t)entries[i].time_ms });
+    return count;
+}
+
+/* The first so many of these, but for those that came behind the end of a page that is not the last one. */
+static size_t put_refused(struct piece *pieces, size_t count, const struct list *items, size_t fit, bool last)
+{
+    int64_t end_ms = last || !count ? INT64_MAX : pieces[count - 1].came_ms;
+    const struct list *at = items->next;
+    for (size_t i = 0; i < fit; i++, at = at->next) {
+        struct handover_item *item = LIST_ITEM(at, struct handover_item, link);
+        if (item->came_ms <= end_ms)
+            put_piece(pieces, count++,
+                      (struct piece){ .item = item, .came_ms = item->came_ms, .handed_over = true });
+    }
+    return count;
+}
+
+/* How many of these are as much as a page. */
+static size_t refused_count(const struct catchup *catchup, const struct list *items, bool *ret_all)
+{
+    size_t room = page_room(catchup), count = 0;
+    const struct list *at = items->next;
+    for (size_t bytes = 0; at != items && count < PAGE; at = at->next, count++) {
+        bytes += stanza_copy_size(LIST_ITEM(at, struct handover_item, link)->message);
+        if (count && bytes > room)
+            break;
+    }
+    *ret_all = at == items;
+    return count;
+}
+
+/* Where more of these wait they go alone, since they are the older ones. */
+static size_t put_together(const struct catchup *catchup, struct piece *pieces, size_t *entries)
+{
+    const struct store_read *read = &catchup->read;
+    const struct list *items = handover_refused(catchup->user);
+    bool all = true, last = *entries == read->count && read->count < PAGE;
+    size_t fit = items ? refused_count(catchup, items, &all) : 0;
+    if (!all)
+        *entries = 0;
+    size_t count = put_entries(pieces, read->entries, *entries);
+    return fit ? put_refused(pieces, count, items, fit, last) : count;
+}
+
+static void send_piece(struct catchup *catchup, const struct piece *piece)
+{
+    struct user *user = catchup->user;
+    struct shard *shard = user->actor.shard;
+    if (piece->entry) {
+        send_entry(catchup, piece->entry);
+        return;
+    }
+    struct receipt *before = receipt_enter(shard, piece->item->receipt);
+    send_message(catchup, stanza_copy_arena(piece->item->message, &shard->arena), piece->came_ms, false);
+    receipt_leave(shard, before);
+    handover_given(user, piece->item);
 }
 
 static void send_page(struct catchup *catchup)
 {
-    struct store_entry *entries = catchup->read.entries;
-    size_t count = page_count(catchup);
+    struct user *user = catchup->user;
+    const struct store_entry *of_log = catchup->read.entries;
     struct sm *sm = catchup->session->sm;
-    catchup->first = entries[0].id;
-    catchup->last = entries[count - 1].id;
+    size_t entries = page_count(catchup);
+    struct piece *pieces = arena_alloc(&user->actor.shard->arena, PIECES_MAX * sizeof *pieces);
+    size_t count = put_together(catchup, pieces, &entries);
     catchup->moves = sm && sm_is_stored(sm);
-    sort_by_time(entries, count);
+    if (entries) {
+        catchup->first = of_log[0].id;
+        catchup->last = of_log[entries - 1].id;
+    }
     for (size_t i = 0; i < count; i++)
-        send_entry(catchup, &entries[i]);
-    if (catchup->moves)
+        send_piece(catchup, &pieces[i]);
+    if (!entries)
+        timer_start(user->actor.shard->loop, &catchup->timer, AGAIN_MS);
+    else if (catchup->moves)
         move_page(catchup);
     else
         send_ping(catchup);
+}
+
+/* On its way to the log, or behind what was read. */
+static bool more_may_be_there(const struct catchup *catchup)
+{
+    const struct user *user = catchup->user;
+    return user->appends_pending || user->appends_ended != catchup->ended || user->handover;
 }
 
 static void page_read(struct store_read *read)
@@ -384,17 +517,17 @@ static void page_read(struct store_read *read)
     struct catchup *catchup = CONTAINER_OF(read, struct catchup, read);
     struct user *user = catchup->user;
     struct shard *shard = user->actor.shard;
+    bool in_order = user->handed_over == catchup->handed;
     bool more = catchup->session && read->err == OK;
-    bool sent = more && read->count;
+    bool sent = more && in_order && (read->count || handover_refused(user));
     shard_enter(shard);
     shard_commit_ended(shard);
     catchup->reading = false;
     catchup->failed = read->err == OK ? 0 : catchup->failed + 1;
-    if (sent)
+    if (sent || (catchup->session && catchup->failed == READS_MAX && handover_refused(user)))
         send_page(catchup);
     store_read_fini(read);
-    bool more_may_be_there = user->appends_pending || user->appends_ended != catchup->ended;
-    if (more && !sent && more_may_be_there) /* on their way to the log, or behind what was read: look again */
+    if (more && !sent && (!in_order || more_may_be_there(catchup))) /* look again */
         timer_start(shard->loop, &catchup->timer, AGAIN_MS);
     else if (catchup->session && catchup->failed && catchup->failed < READS_MAX)
         timer_start(shard->loop, &catchup->timer, READ_AGAIN_MS);
@@ -407,8 +540,13 @@ static void read_page(struct catchup *catchup)
 {
     struct user *user = catchup->user;
     struct store_log_query query = { .after_id = catchup->last, .peer = str_none, .limit = PAGE };
+    if (handover_is_writing(user)) {
+        timer_start(user->actor.shard->loop, &catchup->timer, AGAIN_MS);
+        return;
+    }
     catchup->reading = true;
     catchup->ended = user->appends_ended;
+    catchup->handed = user->handed_over;
     catchup->ping[0] = '\0';
     catchup->read.done = page_read;
     shard_commit_began(user->actor.shard);
