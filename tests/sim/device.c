@@ -542,8 +542,17 @@ static void iq_came(struct device *device, const struct xml_node *node, struct a
         device_say(device, "<iq type='result' id='%.*s'/>", STR_ARGS(id));
 }
 
+/* Its own presence, which comes back when its server has taken note of it. */
+static void own_came(struct device *device, const struct xml_node *node, struct arena *arena)
+{
+    str priority = xml_child_text(node, STR("priority"), str_none, arena);
+    device->visit->open = !xml_attr(node, STR("type"), arena).len && !str_starts(priority, STR("-"));
+}
+
 static void presence_came(struct device *device, const struct xml_node *node, struct arena *arena)
 {
+    if (str_eq(xml_attr(node, STR("from"), arena), str_from(device->full)))
+        own_came(device, node, arena);
     if (device->state == DEVICE_ON && str_is(xml_attr(node, STR("type"), arena), "subscribe"))
         rosters_asked(device, xml_attr(node, STR("from"), arena));
 }

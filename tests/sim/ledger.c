@@ -150,10 +150,16 @@ static bool has_come_to(const struct visit *visit, const struct letter *letter)
     return false;
 }
 
+static void overtaken(struct letter *letter, struct visit *visit, unsigned by)
+{
+    trace("letter %u came behind letter %u of the same sender", letter->number, by);
+    letter->overtaken_in = visit;
+    letter->overtaken_by = by;
+}
+
 /* Letters that came from this visit to that one before, and were written later. What another device has not
  * acknowledged before it went for good comes late, and may come behind what was written after it. */
-static void check_order(struct ledger *ledger, const struct visit *visit, const struct letter *letter,
-                        bool stamped)
+static void check_order(struct ledger *ledger, struct visit *visit, struct letter *letter, bool stamped)
 {
     if (letter->turned ||
         (stamped && (visit->device->person->count > 1 || has_hidden(ledger, visit->device))))
@@ -165,9 +171,8 @@ static void check_order(struct ledger *ledger, const struct visit *visit, const 
             continue;
         list_each (at, &later->arrivals) {
             const struct arrival *before = LIST_ITEM(at, struct arrival, link);
-            if (before->visit == visit && !before->copy && before->stamped == stamped)
-                ledger_fail(ledger, "letter %u came to %s after letter %u of the same sender", letter->number,
-                            visit->device->full, later->number);
+            if (before->visit == visit && !before->copy && !before->early && before->stamped == stamped)
+                overtaken(letter, visit, later->number);
         }
     }
 }
@@ -187,6 +192,7 @@ void ledger_arrived(struct ledger *ledger, struct visit *visit, struct letter *l
     *arrival = (struct arrival){
         .visit = visit, .position = visit->in, .at_us = now_us, .stamped = stamped, .copy = copy
     };
+    arrival->early = letter->resource && !visit->open;
     list_append(&letter->arrivals, &arrival->link);
     ledger->arrived += !copy;
 }
@@ -223,9 +229,21 @@ static bool came_too_early(const struct ledger *ledger, const struct letter *let
     return false;
 }
 
+/* An error for it may have been on its way: it was held for lost when it came. */
+static void close_order(struct ledger *ledger)
+{
+    for (size_t i = 0; i < ledger->count; i++) {
+        const struct letter *letter = ledger->letters[i];
+        if (letter->overtaken_in && !letter->bounces)
+            ledger_fail(ledger, "letter %u came to %s after letter %u of the same sender", letter->number,
+                        letter->overtaken_in->device->full, letter->overtaken_by);
+    }
+}
+
 void ledger_close(struct ledger *ledger, unsigned (*archived)(const struct letter *letter, void *arg),
                   void *arg)
 {
+    close_order(ledger);
     for (size_t i = 0; i < ledger->count; i++) {
         struct letter *letter = ledger->letters[i];
         ledger->bounced += letter->bounces > 0;

@@ -19,6 +19,7 @@ struct visit {
     struct device *device;
     unsigned serial;
     bool began;      /* it has shown itself */
+    bool open;       /* its server knows that it wants letters: it has sent it its own presence back */
     bool hid;        /* it has taken that back, or said that it wants no letters, while it was there */
     bool sm;         /* with stream management that can resume */
     bool over, lost; /* lost: it ended without the client having closed it */
@@ -34,6 +35,7 @@ struct arrival {
     uint32_t position; /* visit->in of then */
     uint64_t at_us;
     bool stamped, copy;
+    bool early; /* to the full JID of a session that did not want letters then */
 };
 
 struct letter {
@@ -46,6 +48,8 @@ struct letter {
     bool sent_again; /* since nobody knew whether it had come: it may come twice */
     bool turned;     /* its sender has sent it again behind later ones */
     unsigned bounces;
+    struct visit *overtaken_in; /* it came there behind a later one; NULL: nowhere */
+    unsigned overtaken_by;      /* the number of that */
     struct list arrivals;
 };
 
