@@ -440,6 +440,23 @@ static void no_statement_scans_a_table(void **state)
     sqlite3_close(db);
 }
 
+/* Which SQLite makes for an INSERT that reads its own table, and anew for each row. */
+static void no_insert_makes_a_table_in_memory(void **state)
+{
+    struct kit *kit = *state;
+    sqlite3 *db = open_beside(path_of(kit));
+    for (size_t i = 0; sqlite_statements[i]; i++) {
+        sqlite3_stmt *stmt;
+        char *sql = sqlite3_mprintf("EXPLAIN %s", sqlite_statements[i]);
+        assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
+        while (strncmp(sqlite_statements[i], "INSERT", 6) == 0 && sqlite3_step(stmt) == SQLITE_ROW)
+            assert_string_not_equal(sqlite3_column_text(stmt, 1), "OpenEphemeral");
+        sqlite3_finalize(stmt);
+        sqlite3_free(sql);
+    }
+    sqlite3_close(db);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -459,6 +476,7 @@ int main(void)
         CASE(a_batch_that_finds_no_room_fails_alone),
         CASE(a_shell_that_reads_is_in_nobodys_way),
         CASE(no_statement_scans_a_table),
+        CASE(no_insert_makes_a_table_in_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
