@@ -32,6 +32,7 @@
 #include "store/driver.h"
 #include "store/migrate.h"
 #include "store/numbers.h"
+#include "store/wal_file.h"
 
 #include "base/buf.h"
 #include "base/log.h"
@@ -480,7 +481,9 @@ static enum err sqlite_apply(struct store_conn *conn, const struct store_batch *
 static enum err sqlite_commit(struct store_conn *conn)
 {
     struct sqlite_conn *sc = (struct sqlite_conn *)conn;
+    wal_file_gather(sc->handle, true);
     enum err err = run(sc, SQL_COMMIT);
+    wal_file_gather(sc->handle, false);
     if (!err)
         went_well(sc);
     return err;
@@ -749,7 +752,7 @@ static void configure(void)
 static int open_handle(const char *path, bool writes, sqlite3 **handle)
 {
     int flags = SQLITE_OPEN_NOMUTEX | (writes ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY);
-    int rc = sqlite3_open_v2(path, handle, flags, NULL);
+    int rc = sqlite3_open_v2(path, handle, flags, writes ? wal_file_vfs() : NULL);
     if (rc != SQLITE_OK)
         return rc;
     sqlite3_busy_timeout(*handle, BUSY_MS);
