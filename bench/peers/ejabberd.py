@@ -46,9 +46,10 @@ sql_type: sqlite
 sql_database: "{database}"
 """
 SCHEMA = pathlib.Path("/usr/share/ejabberd/sql/lite.sql")
+# By default a client whose acknowledgement ejabberd has not come to within a minute is cut off, as overloaded as it may be.
 MODERN = """  mod_caps: {}
   mod_pubsub: { plugins: [pep] }
-  mod_stream_mgmt: {}
+  mod_stream_mgmt: { ack_timeout: infinity, max_ack_queue: infinity }
 """
 ARCHIVE = "  mod_mam: { default: always, db_type: mnesia }\n"
 
