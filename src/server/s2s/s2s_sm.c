@@ -13,6 +13,8 @@
  * peer had opened is the peer's to resume; its stanzas, which there are only if the stream served both
  * directions, wait for it a little while.
  *
+ * What has brought about an error is done with when the peer has that, but does not wait for it for long.
+ *
  * A peer that ends its stream in order acknowledges before; what it has not, it has not taken. What we have
  * written before we end a stream in order counts as delivered: TCP brings it, or the peer is gone.
  *
@@ -291,14 +293,6 @@ static void asked(struct s2s_sm *sm)
         timer_start(sm->shard->loop, &sm->late, LATE_MS);
 }
 
-static void late_fired(struct timer *timer)
-{
-    struct s2s_sm *sm = CONTAINER_OF(timer, struct s2s_sm, late);
-    shard_enter(sm->shard);
-    write_ack(sm);
-    shard_leave(sm->shard);
-}
-
 /* ---- The end of a stream
  * ---------------------------------------------------------------------------------------- */
 
@@ -330,6 +324,37 @@ static struct remote *remote_of(struct s2s *s2s)
     if (!pair && s2s->domain && s2s->ours && is_at_home(s2s))
         pair = remote_pair(s2s->link.shard, str_from(s2s->ours), str_from(s2s->domain));
     return pair ? pair->remote : NULL;
+}
+
+/* Messages that came about by what the peer has sent, errors above all, and are on their way to it. */
+static void let_go(struct s2s_sm *sm)
+{
+    list_each (at, &sm->flight) {
+        struct waiting *waiting = LIST_ITEM(at, struct waiting, link);
+        struct receipt *receipt = waiting->receipt;
+        if (!receipt || !receipt->of_server)
+            continue;
+        waiting->receipt = NULL;
+        receipt_release(sm->shard, receipt);
+    }
+}
+
+/* The peer may not acknowledge those before we acknowledge an error of its own, that came behind what brought
+ * about ours: each would wait for the other, and then for nothing less than the end of the stream. */
+static void late_fired(struct timer *timer)
+{
+    struct s2s_sm *sm = CONTAINER_OF(timer, struct s2s_sm, late);
+    struct remote *remote = remote_of(sm->s2s);
+    shard_enter(sm->shard);
+    if (remote)
+        list_each (at, &remote->pairs) {
+            const struct pair *pair = LIST_ITEM(at, const struct pair, link);
+            if (pair->sending && pair->sending->sm)
+                let_go(pair->sending->sm);
+        }
+    if (sm->owed)
+        write_ack(sm);
+    shard_leave(sm->shard);
 }
 
 static unsigned past_count(const struct remote *remote)
