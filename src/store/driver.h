@@ -41,9 +41,10 @@ struct store_batch {
     struct list link; /* in the front's queue */
     struct arena arena;
     struct store_change *first, **end;
-    size_t bytes;     /* of all texts: what the queue is measured in */
-    bool has_put_new; /* it may fail alone, after some of it was applied */
-    bool invalid;     /* something in it cannot be stored: it is never applied */
+    size_t bytes;      /* of all texts: what the queue is measured in */
+    uint64_t asked_us; /* of a store without threads: when it came to the queue */
+    bool has_put_new;  /* it may fail alone, after some of it was applied */
+    bool invalid;      /* something in it cannot be stored: it is never applied */
     enum err err;
     struct store_commit *commit;
 };
@@ -132,5 +133,8 @@ void store_pace(struct store *store, bool held, unsigned delay_ms);
 
 /* Of a store without threads: serves at once so many of the batches that wait, and nothing else. */
 void store_serve(struct store *store, unsigned batches);
+
+/* Of a store without threads: when the oldest batch that waits was handed over; now, if there is none. */
+uint64_t store_oldest_us(const struct store *store);
 
 #endif

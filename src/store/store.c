@@ -383,6 +383,7 @@ void store_commit(struct store *store, struct loop *loop, struct store_batch *ba
     commit->_loop = loop;
     commit->_mail.deliver = commit_deliver;
     batch->commit = commit;
+    batch->asked_us = store->inline_loop ? loop_now_us(store->inline_loop) : 0;
     pthread_mutex_lock(&store->lock);
     list_append(&store->batches, &batch->link);
     store->stats.queued_batches++;
@@ -519,4 +520,11 @@ void store_serve(struct store *store, unsigned batches)
     take_group(store, &group, batches);
     if (!list_empty(&group))
         serve_group(store, &group);
+}
+
+uint64_t store_oldest_us(const struct store *store)
+{
+    const struct list *first = store->batches.next;
+    return first == &store->batches ? loop_now_us(store->inline_loop)
+                                    : LIST_ITEM(first, const struct store_batch, link)->asked_us;
 }

@@ -400,7 +400,7 @@ static void turn_round(struct device *device)
 
 static void resumed(struct device *device, uint32_t h)
 {
-    device->visit->proven = device->told;
+    ledger_proven(device->ledger, device->visit, device->told, now_us(device));
     device->ledger->resumed++;
     device->asked = false;
     take_ack(device, h);
@@ -435,7 +435,7 @@ static void sm_element(struct device *device, const struct xml_node *node, struc
         write_bytes(device, "<a xmlns='" NS_OF_SM "' h='%u'/>", device->told);
     } else if (str_is(node->name, "a")) {
         if (device->asked && device->visit)
-            device->visit->proven = device->told_when_asked;
+            ledger_proven(device->ledger, device->visit, device->told_when_asked, now_us(device));
         device->asked = false;
         take_ack(device, number_of(node, STR("h"), arena));
     } else if (str_is(node->name, "enabled") && device->state == DEVICE_ENABLING) {

@@ -156,13 +156,14 @@ void disk_set_faults(struct disk *disk, const struct disk_faults *faults)
     disk->faults = *faults;
 }
 
-void disk_lose(struct disk *disk, struct store *store, unsigned batches)
+uint64_t disk_lose(struct disk *disk, struct store *store, unsigned batches)
 {
     struct disk_faults faults = disk->faults;
     disk->faults = (struct disk_faults){ 0 };
     store_serve(store, batches);
     disk->faults = faults;
     CONTAINER_OF(store_db_of(store), struct handle, db)->lost = true;
+    return store_oldest_us(store);
 }
 
 unsigned disk_failures(const struct disk *disk)

@@ -24,8 +24,9 @@ struct store *disk_store(struct disk *disk, struct loop *loop);
 void disk_set_faults(struct disk *disk, const struct disk_faults *faults);
 
 /* The machine stops: `batches` of what this store has in its queue are committed still (though the server
- * will not hear of it), and from then on everything fails. */
-void disk_lose(struct disk *disk, struct store *store, unsigned batches);
+ * will not hear of it), and from then on everything fails. Returns the time from which on what was handed to
+ * it is lost. */
+uint64_t disk_lose(struct disk *disk, struct store *store, unsigned batches);
 
 /* How many failures there were. */
 unsigned disk_failures(const struct disk *disk);

@@ -74,10 +74,35 @@ void ledger_fail(struct ledger *ledger, const char *format, ...)
 /* Whether the server can't know that this arrival took place. */
 static bool may_be_unknown(const struct arrival *arrival)
 {
-    return !arrival->visit->sm || arrival->position > arrival->visit->proven;
+    return !arrival->proven_us;
+}
+
+void ledger_proven(struct ledger *ledger, const struct visit *visit, uint32_t count, uint64_t now_us)
+{
+    for (size_t i = 0; i < ledger->count; i++) {
+        list_each (at, &ledger->letters[i]->arrivals) {
+            struct arrival *arrival = LIST_ITEM(at, struct arrival, link);
+            if (arrival->visit == visit && !arrival->plain && arrival->position <= count &&
+                !arrival->proven_us)
+                arrival->proven_us = now_us;
+        }
+    }
+}
+
+/* Who resumes says once more what it has; who does not, may get it again. */
+void ledger_killed(struct ledger *ledger, const struct place *place, uint64_t lost_us)
+{
+    for (size_t i = 0; i < ledger->count; i++) {
+        list_each (at, &ledger->letters[i]->arrivals) {
+            struct arrival *arrival = LIST_ITEM(at, struct arrival, link);
+            if (arrival->visit->device->person->place == place && arrival->proven_us >= lost_us)
+                arrival->proven_us = 0;
+        }
+    }
 }
 
 static bool has_plain_device(const struct person *person);
+static bool came_too_early(const struct ledger *ledger, const struct letter *letter);
 
 /* What a crash left half done is known where the message is kept for its receiver in the same batch of the
  * same store: of a receiver elsewhere, and of one whose devices keep nothing, it is not. */
@@ -86,6 +111,21 @@ void ledger_again(struct letter *letter)
     const struct place *place = letter->from->device->person->place;
     if (letter->runs != place->runs && (letter->to->place != place || has_plain_device(letter->to)))
         letter->sent_again = true;
+    letter->resent |= letter->runs != place->runs;
+}
+
+/* A session that has not enabled stream management yet keeps nothing either. */
+static bool came_to_newcomer(const struct ledger *ledger, const struct letter *letter)
+{
+    list_each (at, &letter->arrivals)
+        if (LIST_ITEM(at, struct arrival, link)->plain)
+            return true;
+    return came_too_early(ledger, letter);
+}
+
+bool ledger_may_double(const struct ledger *ledger, const struct letter *letter)
+{
+    return letter->sent_again || (letter->resent && came_to_newcomer(ledger, letter));
 }
 
 /* What a disk has refused was handed on all the same where somebody was there to take it; after a restart
@@ -166,8 +206,8 @@ static void check_order(struct ledger *ledger, struct visit *visit, struct lette
         return;
     for (size_t i = letter->number + 1; i < ledger->count; i++) {
         const struct letter *later = ledger->letters[i];
-        if (later->from != letter->from || later->to != letter->to || later->sent_again || later->turned ||
-            later->resource != letter->resource)
+        if (later->from != letter->from || later->to != letter->to || later->turned ||
+            ledger_may_double(ledger, later) || later->resource != letter->resource)
             continue;
         list_each (at, &later->arrivals) {
             const struct arrival *before = LIST_ITEM(at, struct arrival, link);
@@ -183,14 +223,19 @@ void ledger_arrived(struct ledger *ledger, struct visit *visit, struct letter *l
     if (!copy && letter->to != visit->device->person)
         ledger_fail(ledger, "letter %u came to %s, to whom it was not sent", letter->number,
                     visit->device->full);
-    if (!copy && !letter->sent_again && !letter->bounces && !ledger_is_torn(letter)) {
+    if (!copy && !ledger_may_double(ledger, letter) && !letter->bounces && !ledger_is_torn(letter)) {
         check_twice(ledger, visit, letter);
         if (!has_come_to(visit, letter))
             check_order(ledger, visit, letter, stamped);
     }
     struct arrival *arrival = NEW(struct arrival);
     *arrival = (struct arrival){
-        .visit = visit, .position = visit->in, .at_us = now_us, .stamped = stamped, .copy = copy
+        .visit = visit,
+        .position = visit->in,
+        .at_us = now_us,
+        .stamped = stamped,
+        .copy = copy,
+        .plain = !visit->sm,
     };
     arrival->early = letter->resource && !visit->open;
     list_append(&letter->arrivals, &arrival->link);

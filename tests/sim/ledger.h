@@ -13,6 +13,7 @@
 struct device;
 struct ledger;
 struct person;
+struct place;
 
 struct visit {
     struct list link; /* ledger->visits */
@@ -24,7 +25,6 @@ struct visit {
     bool sm;         /* with stream management that can resume */
     bool over, lost; /* lost: it ended without the client having closed it */
     uint32_t in;     /* stanzas that came, since it was enabled */
-    uint32_t proven; /* of those, the server knows of so many that they have come */
     uint64_t bound_us, over_us;
 };
 
@@ -34,8 +34,10 @@ struct arrival {
     struct visit *visit;
     uint32_t position; /* visit->in of then */
     uint64_t at_us;
+    uint64_t proven_us; /* when it was clear that the server knows of it; 0: it is not */
     bool stamped, copy;
     bool early; /* to the full JID of a session that did not want letters then */
+    bool plain; /* without stream management: it is not counted */
 };
 
 struct letter {
@@ -46,6 +48,7 @@ struct letter {
     unsigned runs;        /* of the sender's server, when it was first written */
     bool acked;
     bool sent_again; /* since nobody knew whether it had come: it may come twice */
+    bool resent;     /* to a server that may not know of the first time; see ledger_may_double() */
     bool turned;     /* its sender has sent it again behind later ones */
     unsigned bounces;
     struct visit *overtaken_in; /* it came there behind a later one; NULL: nowhere */
@@ -83,6 +86,15 @@ void ledger_arrived(struct ledger *ledger, struct visit *visit, struct letter *l
 
 /* A disk has failed on its way, and a server was started again: it may have come twice, or late. */
 bool ledger_is_torn(const struct letter *letter);
+
+/* The server has heard, and its device knows that, that what came as the first `count` stanzas has come. */
+void ledger_proven(struct ledger *ledger, const struct visit *visit, uint32_t count, uint64_t now_us);
+
+/* A server was killed, and what it has handed to its disk from then on is lost. */
+void ledger_killed(struct ledger *ledger, const struct place *place, uint64_t lost_us);
+
+/* It may come twice, since it was sent again and no server could know of the first time. */
+bool ledger_may_double(const struct ledger *ledger, const struct letter *letter);
 
 /* Its sender has resumed a session, and sends it once more by the rules of XEP-0198. */
 void ledger_again(struct letter *letter);

@@ -159,13 +159,19 @@ static void dns_fails(struct play *play)
     sim_set_dns_silent(play->world.sim, chance_percent(50));
 }
 
+static void kill_server(struct play *play, struct place *place)
+{
+    uint64_t lost_us = world_kill(&play->world, place, chance_percent(50));
+    ledger_killed(&play->ledger, place, lost_us);
+}
+
 static void strike_server(struct play *play)
 {
     struct place *place = some_place(play);
     if (!place->process)
         return;
     if (play->may_kill && chance_percent(70))
-        world_kill(&play->world, place, chance_percent(50));
+        kill_server(play, place);
     else if (!play->may_stop)
         return;
     else if (!world_stop(&play->world, place))
@@ -307,7 +313,7 @@ static void three_faults(struct play *play)
     live(play, 60, link_is_cut);
     trace("the link is back");
     live(play, 20, NULL);
-    world_kill(&play->world, last, chance_percent(50));
+    kill_server(play, last);
     last->up_us = sim_now_us(play->world.sim) + chance(20000) * 1000;
     live(play, 40, NULL);
     trace("the name server is silent");
@@ -441,7 +447,8 @@ static void look_at_archives(struct play *play)
         return;
     for (size_t i = 0; i < play->ledger.count; i++) {
         const struct letter *letter = play->ledger.letters[i];
-        if (!letter->sent_again && !letter->bounces && !ledger_is_torn(letter) && archived(letter, play) > 1)
+        if (!ledger_may_double(&play->ledger, letter) && !letter->bounces && !ledger_is_torn(letter) &&
+            archived(letter, play) > 1)
             ledger_fail(&play->ledger, "letter %u is more than once in the archive of %s", letter->number,
                         letter->to->bare);
     }

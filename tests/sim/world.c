@@ -139,7 +139,7 @@ bool world_stop(struct world *world, struct place *place)
     return ok;
 }
 
-void world_kill(struct world *world, struct place *place, bool power_cut)
+uint64_t world_kill(struct world *world, struct place *place, bool power_cut)
 {
     struct process *process = place->process;
     struct store_stats stats;
@@ -147,7 +147,7 @@ void world_kill(struct world *world, struct place *place, bool power_cut)
     unsigned written = power_cut ? 0 : (unsigned)chance_between(0, stats.queued_batches);
     trace("%s is killed; %u of %zu writes are done", place->domain, written, stats.queued_batches);
     place->kills++;
-    disk_lose(place->disk, process->store, written);
+    uint64_t lost_us = disk_lose(place->disk, process->store, written);
     for (unsigned i = 0; i < process->shards; i++)
         sim_loop_cut_off(process->loops[i]);
     store_pace(process->store, false, 0);
@@ -155,6 +155,7 @@ void world_kill(struct world *world, struct place *place, bool power_cut)
     process->over_us = sim_now_us(world->sim) + STOP_MS * 1000;
     list_append(&world->dead, &process->link);
     place->process = NULL;
+    return lost_us;
 }
 
 static bool has_loop(const struct place *place, const struct loop *loop)

@@ -51,8 +51,8 @@ void world_raise(struct world *world, struct place *place);
 /* Stops one in order, as SIGTERM does; false, with why, if it did not come to its end. */
 bool world_stop(struct world *world, struct place *place);
 /* Ends one as kill -9 does; what it had handed to the store is written still, up to a point. A power cut:
- * none of it is. */
-void world_kill(struct world *world, struct place *place, bool power_cut);
+ * none of it is. Returns the time from which on it is lost. */
+uint64_t world_kill(struct world *world, struct place *place, bool power_cut);
 
 /* Cuts what connects two servers at the moment. */
 void world_cut_link(struct world *world, const struct place *one, const struct place *other);
