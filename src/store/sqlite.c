@@ -53,7 +53,7 @@
 #define CHECKPOINT_PAGES 4000
 #define WAL_KEPT         33554432
 
-enum { BUSY_MS = 5000, LOOKASIDE_SLOT = 512, LOOKASIDE_SLOTS = 64, PLACE_SIZE = 18 };
+enum { BUSY_MS = 5000, LOOKASIDE_SLOT = 512, LOOKASIDE_SLOTS = 64, PLACE_SIZE = 18, HEIGHTS = 4096 };
 
 const char *const sqlite_schema[SCHEMA_VERSION] = {
     "CREATE TABLE map ("
@@ -143,6 +143,7 @@ const char *const sqlite_schema[SCHEMA_VERSION] = {
     X(LOG_NEW, "INSERT INTO logs (owner, kind) VALUES (?1, ?2)")                                             \
     X(PEER_OF, "SELECT id FROM peers WHERE jid = ?1")                                                        \
     X(PEER_NEW, "INSERT INTO peers (jid) VALUES (?1)")                                                       \
+    X(HIGHEST, "SELECT max(id) FROM entries INDEXED BY entries_id WHERE log = ?1")                           \
     X(IS_THERE, "SELECT 1 FROM entries INDEXED BY entries_id WHERE log = ?1 AND id = ?2")                    \
     X(APPEND, "INSERT INTO entries (log, id, time, peer, value) VALUES (?1, ?2, ?3, ?4, ?5)")                \
     X(LOG_DEL, "DELETE" OF_IDS)                                                                              \
@@ -203,12 +204,19 @@ struct sqlite {
     char *path;
 };
 
+/* No entry of this log has a greater id. */
+struct height {
+    int64_t log;
+    uint64_t id;
+};
+
 struct sqlite_conn {
     struct store_conn conn;
     struct sqlite *file;
     sqlite3 *handle;
     sqlite3_stmt *statements[STATEMENT_COUNT];
     struct numbers logs, peers; /* of the writer: what was found or made, also in this transaction */
+    struct height *heights;     /* of the writer: HEIGHTS, each log has one place */
     int trouble;                /* the last result that was no success, until one is */
 };
 
@@ -258,6 +266,16 @@ static enum err run(struct sqlite_conn *sc, enum statement which)
 {
     sqlite3_stmt *stmt = statement(sc, which);
     return result(sc, stmt ? step_to_end(stmt) : sqlite3_errcode(sc->handle));
+}
+
+/* The first number of the first row; DONE: there is none. */
+static int read_count(struct sqlite_conn *sc, sqlite3_stmt *stmt, uint64_t *ret)
+{
+    int rc = stmt ? sqlite3_step(stmt) : sqlite3_errcode(sc->handle);
+    if (rc == SQLITE_ROW)
+        *ret = (uint64_t)sqlite3_column_int64(stmt, 0);
+    sqlite3_reset(stmt);
+    return rc;
 }
 
 /* ---- Writing ---- */
@@ -398,16 +416,38 @@ static enum err number_of(struct sqlite_conn *sc, struct numbers *known, enum st
     return err;
 }
 
-/* Asked apart: an INSERT that asks has SQLite make a table in memory for each row. */
+/* The number that a statement answers about a log, and an id if it takes one; 0: none. */
+static enum err ask_log(struct sqlite_conn *sc, enum statement which, int64_t log, uint64_t id, uint64_t *ret)
+{
+    sqlite3_stmt *stmt = statement(sc, which);
+    sqlite3_bind_int64(stmt, 1, log);
+    if (id)
+        sqlite3_bind_int64(stmt, 2, (sqlite3_int64)id);
+    *ret = 0;
+    return result(sc, read_count(sc, stmt, ret));
+}
+
+/* Asked apart: an INSERT that asks has SQLite make a table in memory for each row. And seldom: the ids of a
+ * log rise, so most are above its height. Of a height that is not true any more (its transaction was undone,
+ * its log removed) the worst that comes is a question. */
 static enum err is_there(struct sqlite_conn *sc, int64_t log, uint64_t id, bool *ret)
 {
-    sqlite3_stmt *stmt = statement(sc, SQL_IS_THERE);
-    sqlite3_bind_int64(stmt, 1, log);
-    sqlite3_bind_int64(stmt, 2, (sqlite3_int64)id);
-    int rc = stmt ? sqlite3_step(stmt) : sqlite3_errcode(sc->handle);
-    sqlite3_reset(stmt);
-    *ret = rc == SQLITE_ROW;
-    return result(sc, rc);
+    struct height *height = &sc->heights[log % HEIGHTS];
+    uint64_t found;
+    if (height->log != log) {
+        enum err err = ask_log(sc, SQL_HIGHEST, log, 0, &found);
+        if (err)
+            return err;
+        *height = (struct height){ log, found };
+    }
+    *ret = false;
+    if (id > height->id) {
+        height->id = id;
+        return OK;
+    }
+    enum err err = ask_log(sc, SQL_IS_THERE, log, id, &found);
+    *ret = found > 0;
+    return err;
 }
 
 static enum err append(struct sqlite_conn *sc, const struct store_change *change)
@@ -418,7 +458,7 @@ static enum err append(struct sqlite_conn *sc, const struct store_change *change
         err = number_of(sc, &sc->peers, SQL_PEER_OF, SQL_PEER_NEW, STR(""), change->peer, &peer);
     if (err)
         return err;
-    bool there = false;
+    bool there;
     err = is_there(sc, log, change->id, &there);
     if (err || there)
         return err;
@@ -531,16 +571,6 @@ static int read_map(struct sqlite_conn *sc, enum statement which, const struct s
     if (which == SQL_OWNERS || which == SQL_OWNERS_ANY_KEY || which == SQL_LOG_OWNERS)
         sqlite3_bind_int64(stmt, 4, (sqlite3_int64)request->limit);
     return stmt ? read_rows(stmt, request->read) : sqlite3_errcode(sc->handle);
-}
-
-/* The first number of the only row. */
-static int read_count(struct sqlite_conn *sc, sqlite3_stmt *stmt, uint64_t *ret)
-{
-    int rc = stmt ? sqlite3_step(stmt) : sqlite3_errcode(sc->handle);
-    if (rc == SQLITE_ROW)
-        *ret = (uint64_t)sqlite3_column_int64(stmt, 0);
-    sqlite3_reset(stmt);
-    return rc;
 }
 
 static sqlite3_stmt *range_statement(struct sqlite_conn *sc, enum statement which,
@@ -869,6 +899,7 @@ static void sqlite_disconnect(struct store_conn *conn)
     for (size_t i = 0; i < STATEMENT_COUNT; i++)
         sqlite3_finalize(sc->statements[i]);
     forget_numbers(sc);
+    free(sc->heights);
     sqlite3_close(sc->handle);
     free(sc);
 }
@@ -880,6 +911,8 @@ static enum err sqlite_connect(struct store_db *db, bool writes, struct store_co
     sc->file = (struct sqlite *)db;
     numbers_init(&sc->logs);
     numbers_init(&sc->peers);
+    if (writes)
+        sc->heights = xcalloc(HEIGHTS, sizeof *sc->heights);
     int rc = open_handle(sc->file->path, writes, &sc->handle);
     if (rc == SQLITE_OK && writes)
         rc = set_up_writer(sc->handle);

@@ -443,6 +443,51 @@ static void a_log_keeps_entries_by_id(void **state)
     expect_ids(kit, (struct store_log_query){ .after_id = 100, .before_id = INT64_MAX }, IDS(0));
 }
 
+static enum err append_all(struct kit *kit, const uint64_t *ids, const char *key)
+{
+    struct store_batch *batch = store_batch_new();
+    for (; *ids; ids++)
+        append_one(batch, *ids, 1, "b@x", "v");
+    if (key)
+        store_put_new(batch, STR("a@x"), STR("k"), str_from(key), STR("v"));
+    return kit_commit(kit, batch);
+}
+
+/* Also of ids below the highest, above one that was undone, and of entries that were removed meanwhile. */
+static void an_id_is_kept_once_in_any_order(void **state)
+{
+    struct kit *kit = *state;
+    struct store_batch *batch = store_batch_new();
+    assert_int_equal(append_all(kit, IDS(50, 30, 50, 40, 30, 0), NULL), OK);
+    expect_ids(kit, (struct store_log_query){ 0 }, IDS(30, 40, 50, 0));
+    kit_put(kit, "a@x", "k", "there", "v");
+    assert_int_equal(append_all(kit, IDS(45, 70, 0), "there"), ERR_EXISTS);
+    assert_int_equal(append_all(kit, IDS(70, 45, 60, 60, 0), NULL), OK);
+    expect_ids(kit, (struct store_log_query){ 0 }, IDS(30, 40, 45, 50, 60, 70, 0));
+    store_log_del(batch, STR("a@x"), STR("archive"), 60, 70);
+    assert_int_equal(kit_commit(kit, batch), OK);
+    assert_int_equal(append_all(kit, IDS(60, 50, 60, 0), NULL), OK);
+    expect_ids(kit, (struct store_log_query){ 0 }, IDS(30, 40, 45, 50, 60, 0));
+    batch = store_batch_new();
+    store_del_all(batch, STR("a@x"), STR("archive"));
+    append_one(batch, 40, 1, "b@x", "v");
+    assert_int_equal(kit_commit(kit, batch), OK);
+    assert_int_equal(append_all(kit, IDS(30, 40, 50, 0), NULL), OK);
+    expect_ids(kit, (struct store_log_query){ 0 }, IDS(30, 40, 50, 0));
+}
+
+/* What was there when the store was opened counts too. */
+static void an_id_is_kept_once_after_a_restart(void **state)
+{
+    struct kit *kit = *state;
+    if (strncmp(kit->config->scheme, "sqlite:", 7) != 0)
+        return;
+    assert_int_equal(append_all(kit, IDS(20, 50, 0), NULL), OK);
+    kit_reopen(kit);
+    assert_int_equal(append_all(kit, IDS(20, 30, 50, 60, 0), NULL), OK);
+    expect_ids(kit, (struct store_log_query){ 0 }, IDS(20, 30, 50, 60, 0));
+}
+
 static void a_log_is_asked_by_id_and_paged(void **state)
 {
     struct kit *kit = *state;
@@ -825,6 +870,8 @@ static const struct {
     CASE(owners_are_paged_through),
     CASE(a_kind_or_an_owner_is_removed_whole),
     CASE(a_log_keeps_entries_by_id),
+    CASE(an_id_is_kept_once_in_any_order),
+    CASE(an_id_is_kept_once_after_a_restart),
     CASE(a_log_is_asked_by_id_and_paged),
     CASE(a_log_is_asked_by_time_and_peer),
     CASE(a_log_counts_what_matches),
