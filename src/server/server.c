@@ -340,8 +340,10 @@ static void end_shards(struct server *server)
         shard_end(server->shards[i]);
     while (more) {
         more = false;
-        for (unsigned i = 0; i < server->shard_count; i++)
-            more |= sm_store_drop(server->shards[i]) | appends_drop(server->shards[i]);
+        for (unsigned i = 0; i < server->shard_count; i++) {
+            more |= sm_store_drop(server->shards[i]);
+            more |= appends_drop(server->shards[i]);
+        }
     }
     for (unsigned i = 0; i < server->shard_count; i++)
         shard_free(server->shards[i]);
