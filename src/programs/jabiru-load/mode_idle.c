@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Users log in and hold their sessions. With --sm they enable stream management (XEP-0198) first and answer
  * the server's requests for acknowledgement; with --pep each publishes one item at each of so many nodes of
- * its account (XEP-0163), of the size of a list of OMEMO devices. What that takes is over when it is counted.
- */
+ * its account (XEP-0163), of the size of a list of OMEMO devices: when all are there, --parallel of them at a
+ * time. What that takes is over when it is counted. */
 #include "programs/jabiru-load/managed.h"
 #include "programs/jabiru-load/modes.h"
 
@@ -12,6 +12,7 @@
 
 static struct {
     struct managed *managed; /* of each user; NULL without --sm */
+    uint64_t next;           /* which publication is begun next */
     uint64_t published;      /* answers */
 } idle;
 
@@ -39,27 +40,32 @@ static void say(struct user *user, str stanza)
         client_send(&user->client, stanza);
 }
 
-static void publish(struct user *user, unsigned node)
+static uint64_t publications(const struct load *load)
 {
-    say(user,
-        arena_printf(&user->load->arena,
+    return (uint64_t)load->options.users * load->options.pep;
+}
+
+static void publish_next(struct load *load)
+{
+    if (idle.next >= publications(load))
+        return;
+    uint64_t number = idle.next++;
+    arena_reset(&load->arena);
+    say(&load->users[number / load->options.pep],
+        arena_printf(&load->arena,
                      "<iq type='set' id='pep'><pubsub xmlns='" NS_PUBSUB "'><publish "
                      "node='urn:example:load:%u'><item id='current'><list xmlns='urn:example:load'>"
                      "<device id='1234567890'/><device id='234567890'/><device id='34567890'/></list></item>"
                      "</publish></pubsub></iq>",
-                     node));
+                     (unsigned)(number % load->options.pep)));
 }
 
 static void ready(struct user *user)
 {
-    struct load *load = user->load;
-    arena_reset(&load->arena);
     if (idle.managed)
         managed_ready(&idle.managed[user->index], &user->client, NULL);
-    if (!load->options.no_presence)
+    if (!user->load->options.no_presence)
         say(user, STR("<presence/>"));
-    for (unsigned node = 0; node < load->options.pep; node++)
-        publish(user, node);
 }
 
 static void stanza(struct user *user, const struct xml_node *node)
@@ -71,16 +77,18 @@ static void stanza(struct user *user, const struct xml_node *node)
         return;
     idle.published++;
     user->load->tally.errors += is_error;
+    publish_next(user->load);
 }
 
 static void prepare(struct load *load)
 {
-    (void)load;
+    for (unsigned i = 0; i < load->options.parallel; i++)
+        publish_next(load);
 }
 
 static bool is_settled(const struct load *load)
 {
-    return idle.published == (uint64_t)load->options.users * load->options.pep;
+    return idle.published == publications(load);
 }
 
 const struct mode mode_idle = {

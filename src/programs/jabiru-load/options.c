@@ -34,7 +34,7 @@ enum { USER_PREFIX_MAX = 32, STANZA_BYTES = 512, IN_FLIGHT_MAX = 8 * 1024 * 1024
     X(FLOOD, "flood", "N", "rooms: so many of each room send all they can; what is refused is no error (0)") \
     X(SERVICE, "service", "NAME", "rooms: their domain (conference. and the domain)")                        \
     X(SUBSCRIBE, "subscribe", NULL, "presence: make these rosters first")                                    \
-    X(PARALLEL, "parallel", "N", "users that log in, or enter, at a time before the work (64)")              \
+    X(PARALLEL, "parallel", "N", "users that log in, enter or publish at a time before work (64)")           \
     X(NO_PRESENCE, "no-presence", NULL, "idle, logins: send no initial presence")                            \
     X(SM, "sm", NULL, "idle: enable stream management")                                                      \
     X(PEP, "pep", "N", "idle: each publishes at N nodes of its account (0)")                                 \
