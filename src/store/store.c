@@ -243,6 +243,7 @@ static void *write_main(void *arg)
 {
     struct store *store = arg;
     struct list group;
+    pthread_setname_np(pthread_self(), "store-write");
     pthread_mutex_lock(&store->lock);
     while (wait_for(store, &store->batches, &store->batch_came)) {
         be_slow(store);
@@ -259,6 +260,7 @@ static void *read_main(void *arg)
 {
     struct store *store = arg;
     struct store_conn *conn = NULL;
+    pthread_setname_np(pthread_self(), "store-read");
     pthread_mutex_lock(&store->lock);
     while (wait_for(store, &store->reads, &store->read_came)) {
         store->readers_idle--;
@@ -279,7 +281,7 @@ static void *read_main(void *arg)
     return NULL;
 }
 
-/* Signals are for the main thread. */
+/* Signals are for the main thread. A thread names itself, as a confined process can't name another. */
 static enum err start_thread(void *(*run)(void *), struct store *store, pthread_t *ret)
 {
     pthread_attr_t attr;
@@ -293,7 +295,6 @@ static enum err start_thread(void *(*run)(void *), struct store *store, pthread_
     pthread_attr_destroy(&attr);
     if (error)
         return err_from_errno(error);
-    pthread_setname_np(*ret, run == write_main ? "store-write" : "store-read");
     return OK;
 }
 

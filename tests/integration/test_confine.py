@@ -27,8 +27,10 @@ def test_all_threads_are_confined(make_server, ca):
     server = make_server()
     server.add_user("alice@localhost")
     Raw(server, ca).login("alice", "a").close()
-    for thread in facts(server):
+    threads = facts(server)
+    for thread in threads:
         assert thread["Seccomp"].strip() == "2" and thread["NoNewPrivs"].strip() == "1", thread
+    assert {"store-write", "store-read"} <= {thread["Name"] for thread in threads}  # for who looks at them with top
     assert "files are confined" in server.text() and "system calls are confined" in server.text()
 
 
