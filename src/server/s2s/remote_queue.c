@@ -51,6 +51,7 @@ struct waiting *waiting_new(struct pair *pair, const struct delivery *delivery)
     waiting->crowd = delivery->crowd ? crowd_ref(delivery->crowd) : NULL;
     waiting->since_us = loop_now_us(pair->remote->shard->loop);
     waiting->size = (uint32_t)waiting_size(delivery);
+    waiting->is_last_try = false;
     return waiting;
 }
 

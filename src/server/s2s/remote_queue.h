@@ -18,6 +18,7 @@ struct waiting {
     struct crowd *crowd; /* for whom it is meant, if for many (remote_many.h), or NULL */
     uint64_t since_us;
     uint32_t size;
+    bool is_last_try;
     char text[];
 };
 

@@ -13,6 +13,7 @@
  * peer had opened is the peer's to resume; its stanzas, which there are only if the stream served both
  * directions, wait for it a little while.
  *
+ * Where that would be told the sender of an error, which can't be, the error is sent once more.
  * What has brought about an error is done with when the peer has that, but does not wait for it for long.
  *
  * A peer that ends its stream in order acknowledges before; what it has not, it has not taken. What we have
@@ -220,8 +221,29 @@ static void put_back(struct s2s_sm *sm)
     sm->out = sm->acked;
 }
 
+/* Nobody can be told that an error has not come; but it may come twice, so it is sent once more. */
+static void put_back_errors(struct s2s_sm *sm)
+{
+    struct list *before;
+    if (sm->shard->stopping)
+        return;
+    for (struct list *at = sm->flight.prev; at != &sm->flight; at = before) {
+        struct waiting *waiting = LIST_ITEM(at, struct waiting, link);
+        before = at->prev;
+        if (waiting->stanza->kind != STANZA_MESSAGE || waiting->stanza->type != TYPE_ERROR ||
+            waiting->is_last_try)
+            continue;
+        list_remove(at);
+        sm->flight_bytes -= waiting->size;
+        waiting->is_last_try = true;
+        queue_prepend(waiting);
+        sm->shard->counters.s2s_resent++;
+    }
+}
+
 static void bounce_all(struct s2s_sm *sm, enum stanza_error error, const char *why)
 {
+    put_back_errors(sm);
     while (!list_empty(&sm->flight))
         waiting_bounce(sm->shard, take_first(sm), error, why);
     sm->acked = sm->out;
