@@ -46,6 +46,12 @@ static inline bool receipt_is_stored(const struct receipt *receipt)
 /* Holds the receipt of the stanza at hand; NULL if it has none. */
 struct receipt *receipt_hold(struct shard *shard);
 
+/* Whether it completes on this shard. */
+static inline bool receipt_is_of(const struct receipt *receipt, const struct shard *shard)
+{
+    return receipt->_home == shard;
+}
+
 /* Lets go of it; `shard` is where the caller runs. NULL is allowed. */
 void receipt_release(struct shard *shard, struct receipt *receipt);
 

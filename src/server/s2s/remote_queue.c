@@ -7,6 +7,7 @@
 
 #include "base/planted.h"
 #include "server/receipt.h"
+#include "server/s2s/s2s_sm.h"
 #include "xmpp/ns.h"
 
 #include <stdlib.h>
@@ -103,7 +104,10 @@ void waiting_bounce(struct shard *shard, struct waiting *waiting, enum stanza_er
     const struct delivery delivery = {
         .stanza = waiting->stanza, .to = waiting->to, .how = waiting->how, .crowd = waiting->crowd
     };
-    struct receipt *before = receipt_enter(shard, waiting->receipt);
+    struct receipt *receipt = waiting->receipt, *before = receipt_enter(shard, receipt);
+    if (shard->stopping && receipt && receipt->of_server && receipt_is_of(receipt, shard) &&
+        waiting->stanza->kind == STANZA_MESSAGE && waiting->stanza->type == TYPE_ERROR)
+        s2s_sm_not_taken(receipt);
     if (!PLANTED(PLANTED_SILENT_BOUNCE))
         delivery_bounce(shard, &delivery, error, why);
     receipt_leave(shard, before);

@@ -42,6 +42,7 @@ struct arrival {
     struct list link; /* sm->arrivals */
     struct receipt receipt;
     struct s2s_sm *sm;
+    uint64_t number;
     bool safe;
 };
 
@@ -57,6 +58,7 @@ struct s2s_sm {
     bool is_resuming;
     uint64_t in, safe, owed; /* owed: an answer is due when so many are safe; 0: none */
     uint64_t told;           /* when it was resumed: no acknowledgement may be less */
+    uint64_t refused;        /* the first that was not taken, and none may be as much; 0: all were */
     struct list arrivals;
     uint64_t out, acked, asked; /* asked: of so many, and not answered; 0: no question is open */
     struct list flight;
@@ -254,8 +256,9 @@ static void bounce_all(struct s2s_sm *sm, enum stanza_error error, const char *w
 
 static void write_ack(struct s2s_sm *sm)
 {
+    uint64_t h = sm->refused && sm->refused <= sm->safe ? sm->refused - 1 : sm->safe;
     buf_addf(conn_out(&sm->s2s->conn), "<a xmlns='" NS_SM "' h='%u'/>",
-             (uint32_t)(sm->safe > sm->told ? sm->safe : sm->told));
+             (uint32_t)(h > sm->told ? h : sm->told));
     conn_wrote(&sm->s2s->conn);
     sm->owed = 0;
     timer_stop(&sm->late);
@@ -296,11 +299,19 @@ struct receipt *s2s_sm_receive(struct s2s *s2s)
     struct arrival *arrival = NEW(struct arrival);
     arrival->sm = sm;
     sm->refs++;
-    sm->in++;
+    arrival->number = ++sm->in;
     list_append(&sm->arrivals, &arrival->link);
     receipt_init(&arrival->receipt, sm->shard, arrived_safely, NULL);
     arrival->receipt.of_server = true;
     return &arrival->receipt;
+}
+
+void s2s_sm_not_taken(struct receipt *receipt)
+{
+    const struct arrival *arrival = CONTAINER_OF(receipt, struct arrival, receipt);
+    struct s2s_sm *sm = arrival->sm;
+    if (!sm->refused || arrival->number < sm->refused)
+        sm->refused = arrival->number;
 }
 
 /* §4: at once if all is done with; else when it is, or with what is after a while. */

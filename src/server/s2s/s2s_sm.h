@@ -25,6 +25,11 @@ void s2s_sm_keep(struct s2s_sm *sm, struct waiting *waiting);
 /* A stanza has come: returns its receipt, held once, or NULL without stream management. */
 struct receipt *s2s_sm_receive(struct s2s *s2s);
 
+/* What another server has sent (receipt->of_server) brought about an error that can't leave any more, since
+ * we are stopping: it is not acknowledged, so it is still that server's, which sends it again. On its home.
+ */
+void s2s_sm_not_taken(struct receipt *receipt);
+
 /* An element of stream management. False: it is none. */
 bool s2s_sm_element(struct s2s *s2s, const struct xml_node *node);
 
