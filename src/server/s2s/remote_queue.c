@@ -7,6 +7,7 @@
 
 #include "base/planted.h"
 #include "server/receipt.h"
+#include "server/s2s/remote_reach.h"
 #include "server/s2s/s2s_sm.h"
 #include "xmpp/ns.h"
 
@@ -114,6 +115,14 @@ void waiting_bounce(struct shard *shard, struct waiting *waiting, enum stanza_er
     waiting_done(shard, waiting);
 }
 
+bool waiting_tries_again(struct waiting *waiting)
+{
+    bool may = waiting->stanza->kind == STANZA_MESSAGE && waiting->stanza->type == TYPE_ERROR &&
+               !waiting->is_last_try;
+    waiting->is_last_try |= may;
+    return may;
+}
+
 /* ---- A pair's queue
  * ---------------------------------------------------------------------------------------------- */
 
@@ -152,6 +161,7 @@ void queue_waited(struct timer *timer)
     struct pair *pair = CONTAINER_OF(timer, struct pair, wait_timer);
     struct shard *shard = pair->remote->shard;
     uint64_t wait_us = config_of(pair)->wait_ms * 1000, now_us = loop_now_us(shard->loop);
+    bool again = false;
     shard_enter(shard);
     while (pair->queued) {
         uint64_t end_us = LIST_ITEM(pair->queue.next, struct waiting, link)->since_us + wait_us;
@@ -159,9 +169,18 @@ void queue_waited(struct timer *timer)
             timer_start(shard->loop, timer, (end_us - now_us) / 1000 + 1);
             break;
         }
-        waiting_bounce(shard, queue_shift(pair), STANZA_ERROR_REMOTE_SERVER_TIMEOUT,
-                       "the other server could not be reached in time");
+        struct waiting *first = queue_shift(pair);
+        if (waiting_tries_again(first)) {
+            first->since_us = now_us;
+            queue_append(first);
+            again = true;
+        } else {
+            waiting_bounce(shard, first, STANZA_ERROR_REMOTE_SERVER_TIMEOUT,
+                           "the other server could not be reached in time");
+        }
     }
+    if (again)
+        reach(pair);
     shard_leave(shard);
 }
 

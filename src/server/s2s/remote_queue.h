@@ -18,7 +18,7 @@ struct waiting {
     struct crowd *crowd; /* for whom it is meant, if for many (remote_many.h), or NULL */
     uint64_t since_us;
     uint32_t size;
-    bool is_last_try;
+    bool is_last_try; /* waiting_tries_again() */
     char text[];
 };
 
@@ -36,6 +36,10 @@ void waiting_done(struct shard *shard, struct waiting *waiting);
 void waiting_bounce(struct shard *shard, struct waiting *waiting, enum stanza_error error, const char *why);
 void delivery_bounce(struct shard *shard, const struct delivery *delivery, enum stanza_error error,
                      const char *why);
+
+/* Whether it is worth a second try when it could not be sent in time, or may not have come: an error, since
+ * nobody can be told that it has not come. True once. */
+bool waiting_tries_again(struct waiting *waiting);
 
 /* Into the pair's queue: as the last, with no look at limits; or as the first, as if it had come just now. */
 void queue_append(struct waiting *waiting);

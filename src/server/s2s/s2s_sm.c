@@ -232,12 +232,10 @@ static void put_back_errors(struct s2s_sm *sm)
     for (struct list *at = sm->flight.prev; at != &sm->flight; at = before) {
         struct waiting *waiting = LIST_ITEM(at, struct waiting, link);
         before = at->prev;
-        if (waiting->stanza->kind != STANZA_MESSAGE || waiting->stanza->type != TYPE_ERROR ||
-            waiting->is_last_try)
+        if (!waiting_tries_again(waiting))
             continue;
         list_remove(at);
         sm->flight_bytes -= waiting->size;
-        waiting->is_last_try = true;
         queue_prepend(waiting);
         sm->shard->counters.s2s_resent++;
     }
