@@ -71,14 +71,19 @@ static struct jid own_bare(struct user *user)
     return jid_copy(&own, &user->actor.shard->arena);
 }
 
-/* Sends a subscription stanza of ours to the contact. */
-static void say(struct user *user, const struct jid *contact, enum stanza_type type, str id)
+/* A subscription stanza of ours to the contact. */
+static struct stanza *word(struct user *user, const struct jid *contact, enum stanza_type type, str id)
 {
     struct stanza *stanza = ARENA_NEW(&user->actor.shard->arena, struct stanza);
     *stanza = stanza_make(STANZA_PRESENCE, type, id, str_none, &user->actor.shard->arena);
     stanza->from = own_bare(user);
     stanza->to = *contact;
-    route(user->actor.shard, stanza);
+    return stanza;
+}
+
+static void say(struct user *user, const struct jid *contact, enum stanza_type type, str id)
+{
+    route(user->actor.shard, word(user, contact, type, id));
 }
 
 /* ---- Outbound: what a client of the user sends (§3.1.2, §3.1.5, §3.2.2, §3.3.2, §3.4; A.2)
@@ -305,9 +310,12 @@ void subscription_remind(struct user *user, struct session *session)
     }
 }
 
+/* Of a server that can't be reached the client heard when it asked: it does not hear of that at each login.
+ */
 void subscription_ask_again(struct user *user)
 {
-    struct arena *arena = &user->actor.shard->arena;
+    struct shard *shard = user->actor.shard;
+    struct arena *arena = &shard->arena;
     for (uint32_t i = 0; i < user->roster.count; i++) {
         const struct roster_item *item = user->roster.items[i];
         struct jid contact;
@@ -315,8 +323,10 @@ void subscription_ask_again(struct user *user)
             jid_parse(arena_str(arena, roster_item_jid(item)), arena, &contact) != OK)
             continue;
         struct reach_event event = { user, contact };
+        bool here = server_domain(shard->server, jid_domain(&contact));
         if (fire_may_reach(user->actor.host, &event) == HOOK_NEXT)
-            say(user, &contact, TYPE_SUBSCRIBE, str_none);
+            route_to(shard, word(user, &contact, TYPE_SUBSCRIBE, str_none), &contact,
+                     here ? DELIVER_ROUTE : DELIVER_BROADCAST);
     }
 }
 
