@@ -21,7 +21,11 @@ EXIT_LOSSES = 3  # the run went through, and its report says what was lost
 
 
 class LoadError(Exception):
-    """The load generator failed or took too long."""
+    """The load generator failed."""
+
+
+class TookTooLong(LoadError):
+    """It was ended because its time was over."""
 
 
 class Result:
@@ -141,5 +145,5 @@ def sample(process, peer, deadline, memory):
         if process.poll() is not None:
             return samples
         if time.monotonic() > deadline:
-            raise LoadError("load generator took too long")
+            raise TookTooLong("load generator took too long")
         pause(SAMPLE_SECONDS)

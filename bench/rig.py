@@ -5,6 +5,7 @@ import os
 import pathlib
 import platform
 import sys
+import time
 
 import load
 from peers.base import pause
@@ -13,8 +14,10 @@ from peers.jabberd2 import Jabberd2
 from peers.jabiru import Jabiru
 from peers.prosody import Prosody
 from peers.relay import Relay
+from table import OURS, UNFINISHED
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+ACCOUNTS_LEAST = 1000  # for the works that have no number of their own
 SERVERS = ["jabiru", "ejabberd", "prosody", "jabberd2", "relay"]
 PACKAGED = {"ejabberd": Ejabberd, "prosody": Prosody, "jabberd2": Jabberd2}
 BUILT = {"jabiru": (Jabiru, "jabirud", "jabiructl"), "relay": (Relay, "relay")}
@@ -35,10 +38,12 @@ class Bench:
         self.server_cpu, self.load_cpu = options.server_cpu, options.load_cpu
         self.quick = options.quick
         self.seconds = 2 if options.quick else options.seconds
-        self.idle_sessions = (100, 1000) if options.quick else (1000, options.sessions)
+        self.idle_sessions = ACCOUNTS_LEAST if options.quick else options.sessions
+        self.accounts = max(self.idle_sessions, ACCOUNTS_LEAST)
         self.build, self.scratch = options.build, scratch
         self.program = options.load or find_built(options.build, "jabiru-load")
         self.samples, self.failures = {}, {}
+        self.took = {}  # seconds of each work, by its name
         self.variants = {}
 
     def load(self, peer, mode, tls, may_lose=None, **options):
@@ -49,12 +54,22 @@ class Bench:
             text = f"{lost} lost, {errors} errors of {result.report['sent']}"
             if not may_lose:
                 raise load.LoadError(text)
-            self.note(may_lose, peer, text)
+            self.note(may_lose, peer.name, text)
         return result
 
-    def note(self, key, peer, text):
-        self.failures.setdefault((key, peer.name), []).append(text)
-        say(f"  {key:16} {peer.name:9} (!) {text}")
+    def keep(self, name, numbers):
+        """What a work has measured with the server of this name."""
+        for key, value in numbers.items():
+            self.samples.setdefault((key, name), []).append(value)
+            say(f"  {key:16} {name:9} {value:>14,.3f}")
+
+    def note(self, key, name, text):
+        self.failures.setdefault((key, name), []).append(text)
+        say(f"  {key:16} {name:9} (!) {text}")
+
+    def gave_up(self, work, peer):
+        """Whether it took too long for this server in an earlier round: it is not asked again."""
+        return any(UNFINISHED in self.failures.get((row.key, peer.name), []) for row in work.rows)
 
     def variant(self, peer, variant):
         """The server like `peer` of this variant, prepared when it is first asked for."""
@@ -70,6 +85,7 @@ class Bench:
     def do(self, work, peer):
         """One work on one server, and what comes of it on its core, so that the next one has the core for itself. A failure,
         whatever it is, is noted, and the run goes on with a restarted server."""
+        start = time.monotonic()
         try:
             if work.variant:
                 peer = self.variant(peer, work.variant)
@@ -77,16 +93,28 @@ class Bench:
             if work.fresh or not peer.processes:
                 peer.stop()
                 peer.start(self.server_cpu)
-            for key, value in work.do(self, peer).items():
-                self.samples.setdefault((key, peer.name), []).append(value)
-                say(f"  {key:16} {peer.name:9} {value:>14,.3f}")
+            self.keep(peer.name, work.do(self, peer))
             if work.variant:
                 peer.stop()
             peer.rest()
         except Exception as error:
+            text = UNFINISHED if isinstance(error, load.TookTooLong) else f"{type(error).__name__}: {error}"
             for row in work.rows:
-                self.note(row.key, peer, f"{type(error).__name__}: {error}")
+                self.note(row.key, peer.name, text)
             peer.stop()
+        finally:
+            self.took[work.name] = self.took.get(work.name, 0) + time.monotonic() - start
+
+    def do_own(self, work):
+        """One of the works that belong to no peer: they run on what they have made themselves."""
+        start = time.monotonic()
+        try:
+            self.keep(OURS, work.do(self))
+        except Exception as error:
+            for row in work.rows:
+                self.note(row.key, OURS, f"{type(error).__name__}: {error}")
+        finally:
+            self.took[work.name] = time.monotonic() - start
 
     def stop(self):
         for peer in self.variants.values():

@@ -4,9 +4,12 @@ import types
 import unittest
 from unittest import mock
 
+import load
 import rig
 from peers import base
-from works import Row, Work
+from rows import Row
+from table import UNFINISHED
+from works import Work
 
 
 class Fake(base.Peer):
@@ -40,7 +43,7 @@ def work(do):
 
 
 def bench():
-    options = types.SimpleNamespace(server_cpu=0, load_cpu=1, quick=True, build="/nowhere", load="/nowhere/jabiru-load")
+    options = types.SimpleNamespace(server_cpu=0, load_cpu=1, quick=True, sessions=1000, build="/nowhere", load="/nowhere/jabiru-load")
     return rig.Bench(options, "/nowhere")
 
 
@@ -69,6 +72,15 @@ class Rig(unittest.TestCase):
         self.assertEqual(peer.stops, 1)
         one.do(work(lambda bench, peer: {"one": 1}), peer)
         self.assertEqual((one.samples, peer.starts), ({("one", "fake"): [1]}, 2))
+
+    def test_who_takes_too_long_did_not_finish_and_is_not_asked_again(self):
+        def take_long(bench, peer):
+            raise load.TookTooLong("too long")
+        peer, one = Fake(), bench()
+        self.assertFalse(one.gave_up(work(take_long), peer))
+        one.do(work(take_long), peer)
+        self.assertEqual(one.failures, {("one", "fake"): [UNFINISHED]})
+        self.assertTrue(one.gave_up(work(take_long), peer))
 
     def test_a_variant_that_could_not_be_prepared_is_prepared_again(self):
         made = []

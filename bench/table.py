@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Medians of all rounds, their ratios, and the table of docs/performance.md."""
+"""Medians of all rounds, their ratios, the goals, and the table of docs/performance.md."""
 import statistics
 
 OURS, LIMIT = "jabiru", "relay"
+UNFINISHED = "did not finish"  # a failure with this text shows as such
 
 
 def medians(samples):
@@ -16,20 +17,57 @@ def best_peer(row, values):
     return (max if row.more_is_better else min)(others, default=None)
 
 
-def ratio_to_peer(row, values):
-    """How many times better we are than the best peer: above 1 is better, whichever way the row counts."""
+def times_better(row, values):
+    """How many times better we are than the best peer: above 1 is better, whichever way the row counts. Or None."""
     ours, best = values.get((row.key, OURS)), best_peer(row, values)
     if not ours or not best:
-        return "-"
-    return f"{ours / best if row.more_is_better else best / ours:.1f}x"
+        return None
+    return ours / best if row.more_is_better else best / ours
+
+
+def to_limit(row, values):
+    """Our number divided by the relay's, or None."""
+    ours, limit = values.get((row.key, OURS)), values.get((row.key, LIMIT))
+    return ours / limit if ours and limit else None
+
+
+def ratio_to_peer(row, values):
+    ratio = times_better(row, values)
+    return "-" if ratio is None else f"{ratio:.1f}x"
 
 
 def ratio_to_limit(row, values):
     """Rates as a part of what the relay passes; times and costs as a multiple of what it takes."""
-    ours, limit = values.get((row.key, OURS)), values.get((row.key, LIMIT))
-    if not ours or not limit:
+    ratio = to_limit(row, values)
+    if ratio is None:
         return "-"
-    return f"{100 * ours / limit:.0f} %" if row.more_is_better else f"{ours / limit:.2f}x"
+    return f"{100 * ratio:.0f} %" if row.more_is_better else f"{ratio:.2f}x"
+
+
+def goal_parts(row, values):
+    """Each part of the row's goal, as (words, the number that is judged or None, the limit, whether more is better)."""
+    goal, ours = row.goal, values.get((row.key, OURS))
+    rate = row.more_is_better
+    relay_words = f"≥ {100 * (goal.relay or 0):.0f} % of relay" if rate else f"≤ {goal.relay}x relay"
+    parts = [(relay_words, to_limit(row, values), goal.relay, rate),
+             (f"≥ {goal.peer}x best peer", times_better(row, values), goal.peer, True),
+             (f"≤ {goal.most:,}" if goal.most else "", ours, goal.most, False),
+             (f"≥ {goal.least:,}" if goal.least else "", ours, goal.least, True)]
+    return [part for part in parts if part[2] is not None]
+
+
+def goal_cell(row, values, failures):
+    """The goal and how it went. Nothing is said of it where a number is missing that would decide it; where ours is
+    missing because we failed, it is missed."""
+    if not row.goal:
+        return "-"
+    parts = goal_parts(row, values)
+    words = ", ".join(part[0] for part in parts)
+    held = [None if number is None else number >= limit if more else number <= limit for _, number, limit, more in parts]
+    failed = (row.key, OURS) in failures and (row.key, OURS) not in values
+    if False in held or failed:
+        return f"{words}: missed"
+    return words if None in held else f"{words}: reached"
 
 
 def number(value, digits):
@@ -37,19 +75,22 @@ def number(value, digits):
 
 
 def cell(row, server, values, failures):
-    if (row.key, server) in values:
-        return number(values[row.key, server], row.digits) + (" (!)" if (row.key, server) in failures else "")
-    return "failed" if (row.key, server) in failures else "-"
+    place = (row.key, server)
+    if place in values:
+        return number(values[place], row.digits) + (" (!)" if place in failures else "")
+    if place in failures:
+        return UNFINISHED if UNFINISHED in failures[place] else "failed"
+    return "-"
 
 
 def markdown(rows, servers, samples, failures):
     """The table; a number is marked (!) where some of its work failed."""
     values = medians(samples)
-    lines = [f"| work | {' | '.join(servers)} | to the best peer | to the relay |",
-             "| --- " * (len(servers) + 3) + "|"]
+    lines = [f"| work | {' | '.join(servers)} | to the best peer | to the relay | goal |",
+             "| --- " * (len(servers) + 4) + "|"]
     for row in rows:
         cells = [cell(row, server, values, failures) for server in servers]
-        cells += [ratio_to_peer(row, values), ratio_to_limit(row, values)]
+        cells += [ratio_to_peer(row, values), ratio_to_limit(row, values), goal_cell(row, values, failures)]
         lines.append(f"| {row.title} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -7,9 +7,11 @@ end is the whole programme, in the order in which it runs.
 import statistics
 
 import load
+import own
 from archives import first_page_ms
 from peers.base import People, pause
 from rig import Variant
+from rows import Goal, Row
 from wire import Wire, cpu_seconds
 
 MIB = 1024 * 1024
@@ -19,6 +21,7 @@ PING_USERS = 100
 LOGIN_USERS = 500
 PRESENCE_USERS = 210  # in blocks that know each other: see ROSTER_BLOCK
 SETTLE_SECONDS = 2
+FEW_MAX = 1000        # of the two numbers of idle sessions
 THRIFT_CHANGERS = 5
 THRIFT_CHANGES = 200       # of each, for each second of a run
 ROOM_SIZES = (100, 500, 1000, 5000)
@@ -32,6 +35,7 @@ WIDE_CONTACTS = 200
 WIDE_USERS = WIDE_CONTACTS + 1
 IM_CONTACTS = 50
 IM_NODES = 3
+IM_SESSIONS = 2000   # at most: the others take long to log in so many who know each other
 PEP_USERS = 4 * (IM_CONTACTS + 1)
 IM_PATIENCE = 900    # seconds until all sessions know of each other
 OVERLOAD_PAIRS = 50
@@ -40,20 +44,27 @@ OVERLOAD_PINGS = 100  # a second, of all
 ARCHIVE_MESSAGES, ARCHIVE_QUICK = 1000000, 10000
 
 WIDE = Variant("wide", lambda bench: [People("user", WIDE_USERS, WIDE_USERS, WIDE_CONTACTS + 1)])
-IM = Variant("im", lambda bench: [People("user", bench.idle_sessions[1], bench.idle_sessions[1], IM_CONTACTS + 1)], modern=True)
+IM = Variant("im", lambda bench: [People("user", IM_SESSIONS, IM_SESSIONS, IM_CONTACTS + 1)], modern=True)
 ARCHIVE = Variant("archive", lambda bench: [People("user", 2)])
 
 
-class Row:
-    def __init__(self, key, title, more_is_better, digits=0):
-        self.key, self.title, self.more_is_better, self.digits = key, title, more_is_better, digits
+class OwnWork:
+    """A work that belongs to no peer; done once, at the end: see own.py."""
+    own = True
+
+    def __init__(self, name, do, rows):
+        self.name, self.do, self.rows = name, do, rows
 
 
 class Work:
-    def __init__(self, name, do, rows, fresh=False, for_relay=False, archived=False, variant=None):
+    own = False
+
+    def __init__(self, name, do, rows, fresh=False, for_relay=False, archived=False, variant=None, once=False, in_rooms=False):
         self.name, self.do, self.rows = name, do, rows
+        self.once = once            # in the first round only: long, and the same in the others
         self.fresh = fresh          # wants a server that was just started
         self.for_relay = for_relay  # the relay can do it too
+        self.in_rooms = in_rooms    # for servers that have rooms
         self.archived = archived    # with the archive on: for servers that have one
         self.variant = variant      # on servers of their own, with other accounts or modules: see rig.Variant
 
@@ -61,7 +72,8 @@ class Work:
         """Whether the server can do it."""
         if not peer.speaks_xmpp:
             return self.for_relay
-        return (peer.keeps_archives or not self.archived) and (peer.may_be_modern or not (self.variant and self.variant.modern))
+        modern = self.variant and self.variant.modern
+        return (peer.keeps_archives or not self.archived) and (peer.has_rooms or not self.in_rooms) and (peer.may_be_modern or not modern)
 
 
 def begin(bench, peer):
@@ -72,10 +84,14 @@ def begin(bench, peer):
     return {"restart": seconds, "bare": peer.memory_bytes() / MIB}
 
 
+def few_and_many(sessions):
+    return min(FEW_MAX, sessions // 10), sessions
+
+
 def idle(tls):
     """Memory a session as the slope between few and many, which leaves out what a server takes once."""
     def do(bench, peer):
-        few, many = bench.idle_sessions
+        few, many = few_and_many(bench.idle_sessions)
         sizes = [bench.load(peer, "idle", tls, memory=True, users=users, seconds=bench.seconds).memory_bytes()
                  for users in (few, many)]
         return {f"idle-{tls}": (sizes[1] - sizes[0]) / (many - few)}
@@ -87,7 +103,7 @@ def idle_im(tls):
     stream management on. One thing at a time: ejabberd refuses publications that come together."""
     def do(bench, peer):
         sizes = []
-        few, many = bench.idle_sessions
+        few, many = few_and_many(min(bench.idle_sessions, IM_SESSIONS))
         for users in (few, many):
             peer.stop()
             peer.start(bench.server_cpu)
@@ -176,7 +192,7 @@ def overload(bench, peer):
 def room(size):
     """One room of so many: how long until all are in, and messages of a few speakers to all."""
     def do(bench, peer):
-        if size > bench.idle_sessions[1]:
+        if size > bench.accounts:
             return {}  # a short run has fewer accounts
         result = bench.load(peer, "rooms", "none", users=size, room=size, window=ROOM_SPEAKERS, parallel=ROOM_PARALLEL,
                             seconds=bench.seconds)
@@ -193,7 +209,7 @@ def flood(bench, peer):
     what is measured is the server."""
     if peer.name != "jabiru":
         return {}
-    size = min(FLOOD_ROOM, bench.idle_sessions[1] - 2)
+    size = min(FLOOD_ROOM, bench.accounts - 2)
     pair = dict(pairs=1, rate=FLOOD_PAIR_RATE, seconds=bench.seconds, first=size + size % 2)
     peer.reconfigure(guards=True)
     peer.start(bench.server_cpu)
@@ -257,25 +273,32 @@ def watch(phone, changers, inactive, peer, changes):
 
 WINDOWS = (1, 8, 64)
 KINDS = (("none", "plain"), ("direct", "TLS"))
+PAIRS_GOALS = {("none", 1): Goal(relay=0.85, peer=4), ("none", 8): Goal(relay=0.5, peer=12), ("none", 64): Goal(relay=0.2, peer=20),
+               ("direct", 1): Goal(relay=0.85), ("direct", 8): Goal(relay=0.45, peer=11), ("direct", 64): Goal(relay=0.2, peer=17)}
+LATENCY_GOALS = {"none": (Goal(relay=1.2), Goal(relay=1.5)), "direct": (Goal(relay=1.3), Goal(relay=1.6))}
+PING_GOALS = {1: Goal(peer=5), 8: Goal(peer=15)}
+ROOM_GOALS = {100: Goal(peer=6), 500: Goal(peer=8), 1000: Goal(peer=8)}
+JOIN_GOALS = {1000: Goal(peer=10)}
+IDLE_GOALS = {"none": Goal(most=2000, peer=13), "direct": Goal(most=18000)}
 
 WORKS = [
-    Work("start", begin, [Row("bare", "memory of the bare server, MiB", False, 1),
-                          Row("restart", "restart to serving, s", False, 3)]),
+    Work("start", begin, [Row("bare", "memory of the bare server, MiB", False, 1, Goal(most=8)),
+                          Row("restart", "restart to serving, s", False, 3, Goal(most=0.05))]),
     *[Work(f"pairs-{word}-{window}".lower(), pairs(tls, window),
-           [Row(f"pairs-{tls}-{window}", f"1:1 messages/s, {word}, W={window}", True),
+           [Row(f"pairs-{tls}-{window}", f"1:1 messages/s, {word}, W={window}", True, goal=PAIRS_GOALS[tls, window]),
             Row(f"pairs-cpu-{tls}-{window}", f"server CPU a message at that rate, {word}, W={window}, µs", False, 2)],
            for_relay=True)
       for tls, word in KINDS for window in WINDOWS],
     *[Work(f"latency-{word}".lower(), latency(tls),
-           [Row(f"p50-{tls}", f"latency at 2,000 messages/s, {word}, p50, µs", False),
-            Row(f"p99-{tls}", f"latency at 2,000 messages/s, {word}, p99, µs", False),
-            Row(f"cpu-{tls}", f"server CPU a message at 2,000/s, {word}, µs", False)], for_relay=True)
+           [Row(f"p50-{tls}", f"latency at 2,000 messages/s, {word}, p50, µs", False, goal=LATENCY_GOALS[tls][0]),
+            Row(f"p99-{tls}", f"latency at 2,000 messages/s, {word}, p99, µs", False, goal=LATENCY_GOALS[tls][1]),
+            Row(f"cpu-{tls}", f"server CPU a message at 2,000/s, {word}, µs", False, goal=Goal(relay=1.3))], for_relay=True)
       for tls, word in KINDS],
     *[Work(f"ping-{window}", ping(window),
-           [Row(f"ping-{window}", f"ping answered by the server, /s, W={window}", True)])
+           [Row(f"ping-{window}", f"ping answered by the server, /s, W={window}", True, goal=PING_GOALS[window])])
       for window in WINDOWS[:2]],
     Work("presence-20", presence(PRESENCE_USERS, 20),
-         [Row("presence-20", "presence changes delivered/s, rosters of 20", True),
+         [Row("presence-20", "presence changes delivered/s, rosters of 20", True, goal=Goal(peer=8)),
           Row("presence-cpu-20", "server CPU a change, rosters of 20, µs", False)]),
     *[Work(f"presence-bytes-{name}", presence_bytes(inactive, compress),
            [Row(f"presence-bytes-{name}", f"bytes to a phone for each change of presence, {words}", False, 1),
@@ -289,17 +312,17 @@ WORKS = [
     Work("pep", pep, [Row("pep", "PEP notifications/s, rosters of 50", True),
                       Row("pep-cpu", "server CPU a notification, µs", False, 2)], variant=IM),
     *[Work(f"room-{size}", room(size),
-           [Row(f"room-{size}", f"room of {size:,}, deliveries/s", True),
+           [Row(f"room-{size}", f"room of {size:,}, deliveries/s", True, goal=ROOM_GOALS.get(size)),
             Row(f"room-p99-{size}", f"room of {size:,}, message to the last occupant, p99, ms", False, 1),
             Row(f"room-cpu-{size}", f"room of {size:,}, server CPU a delivery, µs", False, 2),
-            Row(f"room-join-{size}", f"room of {size:,}, until all have entered, s", False, 2)], fresh=True)
+            Row(f"room-join-{size}", f"room of {size:,}, until all have entered, s", False, 2, JOIN_GOALS.get(size))], fresh=True, in_rooms=True)
       for size in ROOM_SIZES],
     Work("flood", flood, [Row("flood-quiet", "a pair at 200 messages/s, p99, µs", False),
                           Row("flood-p99", "the same while 50 flood a room of 1,000, p99, µs", False)]),
-    Work("logins", logins, [Row("logins", "login, TLS + SCRAM, server CPU each, µs", False)]),
+    Work("logins", logins, [Row("logins", "login, TLS + SCRAM, server CPU each, µs", False, goal=Goal(most=300, peer=5))]),
     Work("instant", instant, [Row("instant", "login by token where there are tokens, TLS, server CPU each, µs", False)]),
     *[Work(f"archived-{window}", archived(window),
-           [Row(f"archived-{window}", f"1:1 messages/s archived on disk for both sides, W={window}", True),
+           [Row(f"archived-{window}", f"1:1 messages/s archived on disk for both sides, W={window}", True, goal=Goal(peer=30)),
             Row(f"archived-cpu-{window}", f"server CPU a message at that rate, archived, W={window}, µs", False, 2)],
            archived=True)
       for window in WINDOWS[:2]],
@@ -310,7 +333,32 @@ WORKS = [
                                 Row("overload-ping", "ping meanwhile, p99, ms", False, 1)], fresh=True, archived=True),
     *[Work(f"idle-im-{word}".lower(), idle_im(tls),
            [Row(f"idle-im-{tls}", f"memory an idle session, {word}, roster of 50, three PEP nodes, stream management, bytes", False)],
-           variant=IM) for tls, word in KINDS],
-    *[Work(f"idle-{word}".lower(), idle(tls), [Row(f"idle-{tls}", f"memory an idle session, {word}, bytes", False)],
-           fresh=True) for tls, word in KINDS],
+           variant=IM, once=True) for tls, word in KINDS],
+    *[Work(f"idle-{word}".lower(), idle(tls), [Row(f"idle-{tls}", f"memory an idle session, {word}, bytes", False, goal=IDLE_GOALS[tls])],
+           fresh=True, once=True) for tls, word in KINDS],
+    OwnWork("scanner", own.scanner,
+            [Row("scan", "XML scanner, MB/s, median over kinds of stanzas", True),
+             Row("scan-expat", "expat with namespaces on the same stanzas, MB/s", True),
+             Row("scan-times", "the scanner's rate to expat's, the kind where it gains least", True, 1, Goal(least=5))]),
+    OwnWork("restart-full", own.restart,
+            [Row("restart-full", "restart to serving with 1,000,000 accounts and 100,000 rooms (with --quick a twentieth), s", False, 3,
+                 Goal(most=0.05))]),
+    OwnWork("million", own.million,
+            [Row("million-memory", "a million sessions in one process (with --quick 20,000), rosters of 18, bytes each", False,
+                 goal=Goal(most=3000)),
+             Row("million-logins", "logins there, a second of CPU", True),
+             Row("million-messages", "messages there, a second of CPU of server and clients", True),
+             Row("million-presences", "presences delivered there, a second of CPU", True)]),
 ]
+
+
+def named(names):
+    """The works that are asked for: one of just that name, or else all whose names begin so. ValueError for a name that none has."""
+    found = []
+    for name in names:
+        works = [work for work in WORKS if work.name == name] or [work for work in WORKS if work.name.startswith(name)]
+        if not works:
+            raise ValueError(f"no work begins with {name}; see --list")
+        found += works
+    return [work for work in WORKS if work in found]
+

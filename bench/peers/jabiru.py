@@ -93,6 +93,16 @@ class Jabiru(Peer):
                               for people in groups for i in range(people.rostered) for other in people.contacts(i)))
         data.close()
 
+    def copy_rooms(self, first, count):
+        """Copies this room (room0@SERVICE) until there are so many: room1@SERVICE, …."""
+        service = first.partition("@")[2]
+        with sqlite3.connect(self.folder / "data" / "jabiru.db") as data:
+            data.execute("INSERT INTO map (owner, kind, key, value) "
+                         "WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM n WHERE k + 1 < ?1) "
+                         "SELECT 'room' || k || '@' || ?2, kind, key, value FROM n, map WHERE owner = ?3",
+                         (count, service, first))
+        data.close()
+
     def fill_archive(self, name, have, wanted):
         with sqlite3.connect(self.folder / "data" / "jabiru.db") as data:
             data.execute(
