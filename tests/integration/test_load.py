@@ -132,7 +132,27 @@ def test_a_wrong_password_is_told(server):
     assert "not-authorized" in load(server, "ping", password="wrong", code=2)
 
 
+@pytest.fixture
+def relay(ca):
+    certificate, key = ca.issue("relay", "DNS:localhost")
+    process = subprocess.Popen([BUILD / "bench/relay", "--tls-port", "0", "--cert", certificate, "--key", key],
+                               stdout=subprocess.PIPE, text=True)
+    try:
+        process.port, process.tls_port = (int(process.stdout.readline().split()[1]) for _ in range(2))
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=20)
+
+
+@pytest.mark.parametrize("mode", ["pairs", "logins"])
+def test_a_relay_speaks_no_xmpp(relay, mode):
+    report = load(relay, mode, "--relay", tls="direct")
+    assert report["received"] > 0 and report["lost"] == 0 and report["errors"] == 0
+
+
 def test_wrong_usage_is_told(server):
+    assert "--relay" in load(server, "ping", "--relay", code=1)
     assert "no such mode" in load(server, "dance", code=1)
     assert "--window" in load(server, "ping", "--window", "none", code=1)
 

@@ -59,7 +59,8 @@ void load_fail(struct load *load, const struct user *user, enum err why)
 
 void load_send_presence(struct user *user)
 {
-    if (user->load->options.mode->with_presence && !user->load->options.no_presence)
+    const struct options *options = &user->load->options;
+    if (options->mode->with_presence && !options->no_presence && !options->relay)
         client_send(&user->client, STR("<presence/>"));
 }
 
@@ -78,8 +79,9 @@ static void user_ready(struct client *client)
     load->ready++;
     load->last_cache = user->cache;
     if (load->options.relay) {
-        char hello[32];
-        snprintf(hello, sizeof hello, "PAIR %u\n", user->index / 2);
+        char hello[32]; /* one who logs in again and again is joined with nobody */
+        unsigned pair = load->options.mode->in_pairs ? user->index / 2 : user->index;
+        snprintf(hello, sizeof hello, "PAIR %u\n", pair);
         client_send(client, str_from(hello));
     }
     if (load->options.mode->ready)

@@ -42,7 +42,7 @@ enum { USER_PREFIX_MAX = 32, STANZA_BYTES = 512, IN_FLIGHT_MAX = 8 * 1024 * 1024
     X(COMPRESS, "compress", NULL, "compress all streams (XEP-0138); a server must offer it")                 \
     X(FAR_PORT, "far-port", "PORT", "pairs: the receivers log in to another server, at this port")           \
     X(FAR_DOMAIN, "far-domain", "NAME", "pairs: and to this domain")                                         \
-    X(RELAY, "relay", NULL, "pairs: the peer joins connections by a line 'PAIR n' and speaks no XMPP")       \
+    X(RELAY, "relay", NULL, "pairs, logins: the peer joins connections by a line 'PAIR n', no XMPP")         \
     X(JSON, "json", NULL, "print the result as one JSON object")                                             \
     X(HELP, "help", NULL, "print this text")                                                                 \
     X(VERSION, "version", NULL, "print the version")
@@ -238,8 +238,8 @@ static void check(const struct options *options)
         wrong = "there is no such mode";
     else if (!options->relay && !options->password)
         wrong = "--password is needed";
-    else if (!options->mode->in_pairs && options->relay)
-        wrong = "--relay is for pairs";
+    else if (options->relay && !options->mode->in_pairs && !options->mode->logs_in_itself)
+        wrong = "--relay is for pairs and logins";
     else if (!options->mode->takes_rate && options->rate)
         wrong = "--rate is for pairs, ping and mix";
     else if (!options->far_port != !options->far_domain || (options->far_port && !options->mode->in_pairs))
