@@ -89,14 +89,10 @@ class Bench:
         try:
             if work.variant:
                 peer = self.variant(peer, work.variant)
-            peer.archive(work.archived)
-            if work.fresh or not peer.processes:
-                peer.stop()
-                peer.start(self.server_cpu)
-            self.keep(peer.name, work.do(self, peer))
-            if work.variant:
-                peer.stop()
-            peer.rest()
+            if work.apart:
+                self.keep(peer.name, work.do(self, peer))
+            else:
+                self._do_on(work, peer)
         except Exception as error:
             text = UNFINISHED if isinstance(error, load.TookTooLong) else f"{type(error).__name__}: {error}"
             for row in work.rows:
@@ -104,6 +100,16 @@ class Bench:
             peer.stop()
         finally:
             self.took[work.name] = self.took.get(work.name, 0) + time.monotonic() - start
+
+    def _do_on(self, work, peer):
+        peer.archive(work.archived)
+        if work.fresh or not peer.processes:
+            peer.stop()
+            peer.start(self.server_cpu)
+        self.keep(peer.name, work.do(self, peer))
+        if work.variant:
+            peer.stop()
+        peer.rest()
 
     def do_own(self, work):
         """One of the works that belong to no peer: they run on what they have made themselves."""

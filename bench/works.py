@@ -6,6 +6,7 @@ end is the whole programme, in the order in which it runs.
 """
 import statistics
 
+import between
 import load
 import own
 from archives import first_page_ms
@@ -59,12 +60,14 @@ class OwnWork:
 class Work:
     own = False
 
-    def __init__(self, name, do, rows, fresh=False, for_relay=False, archived=False, variant=None, once=False, in_rooms=False):
+    def __init__(self, name, do, rows, fresh=False, for_relay=False, archived=False, variant=None, once=False, in_rooms=False,
+                 apart=False):
         self.name, self.do, self.rows = name, do, rows
         self.once = once            # in the first round only: long, and the same in the others
         self.fresh = fresh          # wants a server that was just started
         self.for_relay = for_relay  # the relay can do it too
         self.in_rooms = in_rooms    # for servers that have rooms
+        self.apart = apart          # on two servers that it starts itself, for those that federate
         self.archived = archived    # with the archive on: for servers that have one
         self.variant = variant      # on servers of their own, with other accounts or modules: see rig.Variant
 
@@ -73,6 +76,8 @@ class Work:
         if not peer.speaks_xmpp:
             return self.for_relay
         modern = self.variant and self.variant.modern
+        if self.apart:
+            return peer.federates
         return (peer.keeps_archives or not self.archived) and (peer.has_rooms or not self.in_rooms) and (peer.may_be_modern or not modern)
 
 
@@ -332,6 +337,10 @@ WORKS = [
     Work("overload", overload, [Row("overload-peak", "1:1 messages/s archived, the most", True),
                                 Row("overload-part", "goodput when twice that is offered, part of it", True, 2),
                                 Row("overload-ping", "ping meanwhile, p99, ms", False, 1)], fresh=True, archived=True),
+    Work("s2s", between.messages,
+         [row for window in between.WINDOWS for row in (
+             Row(f"s2s-{window}", f"messages/s from one server to another, TLS, W={window}", True),
+             Row(f"s2s-cpu-{window}", f"CPU of both servers a message at that rate, W={window}, µs", False, 1))], apart=True),
     *[Work(f"idle-im-{word}".lower(), idle_im(tls),
            [Row(f"idle-im-{tls}", f"memory an idle session, {word}, roster of 50, three PEP nodes, stream management, bytes", False)],
            variant=IM, once=True) for tls, word in KINDS],

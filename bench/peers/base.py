@@ -136,7 +136,7 @@ def stat_fields(pid):
 class Peer:
     name = "?"
     speaks_xmpp = True
-    has_rooms = True
+    has_rooms = federates = True
     keeps_archives = False  # it has an archive of messages that can be switched on
     archiving = False       # it is on
     may_be_modern = False   # it has PEP and stream management

@@ -65,7 +65,7 @@ C2S = """<c2s><id>c2s</id><pidfile>{folder}/c2s.pid</pidfile>{to_router}
 
 class Jabberd2(Peer):
     name = "jabberd2"
-    has_rooms = False
+    has_rooms = federates = False
 
     def configure(self):
         self.router_port = free_ports(1)[0]
