@@ -24,11 +24,11 @@ BUILT = {"jabiru": (Jabiru, "jabirud", "jabiructl"), "relay": (Relay, "relay")}
 
 
 class Variant:
-    """A second set of servers with other accounts, and with modules for PEP and stream management or without. `groups` is
-    a function of the bench that gives the People."""
+    """A second set of servers with other accounts, and with modules or without: `modern`, for PEP and stream management;
+    `web`, for WebSocket and uploads. `groups` is a function of the bench that gives the People."""
 
-    def __init__(self, name, groups, modern=False):
-        self.name, self.groups, self.modern = name, groups, modern
+    def __init__(self, name, groups, modern=False, web=False):
+        self.name, self.groups, self.modern, self.web = name, groups, modern, web
 
 
 class Bench:
@@ -76,7 +76,7 @@ class Bench:
         place = (peer.name, variant.name)
         if place not in self.variants:
             other = make_peer(peer.name, self.build, self.scratch / variant.name)
-            other.modern = variant.modern
+            other.modern, other.web = variant.modern, variant.web
             say(f"preparing {peer.name} ({variant.name})")
             other.prepare(*variant.groups(self))
             self.variants[place] = other

@@ -32,12 +32,15 @@ class Wire:
         self.received, self.features, self.compressed = 0, None, False
         self._in = self._out = None
         self._elements, self._pings = [], 0
-        self.socket = socket.create_connection(("127.0.0.1", peer.port), timeout=PATIENCE_SECONDS)
+        self.socket = self._connect(peer)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._log_in(user)
         if compress and self.offers("{http://jabber.org/features/compress}compression"):
             self._compress()
         self.ask("<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>wire</resource></bind>", "set")
+
+    def _connect(self, peer):
+        return socket.create_connection(("127.0.0.1", peer.port), timeout=PATIENCE_SECONDS)
 
     def _open(self):
         self._parser, self._depth = ET.XMLPullParser(["start", "end"]), 0

@@ -9,6 +9,7 @@ import statistics
 import between
 import load
 import own
+import web
 from archives import first_page_ms
 from peers.base import People, pause
 from rig import Variant
@@ -46,6 +47,7 @@ ARCHIVE_MESSAGES, ARCHIVE_QUICK = 1000000, 10000
 
 WIDE = Variant("wide", lambda bench: [People("user", WIDE_USERS, WIDE_USERS, WIDE_CONTACTS + 1)])
 IM = Variant("im", lambda bench: [People("user", IM_SESSIONS, IM_SESSIONS, IM_CONTACTS + 1)], modern=True)
+WEB = Variant("web", lambda bench: [People("user", web.SESSIONS[1])], web=True)
 ARCHIVE = Variant("archive", lambda bench: [People("user", 2)])
 
 
@@ -75,10 +77,11 @@ class Work:
         """Whether the server can do it."""
         if not peer.speaks_xmpp:
             return self.for_relay
-        modern = self.variant and self.variant.modern
+        modern, web_too = (self.variant.modern, self.variant.web) if self.variant else (False, False)
         if self.apart:
             return peer.federates
-        return (peer.keeps_archives or not self.archived) and (peer.has_rooms or not self.in_rooms) and (peer.may_be_modern or not modern)
+        return (peer.keeps_archives or not self.archived) and (peer.has_rooms or not self.in_rooms) and (peer.may_be_modern or not modern) \
+            and (peer.serves_web or not web_too)
 
 
 def begin(bench, peer):
@@ -341,6 +344,13 @@ WORKS = [
          [row for window in between.WINDOWS for row in (
              Row(f"s2s-{window}", f"messages/s from one server to another, TLS, W={window}", True),
              Row(f"s2s-cpu-{window}", f"CPU of both servers a message at that rate, W={window}, µs", False, 1))], apart=True),
+    Work("web-idle", web.sessions, [Row("web-idle", "memory an idle session over WebSocket, plain, bytes", False)], variant=WEB, once=True),
+    Work("web-messages", web.messages, [Row("web-messages", "messages/s over WebSocket, one pair, W=64", True),
+                                        Row("web-cpu", "server CPU a message at that rate, over WebSocket, µs", False, 1)], variant=WEB),
+    Work("upload", web.upload, [Row("put", "upload of 32 MB (with --quick 8 MB), MB/s", True),
+                                Row("put-cpu", "server CPU a MB, upload, ms", False, 2),
+                                Row("get", "download of the same, MB/s", True),
+                                Row("get-cpu", "server CPU a MB, download, ms", False, 2)], variant=WEB),
     *[Work(f"idle-im-{word}".lower(), idle_im(tls),
            [Row(f"idle-im-{tls}", f"memory an idle session, {word}, roster of 50, three PEP nodes, stream management, bytes", False)],
            variant=IM, once=True) for tls, word in KINDS],

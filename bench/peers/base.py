@@ -141,18 +141,21 @@ class Peer:
     archiving = False       # it is on
     may_be_modern = False   # it has PEP and stream management
     modern = False          # they are on; to be set before prepare()
+    serves_web = False      # it has WebSocket and uploads
+    web = False             # they are on; to be set before prepare()
+    websocket_path = "?"
     archived_messages = 0   # of user0: see archives.py
     stop_signal = signal.SIGTERM
 
     def __init__(self, scratch):
         self.folder = pathlib.Path(scratch) / self.name
         self.processes = []
-        self.port = self.tls_port = None
+        self.port = self.tls_port = self.web_port = None
 
     # What each server says for itself.
 
     def configure(self):
-        """Writes configuration into self.folder, with self.port and self.tls_port, self.key, self.cert, self.both, and
+        """Writes configuration into self.folder, with self.port, self.tls_port and self.web_port, self.key, self.cert, self.both, and
         the archive on or off by self.archiving. Comes again when that changes."""
         raise NotImplementedError
 
@@ -189,7 +192,7 @@ class Peer:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         self.key, self.cert, self.both = certificate(self.folder)
-        self.port, self.tls_port = free_ports(2)
+        self.port, self.tls_port, self.web_port = free_ports(3)
         self.configure()
         self.hand_over()
         self.accounts(groups)

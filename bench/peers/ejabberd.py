@@ -27,7 +27,7 @@ listen:
       shaper: none, max_stanza_size: infinity }}
   - {{ port: {tls_port}, ip: "127.0.0.1", module: ejabberd_c2s, backlog: 4096, tls: true,
       shaper: none, max_stanza_size: infinity }}
-modules:
+{web_listener}modules:
   mod_client_state: {{}}
   mod_disco: {{}}
   mod_muc:
@@ -50,6 +50,16 @@ SCHEMA = pathlib.Path("/usr/share/ejabberd/sql/lite.sql")
 MODERN = """  mod_caps: {}
   mod_pubsub: { plugins: [pep] }
   mod_stream_mgmt: { ack_timeout: infinity, max_ack_queue: infinity }
+"""
+WEB_LISTENER = """  - {{ port: {web_port}, ip: "127.0.0.1", module: ejabberd_http,
+      request_handlers: {{ /ws: ejabberd_http_ws, /upload: mod_http_upload }} }}
+"""
+WEB = """  mod_http_upload:
+    host: "upload.@HOST@"
+    docroot: "{folder}/uploads"
+    put_url: "http://{domain}:{web_port}/upload"
+    max_size: infinity
+    access: all
 """
 ARCHIVE = "  mod_mam: { default: always, db_type: mnesia }\n"
 
@@ -75,13 +85,16 @@ init:stop().
 
 class Ejabberd(Peer):
     name = "ejabberd"
-    keeps_archives = may_be_modern = True
+    keeps_archives = may_be_modern = serves_web = True
+    websocket_path = "/ws"
     database = None  # SQLite, for archives that are filled
 
     def configure(self):
         (self.folder / "ejabberd.yml").write_text(CONFIGURATION.format(
-            domain=DOMAIN, port=self.port, tls_port=self.tls_port, both=self.both)
-            + (MODERN if self.modern else "") + self.archive_lines())
+            domain=DOMAIN, port=self.port, tls_port=self.tls_port, both=self.both,
+            web_listener=WEB_LISTENER.format(web_port=self.web_port) if self.web else "")
+            + (MODERN if self.modern else "") + (WEB.format(domain=DOMAIN, folder=self.folder, web_port=self.web_port) if self.web else "")
+            + self.archive_lines())
 
     def archive_lines(self):
         if self.archiving and self.database:

@@ -21,7 +21,7 @@ interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {port} }}
 c2s_direct_tls_ports = {{ {tls_port} }}
 s2s_ports = {{ }}
-http_ports = {{ }}
+http_ports = {{ {web_port} }}
 https_ports = {{ }}
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
@@ -29,14 +29,21 @@ authentication = "internal_hashed"
 storage = "internal"
 network_backend = "epoll"
 network_settings = {{ tcp_backlog = 4096 }}
-modules_enabled = {{ "roster", "saslauth", "tls", "disco", "ping", "csi", "csi_simple"{modern}{archive} }}
+modules_enabled = {{ "roster", "saslauth", "tls", "disco", "ping", "csi", "csi_simple"{modern}{web}{archive} }}
 modules_disabled = {{ "s2s" }}
 storage_archive_item_limit = 10000000
 ssl = {{ key = "{key}", certificate = "{cert}" }}
 VirtualHost "{domain}"
 Component "conference.{domain}" "muc"
-"""
+{uploads}"""
 MODERN = ', "pep", "smacks"'
+WEB = ', "websocket"'
+UPLOADS = """Component "upload.{domain}" "http_file_share"
+http_host = "{domain}"
+http_external_url = "http://{domain}:{web_port}/"
+http_file_share_size_limit = 1000000000
+http_file_share_daily_quota = 100000000000
+"""
 ARCHIVE = ', "mam"'  # on for everybody, on disk in the default storage
 ITERATIONS = 4096
 
@@ -59,11 +66,14 @@ def roster(contacts):
 
 class Prosody(Peer):
     name = "prosody"
-    keeps_archives = may_be_modern = True
+    keeps_archives = may_be_modern = serves_web = True
+    websocket_path = "/xmpp-websocket"
 
     def configure(self):
         (self.folder / "prosody.cfg.lua").write_text(CONFIGURATION.format(
             folder=self.folder, port=self.port, tls_port=self.tls_port, key=self.key, cert=self.cert, domain=DOMAIN,
+            web_port=self.web_port if self.web else "", web=WEB if self.web else "",
+            uploads=UPLOADS.format(domain=DOMAIN, web_port=self.web_port) if self.web else "",
             modern=MODERN if self.modern else "", archive=ARCHIVE if self.archiving else ""))
 
     def accounts(self, groups):
