@@ -7,9 +7,9 @@ from unittest import mock
 import load
 import rig
 from peers import base
+from programme import Work
 from rows import Row
 from table import UNFINISHED
-from works import Work
 
 
 class Fake(base.Peer):

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""Tests of works.py: which works a name means, and that the rows of the table do not get in each other's way."""
+"""Tests of programme.py: which works a name means, and that the rows of the table do not get in each other's way."""
 import unittest
 
-import works
+import programme
+from works import few_and_many
 
 
 def names(*asked):
-    return [work.name for work in works.named(asked)]
+    return [work.name for work in programme.named(asked)]
 
 
-class WorksTest(unittest.TestCase):
+class ProgrammeTest(unittest.TestCase):
     def test_a_name_means_itself_first(self):
         self.assertEqual(names("room-500"), ["room-500"])
 
@@ -21,16 +22,16 @@ class WorksTest(unittest.TestCase):
 
     def test_a_name_that_nothing_has_is_refused(self):
         with self.assertRaises(ValueError):
-            works.named(["start", "nothing"])
+            programme.named(["start", "nothing"])
 
     def test_every_name_and_every_row_is_there_once(self):
-        keys = [row.key for work in works.WORKS for row in work.rows]
+        keys = [row.key for work in programme.WORKS for row in work.rows]
         self.assertEqual(len(keys), len(set(keys)))
-        self.assertEqual(len(works.WORKS), len({work.name for work in works.WORKS}))
+        self.assertEqual(len(programme.WORKS), len({work.name for work in programme.WORKS}))
 
     def test_few_sessions_are_fewer_than_many(self):
         for sessions in (200, 1000, 10000):
-            few, many = works.few_and_many(sessions)
+            few, many = few_and_many(sessions)
             self.assertLess(few, many)
 
 
