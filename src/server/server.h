@@ -47,8 +47,8 @@ struct server {
     size_t host_count;
     struct shard **shards;
     unsigned shard_count;
-    unsigned char secret[32];    /* of this run: for the fake salts of unknown users */
-    unsigned char token_key[32]; /* of tokens; of this run until server_read_key() */
+    unsigned char secret[32];    /* of this run: for what XEP-0355 marks */
+    unsigned char token_key[32]; /* of tokens, and of nobody's salts; of this run until server_read_key() */
     atomic_uint connections;     /* links of clients, all shards */
     atomic_uint unauthenticated;
     atomic_bool is_short_of_memory;              /* budget.h */

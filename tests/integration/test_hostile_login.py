@@ -6,9 +6,11 @@ import hashlib
 import hmac
 import re
 import secrets
+import time
 
 import pytest
 
+from jabiru import PATIENCE_S
 from raw import Ended, Raw
 
 SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
@@ -128,6 +130,41 @@ def test_names_are_not_told(client, server, ca, alice):
     assert unknown[1] == known[1] and len(unknown[0]) == len(known[0])
     assert scram(client, nobody)[1] == unknown and scram(client, nobody + "2")[1] != unknown
     assert outcome(auth(client, "PLAIN", encoded(f"\0{nobody}\0x"))) == outcome(auth(client, "PLAIN", encoded(f"\0{alice}\0x")))
+
+
+def test_salts_tell_nothing_either(make_server, ca, certificate):
+    """Nobody's salt is as lasting as somebody's: it outlives the process; and it is another one at another host."""
+    server = make_server(hosts={"localhost": certificate, "second.example": certificate})
+    server.add_user("alice@localhost")
+
+    def salt(user, host):
+        client = Raw(server, ca)
+        client.host = host
+        client.open_stream()
+        try:
+            return scram(client, user, password="wrong")[1]
+        finally:
+            client.cut()
+    before = [salt(user, host) for user in ("alice", "nobody") for host in ("localhost", "second.example")]
+    assert len(set(before)) == 4
+    server.stop()
+    server.start()
+    assert [salt(user, host) for user in ("alice", "nobody") for host in ("localhost", "second.example")] == before
+
+
+def test_the_time_tells_no_names(make_server, ca):
+    """A password is hashed for a name that nobody has, too: PLAIN takes about as long for it."""
+    server = make_server(c2s_lines="  scram-iterations = 100000\n  login-tries = 20\n")
+    server.add_user("alice@localhost")
+    client = Raw(server, ca)
+    client.open_stream()
+    fastest = {}
+    for user in ("alice", "nobody") * 4:
+        began = time.monotonic()
+        assert outcome(auth(client, "PLAIN", encoded(f"\0{user}\0wrong"))) == "not-authorized"
+        fastest[user] = min(time.monotonic() - began, fastest.get(user, PATIENCE_S))
+    client.cut()
+    assert fastest["nobody"] > fastest["alice"] / 2, fastest
 
 
 def test_tries_have_an_end(make_server, ca):

@@ -147,10 +147,15 @@ static void succeeded(struct c2s *c2s)
 /* ---- What the exchange asks for
  * ------------------------------------------------------------------------------------ */
 
-static str fake_secret(struct c2s *c2s)
+/* Keys that nobody has the password of, as lasting as those of an account: made from the file of the tokens'
+ * key, so a restart changes nothing, and for one host, since an account is at one. */
+static void fake_keys(struct c2s *c2s, struct scram_keys *ret)
 {
+    struct c2s_login *login = c2s->login;
     struct server *server = c2s->link.shard->server;
-    return str_of((const char *)server->secret, sizeof server->secret);
+    str secret = str_of((const char *)server->token_key, sizeof server->token_key);
+    struct jid jid = jid_make(login->sasl.authcid, str_from(c2s->host->name), str_of("", 0), &login->arena);
+    scram_keys_fake(secret, jid.full, c2s_config(c2s)->c2s.scram_iterations, ret);
 }
 
 static void keys_read(struct store_read *read)
@@ -171,7 +176,7 @@ static void keys_read(struct store_read *read)
     if (known && c2s->sasl2)
         c2s_note_account(c2s->sasl2, read->rows[0].value);
     if (!known)
-        scram_keys_fake(fake_secret(c2s), login->sasl.authcid, c2s_config(c2s)->c2s.scram_iterations, &keys);
+        fake_keys(c2s, &keys);
     store_read_fini(read);
     shard_enter(shard);
     if (broken)
