@@ -3,6 +3,9 @@
  * Nobody may log in: no password is known to the input. */
 #include "xmpp/sasl.h"
 
+#include "base/mem.h"
+#include "xmpp/scram.h"
+
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -15,8 +18,11 @@ static str binding(struct sasl_server *server, str type)
 
 static void serve(enum sasl_mechanism mechanism, bool plus, str input, struct arena *arena)
 {
+    str addresses[] = { STR("alice@example.com"), STR("bob@elsewhere.example") };
     struct sasl_server server = {
         .mechanism = mechanism,
+        .certificate_addresses = addresses,
+        .certificate_address_count = COUNT_OF(addresses),
         .host = STR("example.com"),
         .nonce = STR("0123456789abcdefgh"),
         .plus_offered = plus,
@@ -40,29 +46,33 @@ static void serve(enum sasl_mechanism mechanism, bool plus, str input, struct ar
             status = sasl_server_response(&server, str_cut(&input, '\n'));
         }
     }
-    if (status == SASL_DONE && mechanism != SASL_ANONYMOUS)
+    bool needs_nothing = mechanism == SASL_ANONYMOUS;
+    bool is_owner = mechanism == SASL_EXTERNAL && str_is(server.authcid, "alice");
+    if (status == SASL_DONE && !needs_nothing && !is_owner)
         abort();
 }
 
 static void answer(enum sasl_mechanism mechanism, str input, struct arena *arena)
 {
-    struct scram_client_cache cache = {
-        .iterations = 4096, .salt_len = 1, .salt = "a", .digest = DIGEST_SHA1
-    };
+    bool is_scram = mechanism <= SASL_SCRAM_SHA_1, is_token = sasl_is_token(mechanism);
+    struct scram_client_cache cache = { .iterations = 4096, .salt_len = 1, .salt = "a" };
+    if (is_scram)
+        cache.digest = scram_digest(mechanism);
     struct sasl_client client = {
         .mechanism = mechanism,
         .user = STR("alice"),
+        .password = is_token ? STR("a token") : str_none,
         .nonce = STR("abc"),
         .binding_type = STR("tls-exporter"),
         .binding = STR("data"),
         .offered_mechanisms = STR("PLAIN"),
-        .cache = &cache, /* and no password: so nothing slow is done */
+        .cache = &cache, /* and no other password: so nothing slow is done */
         .arena = arena,
     };
     enum sasl_status status = sasl_client_start(&client);
     while (status == SASL_CHALLENGE && input.p && str_find(input, '\n') < input.len)
         status = sasl_client_challenge(&client, str_cut(&input, '\n'));
-    if (status == SASL_CHALLENGE && mechanism <= SASL_SCRAM_SHA_1 &&
+    if (status == SASL_CHALLENGE && (is_scram || is_token) &&
         sasl_client_success(&client, input.p != NULL, input) == SASL_DONE)
         abort();
 }
