@@ -79,11 +79,12 @@ def call(tmp_path, ca):
         close()
 
 
-def to_tls(them, features):
+def to_tls(them, features, behind=""):
+    """`behind`: what stands in plain text behind <proceed/>."""
     them.sees("<stream:stream[^>]*>")
     them.send(HEADER.format(THEIRS, "before") + f"<stream:features>{features}</stream:features>")
     them.sees(f"<starttls xmlns='{TLS}'/>")
-    them.send(f"<proceed xmlns='{TLS}'/>")
+    them.send(f"<proceed xmlns='{TLS}'/>{behind}")
     them.secure()
 
 
@@ -110,6 +111,18 @@ def test_what_was_said_before_tls_is_forgotten(call):
     them.send(HEADER.format(THEIRS, "after") + f"<stream:features>{DIALBACK}</stream:features>")
     said = them.sees("</db:result>")
     assert said.startswith("<db:result ") and "bidi" not in said and "auth" not in said
+    them.send(f"<db:result from='{THEIRS}' to='ours.example' type='valid'/>")
+    assert "<enable" not in them.sees("</message>")
+
+
+def test_what_stands_behind_proceed_is_forgotten(call):
+    """Whoever is in between could have put it there: it is no part of the stream within TLS (RFC 6120 §5.4.3.3)."""
+    them = call()
+    to_tls(them, f"<starttls xmlns='{TLS}'/>", behind=HEADER.format(THEIRS, "injected") + f"<stream:features>{DIALBACK}{OTHERS}</stream:features>")
+    them.sees("<stream:stream[^>]*>")
+    them.send(HEADER.format(THEIRS, "after") + f"<stream:features>{DIALBACK}</stream:features>")
+    said = them.sees("</db:result>")
+    assert said.startswith("<db:result ") and "bidi" not in said
     them.send(f"<db:result from='{THEIRS}' to='ours.example' type='valid'/>")
     assert "<enable" not in them.sees("</message>")
 

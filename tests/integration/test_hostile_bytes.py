@@ -160,13 +160,55 @@ def connections(server):
     return int(re.search(r"^connections +(\d+)", server.ctl("status").stdout, re.M).group(1))
 
 
-def test_strangers_leave_nothing_behind(server):
-    wait_for(lambda: connections(server) == 0, "no connection from earlier tests")
-    for number in range(300):
+@pytest.fixture
+def frugal(make_server, monkeypatch):
+    """A server whose memory says something: what it frees is not kept for AddressSanitizer, and it slows nobody."""
+    monkeypatch.setenv("ASAN_OPTIONS", "quarantine_size_mb=1:thread_local_quarantine_size_kb=64")
+    made = make_server(c2s_lines="  rate-stanzas = 0\n  rate-bytes = 0\n")
+    made.ports = {"client": made.port}
+    return made
+
+
+def come_and_go(server, count):
+    for number in range(count):
         one = Stranger(server, "client")
-        one.send([b"", b"<", one.header(), one.header() + b"<auth ", b"\x16\x03\x01"][number % 5])
+        one.send([b"", b"<", one.header(), one.header() + b"<auth ", b"\x16\x03\x01", one.header() + b"<a b='" + b"x" * 9000][number % 6])
         one.cut() if number % 2 else one.socket.close()
     wait_for(lambda: connections(server) == 0, "the end of all")
+
+
+def test_strangers_leave_nothing_behind(frugal):
+    """3000 of them: no connection, and no memory that is still held and so no leak to LeakSanitizer."""
+    come_and_go(frugal, 600)
+    before = resident_kib(frugal)
+    come_and_go(frugal, 2400)
+    assert resident_kib(frugal) - before < 2400
+
+
+@pytest.mark.parametrize("part", ["<a/>", "<a b=''/>", "<a b='&lt;'>&amp;</a>", "<n{0} xmlns='urn:{0}'/>", "<a b{0}=''/>"],
+                         ids=["children", "attributes", "escapes", "names", "names of attributes"])
+def test_many_small_parts_cost_no_more_than_their_bytes(frugal, ca, part):
+    """A stanza is its bytes, however many things they say; and no name is kept, though each be a new one (twenty stanzas, about 5 MB)."""
+    frugal.add_user("alice@localhost")
+    one = Raw(frugal, ca).login("alice", "a")
+    before = 0
+    for turn in range(20):
+        parts = "".join(part.format(turn * 100000 + number) for number in range(220000 // len(part.format(1000000))))
+        one.send(f"<message to='alice@localhost/a' id='{turn}'><x xmlns='urn:x'>{parts}</x></message>")
+        one.until(lambda e, turn=turn: e.get("id") == str(turn))
+        before = before or resident_kib(frugal)
+    assert resident_kib(frugal) - before < 4 << 10
+    one.close()
+
+
+@pytest.mark.parametrize("request_", [b"GET /../../../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET /%u002e%u002e/admin HTTP/1.0\r\n\r\n",
+                                      b"POST /http-bind HTTP/1.1\r\nContent-Length: 0\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"],
+                         ids=["file", "admin", "bosh", "http2"])
+def test_there_is_no_web_server(server, stranger, request_):
+    """Nothing of HTTP is served, so nothing can be fetched, uploaded or administered by it; a scanner ends its own connection."""
+    got = stranger.send(request_).rest()
+    assert b"HTTP/" not in got and (b"<stream:error>" in got or not got), got
+    Stranger(server, stranger.kind).send(b"<!-- -->").is_ended_by("restricted-xml")
 
 
 def test_resets_while_the_server_writes(server, ca, accounts):

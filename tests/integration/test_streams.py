@@ -104,7 +104,10 @@ def test_what_is_sent_behind_starttls_is_forgotten(client, accounts):
     client.until(PROCEED)
     client.secure()
     client.send(HEADER)
-    assert b"<mechanism>PLAIN</mechanism>" in client.until(FEATURES)  # had the rest been read, there would be a login, or an error
+    assert b"<mechanism>PLAIN</mechanism>" in client.until(FEATURES)
+    client.send(b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='NONE'/>")  # had the rest been read, more would come before the answer
+    answer = client.until(re.compile(rb"</failure>|<success[^>]*>|</stream:stream>"))
+    assert answer == b"<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><invalid-mechanism/></failure>"
 
 
 def test_a_handshake_that_fails_ends_the_connection_without_a_word(client):

@@ -120,6 +120,7 @@ def test_what_is_included_stays_below_the_folder(make_server, tmp_path):
 
 @pytest.mark.parametrize("text", ["", "<a/>", "<server-data>", f"<server-data xmlns='{USER}'><host jid='localhost'><user name='x'>",
                                   f"<server-data xmlns='{USER}'><!-- --></server-data>",
+                                  f"<!DOCTYPE d [<!ENTITY e 'x'>]><server-data xmlns='{USER}'><host jid='localhost'><user name='x' password='&e;'/></host></server-data>",
                                   f"<server-data xmlns='{USER}'><host jid='localhost'><user name='x'/></host>"])
 def test_a_file_that_is_wrong(server, tmp_path, text):
     (tmp_path / "wrong.xml").write_text(text)
