@@ -58,7 +58,7 @@ sim: build ## simulate SIM_SEEDS (20000) runs of whole servers, on all cores
 fuzz: fuzzers ## fuzz each target for FUZZ_SECONDS (600)
 	@FUZZ_SECONDS=$${FUZZ_SECONDS:-600} tools/check fuzz
 
-bench: build deps-bench ## measure beside other servers and write docs/performance.md
+bench: build deps-bench ## measure beside other servers and print the table
 	@bench/run
 
 install: build ## install (DESTDIR, PREFIX by meson)

@@ -7,7 +7,7 @@ from unittest import mock
 import load
 import rig
 from peers import base
-from programme import Work
+from programme import OwnWork, Work
 from rows import Row
 from table import UNFINISHED
 
@@ -81,6 +81,20 @@ class Rig(unittest.TestCase):
         one.do(work(take_long), peer)
         self.assertEqual(one.failures, {("one", "fake"): [UNFINISHED]})
         self.assertTrue(one.gave_up(work(take_long), peer))
+
+    def test_what_belongs_to_no_peer_is_ours(self):
+        def fail(bench):
+            raise ValueError("no such table")
+        one = bench()
+        one.do_own(OwnWork("one", lambda bench: {"one": 1}, [Row("one", "one", True)]))
+        one.do_own(OwnWork("two", fail, [Row("two", "two", True)]))
+        self.assertEqual(one.samples, {("one", "jabiru"): [1]})
+        self.assertEqual(one.failures, {("two", "jabiru"): ["ValueError: no such table"]})
+
+    def test_a_work_apart_does_not_start_the_server(self):
+        peer, one = Fake(), bench()
+        one.do(Work("one", lambda bench, peer: {"one": 1}, [Row("one", "one", True)], apart=True), peer)
+        self.assertEqual((peer.starts, one.samples), (0, {("one", "fake"): [1]}))
 
     def test_a_variant_that_could_not_be_prepared_is_prepared_again(self):
         made = []
