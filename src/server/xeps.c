@@ -12,7 +12,7 @@ const struct ext_xep server_xeps[] = {
     { 160, "1.0.1" },       /* user_offline.c */
     { 170, "1.0" },         /* c2s_features.c */
     { 178, "1.2" },         /* s2s_cert.c, xmpp/sasl_server.c */
-    { 203, "2.0" },         /* user_offline.c */
+    { 203, "2.0" },         /* user_catchup.c */
     { 220, "1.1.1" },       /* s2s_dialback.c */
     { 237, "1.3" },         /* user_roster.c */
     { 288, "1.0.1" },       /* s2s_in.c */

@@ -139,6 +139,8 @@ void offline_store(struct user *user, const struct stanza *message);
 void offline_append(struct user *user, const struct stanza *message, int64_t came_ms,
                     struct append_waiter *waiter);
 void offline_took(struct user *user, size_t count);
+
+/* user_catchup.c: what was kept is sent */
 void offline_catch_up(struct user *user, struct session *session);
 bool offline_is_for_log(const struct user *user);
 bool offline_is_read(const struct user *user); /* a page is on its way from the disk */
