@@ -450,12 +450,28 @@ bool interest_answer(struct shard *shard, const struct stanza *iq)
     return true;
 }
 
+/* Where the one who has gone announced this set. To ask in his name again would be to ask for ever: whoever
+ * is asked next goes to the end of the list that is walked through. */
+static void drop_seekers_for(struct interest *interest, str full)
+{
+    list_each_safe (at, &interest->seekers) {
+        struct seeker *seeker = LIST_ITEM(at, struct seeker, link);
+        if (!str_eq(full, str_from(seeker->who)))
+            continue;
+        list_remove(&seeker->link);
+        interest->seeker_count--;
+        seeker_free(seeker);
+    }
+}
+
 void interest_lost(struct shard *shard, str full)
 {
     list_each_safe (at, &cache_of(shard)->_asked) {
         struct interest *interest = LIST_ITEM(at, struct interest, link);
-        if (interest->asked && str_eq(full, str_from(interest->asked)))
-            ask_next(interest);
+        if (!interest->asked || !str_eq(full, str_from(interest->asked)))
+            continue;
+        drop_seekers_for(interest, full);
+        ask_next(interest);
     }
 }
 
