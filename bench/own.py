@@ -6,7 +6,7 @@ import subprocess
 
 from peers.base import DOMAIN, People, PeerError
 from rig import find_built, make_peer
-from wire import CLIENT, Wire
+from wire import CLIENT, Wire, cpu_seconds
 
 SCAN_ROUNDS, SCAN_SECONDS = 10, 120
 MILLION, MILLION_QUICK, MILLION_SECONDS = 1000000, 20000, 900
@@ -81,10 +81,11 @@ def restart(bench):
         peer.hand_over()
         peer.start(bench.server_cpu)
         check_last(peer, accounts, rooms)
-        seconds = []
+        seconds, cpu = [], []
         for _ in range(RESTARTS):
             peer.stop()
             seconds.append(peer.start(bench.server_cpu)["seconds"])
+            cpu.append(cpu_seconds(peer))
     finally:
         peer.stop()
-    return {"restart-full": statistics.median(seconds)}
+    return {"restart-full": statistics.median(seconds), "restart-full-cpu": statistics.median(cpu) * 1000}

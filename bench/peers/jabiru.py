@@ -12,6 +12,7 @@ import subprocess
 from .base import DOMAIN, PASSWORD, Peer, PeerError
 
 CTL_SECONDS = 30
+CACHE_KIB = 500000
 ID_BITS = 21  # of an id in an archive, below its time: server/appends.h
 
 CONFIGURATION = """
@@ -82,29 +83,36 @@ class Jabiru(Peer):
             raise PeerError(f"jabiru took no account: {done.stdout}{done.stderr}")
         self.copy_accounts(groups, first)
 
+    def database(self):
+        """To be filled while the server is down: in memory as far as it fits, and without waiting for the disk."""
+        data = sqlite3.connect(self.folder / "data" / "jabiru.db")
+        data.executescript(f"PRAGMA synchronous = OFF; PRAGMA cache_size = -{CACHE_KIB};")
+        return data
+
     def copy_accounts(self, groups, first):
-        with sqlite3.connect(self.folder / "data" / "jabiru.db") as data:
+        with self.database() as data:
             data.executemany("INSERT INTO map (owner, kind, key, value) SELECT ?, kind, key, value FROM map "
                              "WHERE owner = ? AND kind = 'account' AND key = ''",
-                             ((people.jid(i), first) for people in groups for i in range(people.count)
-                              if people.jid(i) != first))
+                             ((jid, first) for jid in sorted(people.jid(i) for people in groups for i in range(people.count))
+                              if jid != first))
             data.executemany("INSERT INTO map (owner, kind, key, value) VALUES (?, 'roster', ?, ?)",
                              ((people.jid(i), people.jid(other), f"<item jid='{people.jid(other)}' subscription='both'/>")
                               for people in groups for i in range(people.rostered) for other in people.contacts(i)))
         data.close()
 
     def copy_rooms(self, first, count):
-        """Copies this room (room0@SERVICE) until there are so many: room1@SERVICE, …."""
+        """Copies this room (room0@SERVICE), what it keeps and where it is listed, until there are so many: room1@SERVICE, …."""
         service = first.partition("@")[2]
-        with sqlite3.connect(self.folder / "data" / "jabiru.db") as data:
-            data.execute("INSERT INTO map (owner, kind, key, value) "
-                         "WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM n WHERE k + 1 < ?1) "
-                         "SELECT 'room' || k || '@' || ?2, kind, key, value FROM n, map WHERE owner = ?3",
-                         (count, service, first))
+        numbers = "WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM n WHERE k + 1 < ?1) "
+        with self.database() as data:
+            for columns, where in (("'room' || k || '@' || ?2, kind, key, value", "owner = ?3"),
+                                   ("owner, kind, 'room' || k || '@' || ?2, value", "owner = ?2 AND key = ?3")):
+                data.execute(f"INSERT INTO map (owner, kind, key, value) {numbers} SELECT {columns} FROM n, map WHERE {where}",
+                             (count, service, first))
         data.close()
 
     def fill_archive(self, name, have, wanted):
-        with sqlite3.connect(self.folder / "data" / "jabiru.db") as data:
+        with self.database() as data:
             data.execute(
                 "INSERT INTO entries (log, id, time, peer, value) "
                 "WITH RECURSIVE n(k) AS (SELECT ?1 UNION ALL SELECT k + 1 FROM n WHERE k + 1 < ?2), "
