@@ -144,9 +144,8 @@ static void answer(struct user *user, const struct xml_node *iq)
 static void user_stanza(struct client *client, const struct xml_node *node)
 {
     struct user *user = CONTAINER_OF(client, struct user, client);
-    bool is_error;
     user->load->heard++;
-    if (user->waits_for_last && str_is(load_read_id(node, &is_error), LAST_ID)) {
+    if (user->waits_for_last && str_is(load_read_head(node).id, LAST_ID)) {
         last_came(user);
         return;
     }
@@ -210,21 +209,22 @@ void load_send_stamped(struct user *user, size_t at, uint64_t now)
     client_wrote(&user->client);
 }
 
-str load_read_id(const struct xml_node *node, bool *ret_error)
+struct head load_read_head(const struct xml_node *node)
 {
+    struct head head = { str_none, str_none, str_none };
     struct xml_attr attr;
     size_t at = 0;
-    str id = str_none;
-    *ret_error = false;
     while (xml_attr_next(node, &at, &attr)) {
         if (attr.prefix.len)
             continue;
         if (str_is(attr.name, "id"))
-            id = attr.raw;
+            head.id = attr.raw;
         else if (str_is(attr.name, "type"))
-            *ret_error = str_is(attr.raw, "error");
+            head.type = attr.raw;
+        else if (str_is(attr.name, "from"))
+            head.from = attr.raw;
     }
-    return id;
+    return head;
 }
 
 /* ---- The phases */

@@ -119,9 +119,13 @@ void load_cut(struct user *user);
 /* Sends the user's text with the time written at `at`. Does nothing for a user who is not there any more. */
 void load_send_stamped(struct user *user, size_t at, uint64_t now);
 
-/* Reads what the modes want of a stanza in one pass: its id (str_none if there is none) and whether it is an
- * error. */
-str load_read_id(const struct xml_node *node, bool *ret_error);
+/* What the modes want of a stanza, as it was written (our names need no escapes); str_none: it is not there.
+ */
+struct head {
+    str id, type, from;
+};
+
+struct head load_read_head(const struct xml_node *node);
 
 /* Gives up: says why and ends the run. */
 void load_fail(struct load *load, const struct user *user, enum err why);

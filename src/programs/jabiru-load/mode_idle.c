@@ -70,13 +70,13 @@ static void ready(struct user *user)
 
 static void stanza(struct user *user, const struct xml_node *node)
 {
-    bool is_error;
     if (idle.managed && managed_element(&idle.managed[user->index], &user->client, node))
         return;
-    if (!str_is(node->name, "iq") || !str_is(load_read_id(node, &is_error), "pep"))
+    struct head head = load_read_head(node);
+    if (!str_is(node->name, "iq") || !str_is(head.id, "pep"))
         return;
     idle.published++;
-    user->load->tally.errors += is_error;
+    user->load->tally.errors += str_is(head.type, "error");
     publish_next(user->load);
 }
 

@@ -414,28 +414,6 @@ static void closed(struct user *user, enum err why)
 
 /* ---- What comes ---- */
 
-struct head {
-    str id, type, from; /* raw: our names need no escapes */
-};
-
-static struct head read_head(const struct xml_node *node)
-{
-    struct head head = { str_none, str_none, str_none };
-    struct xml_attr attr;
-    size_t at = 0;
-    while (xml_attr_next(node, &at, &attr)) {
-        if (attr.prefix.len)
-            continue;
-        if (str_is(attr.name, "id"))
-            head.id = attr.raw;
-        else if (str_is(attr.name, "type"))
-            head.type = attr.raw;
-        else if (str_is(attr.name, "from"))
-            head.from = attr.raw;
-    }
-    return head;
-}
-
 static bool read_number(str id, uint64_t now, uint64_t *ret_stamp, uint32_t *ret_number)
 {
     uint64_t number;
@@ -532,7 +510,7 @@ static void stanza(struct user *user, const struct xml_node *node)
 {
     if (managed_element(&member_of(user)->managed, &user->client, node))
         return;
-    struct head head = read_head(node);
+    struct head head = load_read_head(node);
     arena_reset(&mix.load->arena);
     if (str_is(node->name, "message"))
         message(user, node, &head);

@@ -84,14 +84,14 @@ static void end(struct load *load)
 static void stanza(struct user *user, const struct xml_node *node)
 {
     struct load *load = user->load;
-    bool is_error, at_sender = user->index % 2 == 0;
-    uint64_t now = load_now(), stamp;
+    bool at_sender = user->index % 2 == 0;
     if (!str_is(node->name, "message"))
         return;
-    stamp = stamp_read(load_read_id(node, &is_error), now);
+    struct head head = load_read_head(node);
+    uint64_t now = load_now(), stamp = stamp_read(head.id, now);
     if (!stamp)
         return;
-    if (is_error)
+    if (str_is(head.type, "error"))
         load->tally.errors++;
     else if (at_sender)
         return;

@@ -122,15 +122,14 @@ static void message(struct user *user, const struct xml_node *node)
 
 static void stanza(struct user *user, const struct xml_node *node)
 {
-    bool is_error;
     arena_reset(&user->load->arena);
     if (str_is(node->name, "message"))
         message(user, node);
     if (!str_is(node->name, "iq"))
         return;
-    load_read_id(node, &is_error);
-    user->load->tally.errors += is_error;
-    if (str_is(xml_attr(node, STR("type"), &user->load->arena), "get"))
+    struct head head = load_read_head(node);
+    user->load->tally.errors += str_is(head.type, "error");
+    if (str_is(head.type, "get"))
         tell_capabilities(user, node);
 }
 

@@ -62,11 +62,11 @@ static void stanza(struct user *user, const struct xml_node *node)
 {
     struct load *load = user->load;
     uint64_t now = load_now();
-    bool is_error;
-    uint64_t stamp = stamp_read(load_read_id(node, &is_error), now);
+    struct head head = load_read_head(node);
+    uint64_t stamp = stamp_read(head.id, now);
     if (!str_is(node->name, "iq") || !stamp)
         return;
-    load->tally.errors += is_error;
+    load->tally.errors += str_is(head.type, "error");
     load_received(load, stamp, now);
     if (!load->options.rate && load_working(load))
         send_ping(user, now);

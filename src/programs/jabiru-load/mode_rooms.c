@@ -155,31 +155,14 @@ static void begin(struct load *load)
 
 /* ---- What comes ---- */
 
-struct head {
-    str id, type, nick; /* raw: our names need no escapes */
-};
-
-static struct head read_head(const struct xml_node *node)
+static str nick_of(const struct head *head)
 {
-    struct head head = { str_none, str_none, str_none };
-    struct xml_attr attr;
-    size_t at = 0;
-    while (xml_attr_next(node, &at, &attr)) {
-        if (attr.prefix.len)
-            continue;
-        if (str_is(attr.name, "id"))
-            head.id = attr.raw;
-        else if (str_is(attr.name, "type"))
-            head.type = attr.raw;
-        else if (str_is(attr.name, "from"))
-            head.nick = str_sub(attr.raw, str_find(attr.raw, '/') + 1, attr.raw.len);
-    }
-    return head;
+    return str_sub(head->from, str_find(head->from, '/') + 1, head->from.len);
 }
 
 static void presence(struct user *user, const struct head *head)
 {
-    if (user->is_in_room || !str_eq(head->nick, str_from(user->name)))
+    if (user->is_in_room || !str_eq(nick_of(head), str_from(user->name)))
         return;
     if (str_is(head->type, "error"))
         load_fail(user->load, user, ERR_REFUSED);
@@ -193,7 +176,7 @@ static void message(struct user *user, const struct head *head)
     uint64_t now = load_now(), stamp = stamp_read(head->id, now);
     if (!stamp)
         return;
-    struct user *speaker = block_user(load, head->nick);
+    struct user *speaker = block_user(load, nick_of(head));
     if (str_is(head->type, "error")) {
         load->tally.errors += !load->options.flood;
         return;
@@ -211,7 +194,7 @@ static void message(struct user *user, const struct head *head)
 
 static void stanza(struct user *user, const struct xml_node *node)
 {
-    struct head head = read_head(node);
+    struct head head = load_read_head(node);
     if (str_is(node->name, "message")) {
         message(user, &head);
         return;
