@@ -4,6 +4,7 @@ long the first page of it takes."""
 import statistics
 import time
 
+from load import TookTooLong
 from peers.base import DOMAIN, PeerError
 from wire import CLIENT, PATIENCE_SECONDS, Wire
 
@@ -47,7 +48,10 @@ def page_seconds(wire, number):
     start, text = time.monotonic(), b""
     wire.send(f"<iq type='set' id='page{number}'>{QUERY}</iq>")
     while b"</iq>" not in text:
-        part = wire.socket.recv(65536)
+        try:
+            part = wire.socket.recv(65536)
+        except TimeoutError:
+            raise TookTooLong("no page came in time") from None
         if not part or time.monotonic() - start > PATIENCE_SECONDS:
             raise PeerError("no page came")
         text += part

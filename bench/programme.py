@@ -28,7 +28,7 @@ class Work:
     def __init__(self, name, do, rows, fresh=False, for_relay=False, archived=False, variant=None, once=False, in_rooms=False,
                  apart=False):
         self.name, self.do, self.rows = name, do, rows
-        self.once = once            # in the first round only: long, and the same in the others
+        self.once = once            # in the first round only: what is long, or no goal hangs on
         self.fresh = fresh          # wants a server that was just started
         self.for_relay = for_relay  # the relay can do it too
         self.in_rooms = in_rooms    # for servers that have rooms
@@ -79,13 +79,13 @@ WORKS = [
           Row("presence-cpu-20", "server CPU a change, rosters of 20, µs", False)]),
     *[Work(f"presence-bytes-{name}", works.presence_bytes(inactive, compress),
            [Row(f"presence-bytes-{name}", f"bytes to a phone for each change of presence, {words}", False, 1),
-            Row(f"presence-bytes-cpu-{name}", f"server CPU for each change and a ping, {words}, µs", False)])
+            Row(f"presence-bytes-cpu-{name}", f"server CPU for each change and a ping, {words}, µs", False)], once=True)
       for name, words, inactive, compress in (("plain", "in use", False, False), ("csi", "not in use (XEP-0352)", True, False),
                                               ("zlib", "compressed", False, True),
                                               ("csi-zlib", "not in use, compressed", True, True))],
     Work("presence-200", works.presence(works.WIDE_USERS, works.WIDE_CONTACTS),
          [Row("presence-200", "presence changes delivered/s, rosters of 200", True),
-          Row("presence-cpu-200", "server CPU a change, rosters of 200, µs", False)], variant=WIDE),
+          Row("presence-cpu-200", "server CPU a change, rosters of 200, µs", False)], variant=WIDE, once=True),
     Work("pep", works.pep, [Row("pep", "PEP notifications/s, rosters of 50", True),
                             Row("pep-cpu", "server CPU a notification, µs", False, 2)], variant=IM),
     *[Work(f"room-{size}", works.room(size),
@@ -105,21 +105,21 @@ WORKS = [
            archived=True)
       for window in WINDOWS[:2]],
     Work("archive-page", works.archive_page, [Row("archive-page", "first page of 50 of an archive of 1,000,000 (with --quick 10,000), ms", False, 2)],
-         archived=True, variant=ARCHIVE),
+         archived=True, variant=ARCHIVE, once=True),
     Work("overload", works.overload, [Row("overload-peak", "1:1 messages/s archived, the most", True),
                                       Row("overload-part", "goodput when twice that is offered, part of it", True, 2),
-                                      Row("overload-ping", "ping meanwhile, p99, ms", False, 1)], fresh=True, archived=True),
+                                      Row("overload-ping", "ping meanwhile, p99, ms", False, 1)], fresh=True, archived=True, once=True),
     Work("s2s", between.messages,
          [row for window in between.WINDOWS for row in (
              Row(f"s2s-{window}", f"messages/s from one server to another, TLS, W={window}", True),
              Row(f"s2s-cpu-{window}", f"CPU of both servers a message at that rate, W={window}, µs", False, 1))], apart=True),
     Work("web-idle", web.sessions, [Row("web-idle", "memory an idle session over WebSocket, plain, bytes", False)], variant=WEB, once=True),
     Work("web-messages", web.messages, [Row("web-messages", "messages/s over WebSocket, one pair, W=64", True),
-                                        Row("web-cpu", "server CPU a message at that rate, over WebSocket, µs", False, 1)], variant=WEB),
+                                        Row("web-cpu", "server CPU a message at that rate, over WebSocket, µs", False, 1)], variant=WEB, once=True),
     Work("upload", web.upload, [Row("put", "upload of 32 MB (with --quick 8 MB), MB/s", True),
                                 Row("put-cpu", "server CPU a MB, upload, ms", False, 2),
                                 Row("get", "download of the same, MB/s", True),
-                                Row("get-cpu", "server CPU a MB, download, ms", False, 2)], variant=WEB),
+                                Row("get-cpu", "server CPU a MB, download, ms", False, 2)], variant=WEB, once=True),
     *[Work(f"idle-im-{word}".lower(), works.idle_im(tls),
            [Row(f"idle-im-{tls}", f"memory an idle session, {word}, roster of 50, three PEP nodes, stream management, bytes", False)],
            variant=IM, once=True) for tls, word in KINDS],
