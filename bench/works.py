@@ -143,6 +143,8 @@ def overload(bench, peer):
     comes back, and somebody pings. A sender whose connection is full holds back."""
     flooding = dict(pairs=OVERLOAD_PAIRS, first=OVERLOAD_PINGERS)
     peak = max(bench.load(peer, "pairs", "none", window=window, seconds=bench.seconds, **flooding).rate for window in (8, 64))
+    if not peak:
+        raise load.LoadError("nothing came back in the measured time")
     with load.background(bench.program, bench.load_cpu, peer, "pairs", rate=max(1, int(2 * peak)), every=1,
                          seconds=20 * bench.seconds, **flooding) as flood_reader:
         pings = bench.load(peer, "ping", "none", users=OVERLOAD_PINGERS, rate=OVERLOAD_PINGS, seconds=2 * bench.seconds)
