@@ -9,7 +9,7 @@ from rig import Variant
 from rows import Goal, Row
 
 WIDE = Variant("wide", lambda bench: [People("user", works.WIDE_USERS, works.WIDE_USERS, works.WIDE_CONTACTS + 1)])
-IM = Variant("im", lambda bench: [People("user", works.IM_SESSIONS, works.IM_SESSIONS, works.IM_CONTACTS + 1)], modern=True)
+IM = Variant("im", works.im_people, modern=True)
 WEB = Variant("web", lambda bench: [People("user", web.SESSIONS[1])], web=True)
 ARCHIVE = Variant("archive", lambda bench: [People("user", 2)])
 

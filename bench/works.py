@@ -5,7 +5,7 @@ import statistics
 
 import load
 from archives import first_page_ms
-from peers.base import pause
+from peers.base import People, pause
 from wire import Wire, cpu_seconds
 
 MIB = 1024 * 1024
@@ -60,12 +60,21 @@ def idle(tls):
     return do
 
 
+def im_sessions(bench):
+    return min(bench.idle_sessions, IM_SESSIONS)
+
+
+def im_people(bench):
+    count = max(im_sessions(bench), PEP_USERS)
+    return [People("user", count, count, IM_CONTACTS + 1)]
+
+
 def idle_im(tls):
     """The same as clients of today are: everybody knows fifty others, who are all there, has published three nodes, and keeps
     stream management on. One thing at a time: ejabberd refuses publications that come together."""
     def do(bench, peer):
         sizes = []
-        few, many = few_and_many(min(bench.idle_sessions, IM_SESSIONS))
+        few, many = few_and_many(im_sessions(bench))
         for users in (few, many):
             peer.stop()
             peer.start(bench.server_cpu)
