@@ -7,12 +7,13 @@
 
 enum planted {
     PLANTED_NONE,
-    PLANTED_EARLY_ACK,     /* stream management acknowledges what was only read */
-    PLANTED_REORDER,       /* what waits for an actor is taken last in, first out */
-    PLANTED_LOST_TAIL,     /* after a resumption, what was written to the dead connection counts as got */
-    PLANTED_LEAKED_ACTOR,  /* a user for whom a message was put into the offline store never sleeps again */
-    PLANTED_DOUBLE,        /* what a client sends again after a resumption is handled again */
-    PLANTED_SILENT_BOUNCE, /* nobody is told that another server could not be reached */
+    PLANTED_EARLY_ACK,      /* stream management acknowledges what was only read */
+    PLANTED_REORDER,        /* what waits for an actor is taken last in, first out */
+    PLANTED_LOST_TAIL,      /* after a resumption, what was written to the dead connection counts as got */
+    PLANTED_LEAKED_ACTOR,   /* a user for whom a message was put into the offline store never sleeps again */
+    PLANTED_DOUBLE,         /* what a client sends again after a resumption is handled again */
+    PLANTED_SILENT_BOUNCE,  /* nobody is told that another server could not be reached */
+    PLANTED_ARCHIVED_TWICE, /* what a client sends again after a crash is archived again */
     PLANTED_COUNT,
 };
 

@@ -22,6 +22,9 @@ struct append_batch;
 struct receipt;
 struct shard;
 
+/* The log of what a user sent and got, where an extension keeps one. */
+#define APPENDS_ARCHIVE "archive"
+
 enum { APPEND_RANDOM = 32 };
 
 /* Of a shard. */

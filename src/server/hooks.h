@@ -19,8 +19,9 @@ struct stanza_event {
     struct session *session;     /* who sent it; NULL for what arrives */
     const struct stanza *stanza; /* a handler may put another one here, in the shard's arena; what comes to an
                                     crowd has no `to` of its own: see below */
-    struct jid to;  /* the address at which it arrived, or to which it goes (none: by a client to nobody) */
-    str archive_id; /* that the user's archive has given it; str_none: it is not there */
+    struct jid to; /* the address at which it arrived, or to which it goes (none: by a client to nobody) */
+    uint64_t archived; /* message_from_user: its entry in the sender's archive (appends.h); 0: none yet */
+    str archive_id;    /* that the user's archive has given it; str_none: it is not there */
 };
 
 /* A session that changes; `presence`: what did it, or NULL. */
@@ -125,6 +126,7 @@ struct newcomer_event; /* newcomer.h */
     X(stanza_from_user, struct stanza_event)    /* before anything is done with it */                        \
     X(stanza_to_user, struct stanza_event)      /* the same, for what arrives for a user who is ready */     \
     X(message_from_user, struct stanza_event)   /* about to be routed */                                     \
+    X(message_unarchived, struct stanza_event)  /* was routed before a crash: it is to be archived alone */  \
     X(message_to_user, struct stanza_event)     /* about to be delivered or stored */                        \
     X(message_delivered, struct stanza_event)   /* sessions have it (session_got()), or the offline store */ \
     X(session_bound, struct session_event)      /* a new session */                                          \

@@ -22,6 +22,8 @@ void receipt_init(struct receipt *receipt, struct shard *home, void (*done)(stru
     receipt->_done = done;
     receipt->_mark = mark;
     receipt->of_server = false;
+    receipt->archived = 0;
+    receipt->unarchived = false;
     atomic_init(&receipt->_stored, false);
 }
 

@@ -23,7 +23,9 @@ struct receipt {
     void (*_done)(struct receipt *receipt);
     void (*_mark)(const struct receipt *receipt, struct store_batch *batch);
     atomic_bool _stored;
-    bool of_server; /* set behind receipt_init(): another server sent the stanza */
+    uint64_t archived; /* the entry of its sender's archive; 0: none. Set before anything is routed */
+    bool unarchived;   /* the disk has refused that entry; of the home shard */
+    bool of_server;    /* set behind receipt_init(): another server sent the stanza */
 };
 
 /* Makes one in the caller's memory, held once. `done` is called once, on the shard `home`, in an event; from
@@ -45,6 +47,18 @@ static inline bool receipt_is_stored(const struct receipt *receipt)
 
 /* Holds the receipt of the stanza at hand; NULL if it has none. */
 struct receipt *receipt_hold(struct shard *shard);
+
+static inline struct receipt *receipt_at_hand(const struct shard *shard)
+{
+    return shard->_receipt;
+}
+
+/* The disk has refused receipt->archived of the stanza at hand; on the shard where it completes. */
+static inline void receipt_unarchived(struct shard *shard)
+{
+    if (shard->_receipt)
+        shard->_receipt->unarchived = true;
+}
 
 /* Whether it completes on this shard. */
 static inline bool receipt_is_of(const struct receipt *receipt, const struct shard *shard)

@@ -271,10 +271,14 @@ bool session_stanza(struct session *session, const struct stanza *stanza)
     struct shard *shard = user->actor.shard;
     struct receipt *receipt = NULL;
     shard->counters.stanzas_in++;
-    if (session->sm && !sm_receive(session->sm, stanza, &receipt))
+    enum sm_news news = session->sm ? sm_receive(session->sm, stanza, &receipt) : SM_NEW;
+    if (news == SM_KNOWN)
         return true;
     struct receipt *before = receipt_enter(shard, receipt);
-    user_from_session(user, session, stanza);
+    if (news == SM_UNARCHIVED)
+        archive_from_session(user, session, stanza);
+    else
+        user_from_session(user, session, stanza);
     actor_handled(&user->actor);
     receipt_leave(shard, before);
     receipt_release(shard, receipt);

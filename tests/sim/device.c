@@ -362,6 +362,7 @@ static void send_waiting(struct device *device)
     while ((link = list_shift(&device->waiting))) {
         struct sent *sent = LIST_ITEM(link, struct sent, link);
         trace("%s writes letter %u again", device->full, sent->letter->number);
+        sent->letter->sendings++;
         send_stanza(device, sent->text, sent->letter);
         sent_free(sent);
     }

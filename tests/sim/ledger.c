@@ -45,6 +45,7 @@ struct letter *ledger_letter(struct ledger *ledger, struct visit *from, struct p
     letter->number = (unsigned)ledger->count;
     letter->from = from;
     letter->to = to;
+    letter->sendings = 1;
     letter->runs = from->device->person->place->runs;
     list_init(&letter->arrivals);
     ledger->letters = xrealloc(ledger->letters, (ledger->count + 1) * sizeof(struct letter *));
@@ -110,7 +111,7 @@ void ledger_again(struct letter *letter)
 {
     const struct place *place = letter->from->device->person->place;
     if (letter->runs != place->runs && (letter->to->place != place || has_plain_device(letter->to)))
-        letter->sent_again = true;
+        letter->sent_again = letter->repeated = true;
     letter->resent |= letter->runs != place->runs;
 }
 
@@ -123,9 +124,14 @@ static bool came_to_newcomer(const struct ledger *ledger, const struct letter *l
     return came_too_early(ledger, letter);
 }
 
+bool ledger_is_unsure(const struct ledger *ledger, const struct letter *letter)
+{
+    return letter->repeated || (letter->resent && came_to_newcomer(ledger, letter));
+}
+
 bool ledger_may_double(const struct ledger *ledger, const struct letter *letter)
 {
-    return letter->sent_again || (letter->resent && came_to_newcomer(ledger, letter));
+    return letter->sent_again || ledger_is_unsure(ledger, letter);
 }
 
 /* What a disk has refused was handed on all the same where somebody was there to take it; after a restart

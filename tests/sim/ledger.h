@@ -46,8 +46,10 @@ struct letter {
     struct person *to;
     const char *resource; /* to which of its devices; NULL: to the bare JID */
     unsigned runs;        /* of the sender's server, when it was first written */
+    unsigned sendings;    /* in different sessions; what a resumed one sends once more is none */
     bool acked;
     bool sent_again; /* since nobody knew whether it had come: it may come twice */
+    bool repeated;   /* by the rules of XEP-0198, where the server can't know of the first time */
     bool resent;     /* to a server that may not know of the first time; see ledger_may_double() */
     bool turned;     /* its sender has sent it again behind later ones */
     unsigned bounces;
@@ -95,6 +97,9 @@ void ledger_killed(struct ledger *ledger, const struct place *place, uint64_t lo
 
 /* It may come twice, since it was sent again and no server could know of the first time. */
 bool ledger_may_double(const struct ledger *ledger, const struct letter *letter);
+
+/* The same, but not for having been sent in another session: of each sending there may be two. */
+bool ledger_is_unsure(const struct ledger *ledger, const struct letter *letter);
 
 /* Its sender has resumed a session, and sends it once more by the rules of XEP-0198. */
 void ledger_again(struct letter *letter);

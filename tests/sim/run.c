@@ -5,6 +5,7 @@
  * must keep nothing of them. */
 #include "run.h"
 
+#include "archives.h"
 #include "chance.h"
 #include "device.h"
 #include "rosters.h"
@@ -410,48 +411,19 @@ static void come_to_rest(struct play *play)
 
 /* ---- Looking ---- */
 
-struct search {
-    struct store_read read;
-    bool done;
-};
-
-static void found(struct store_read *read)
-{
-    CONTAINER_OF(read, struct search, read)->done = true;
-}
-
 static unsigned archived(const struct letter *letter, void *arg)
 {
-    struct play *play = arg;
-    struct search search = { .read.done = found };
-    char body[64];
-    unsigned count = 0;
-    int length = snprintf(body, sizeof body, "<body>#%u#</body>", letter->number);
-    store_log_find(letter->to->place->process->store, play->world.clients, str_from(letter->to->bare),
-                   STR("archive"), &(struct store_log_query){ .peer = str_none, .limit = 100000 },
-                   &search.read);
-    sim_settle(play->world.sim, 1000);
-    if (!search.done || search.read.err != OK)
-        abort();
-    for (size_t i = 0; i < search.read.count; i++) {
-        str value = search.read.entries[i].value;
-        count += memmem(value.p, value.len, body, (size_t)length) != NULL;
-    }
-    store_read_fini(&search.read);
-    return count;
+    return archives_have(arg, letter->to, letter);
 }
 
-static void look_at_archives(struct play *play)
+static void look_at_what_was_said(struct play *play)
 {
-    if (!play->world.places[0].archive)
-        return;
-    for (size_t i = 0; i < play->ledger.count; i++) {
-        const struct letter *letter = play->ledger.letters[i];
-        if (!ledger_may_double(&play->ledger, letter) && !letter->bounces && !ledger_is_torn(letter) &&
-            archived(letter, play) > 1)
-            ledger_fail(&play->ledger, "letter %u is more than once in the archive of %s", letter->number,
-                        letter->to->bare);
-    }
+    struct archives archives;
+    archives_read(&play->world, play->persons, play->person_count, &archives);
+    ledger_close(&play->ledger, archived, &archives);
+    if (play->world.places[0].archive)
+        archives_check(&archives, &play->ledger);
+    archives_fini(&archives);
 }
 
 /* All go, and nothing may be left of them. */
@@ -512,8 +484,7 @@ void run(const struct run_plan *plan, struct run_result *ret)
     if (ledger_is_good(&play.ledger))
         come_to_rest(&play);
     if (ledger_is_good(&play.ledger)) {
-        ledger_close(&play.ledger, archived, &play);
-        look_at_archives(&play);
+        look_at_what_was_said(&play);
         rosters_check(&play.world, &play.ledger, play.persons, play.person_count);
     }
     if (ledger_is_good(&play.ledger))

@@ -7,6 +7,7 @@
  * Writing makes nobody wait (appends.h): the id is given here, and the message goes on with it at once; but
  * stream management acknowledges it only when both archives are on disk. The receiver's entry and what keeps
  * the message for the receiver's devices are one write, so a crash in between leaves none that is sent again.
+ * What a crash left of the sender's is told from the notes of the sender's session (server/sm/sm_archive.c).
  *
  * An append that fails is logged. Its sender is told only if nobody got the message, and that is said by the
  * offline store, which keeps what was not delivered: what is archived was delivered, or is there too.
@@ -39,12 +40,12 @@ str archive_words(const struct stanza *message, struct arena *arena)
     return xml_child_text(&message->node, STR("body"), message->node.ns, arena);
 }
 
-/* Gives it an id, and sends it off to the disk. */
-static str keep(struct user *user, const struct stanza *message, const struct jid *peer)
+/* Gives it an id, and sends it off to the disk. `waiter` may be NULL. */
+static uint64_t keep(struct user *user, const struct stanza *message, const struct jid *peer,
+                     struct append_waiter *waiter)
 {
     struct shard *shard = user->actor.shard;
     struct archive_user *archive = archive_user(user);
-    char text[MAM_ID_SIZE];
     struct buf value;
     uint64_t id = append_id(shard, archive->last_id);
     buf_init(&value, STANZA_MAX);
@@ -54,12 +55,18 @@ static str keep(struct user *user, const struct stanza *message, const struct ji
     };
     if (archive_settings(user->actor.host)->search)
         entry.text = archive_words(message, &shard->arena);
-    archive->serial = appends_add(shard, user_bare(user), STR(ARCHIVE_KIND), &entry, NULL);
+    archive->serial = appends_add(shard, user_bare(user), STR(ARCHIVE_KIND), &entry, waiter);
     archive->last_id = id;
     if (archive->ends_known && !archive->first_id)
         archive->first_id = id;
     buf_fini(&value);
     shard->counters.archived++;
+    return id;
+}
+
+static str id_text(struct shard *shard, uint64_t id)
+{
+    char text[MAM_ID_SIZE];
     return arena_str(&shard->arena, mam_id_write(id, text));
 }
 
@@ -98,13 +105,34 @@ static void add_id(struct stanza_event *event)
     event->stanza = told;
 }
 
+static void sent_kept(struct shard *shard, struct append_waiter *waiter, enum err err)
+{
+    if (err != OK)
+        receipt_unarchived(shard);
+    free(waiter);
+}
+
+/* After a crash the client sends again what is archived already. */
+static uint64_t keep_once(struct stanza_event *event)
+{
+    struct append_waiter *waiter = NULL;
+    if (event->archived)
+        return event->archived;
+    if (receipt_at_hand(event->shard)) {
+        waiter = NEW(struct append_waiter);
+        waiter->done = sent_kept;
+    }
+    event->archived = keep(event->user, event->stanza, &event->to, waiter);
+    return event->archived;
+}
+
 static enum hook_ret sent(struct host *host, struct stanza_event *event)
 {
     struct jid own = user_jid(event->user);
     (void)host;
     strip_forged(event);
     if (!jid_eq_bare(&event->to, &own) && is_kept(event->user, event->stanza, &event->to))
-        event->archive_id = keep(event->user, event->stanza, &event->to);
+        event->archive_id = id_text(event->shard, keep_once(event));
     return HOOK_NEXT;
 }
 
@@ -114,7 +142,7 @@ static enum hook_ret received(struct host *host, struct stanza_event *event)
     strip_forged(event);
     if (message_is_refused(event->user, event) || !is_kept(event->user, event->stanza, &event->stanza->from))
         return HOOK_NEXT;
-    event->archive_id = keep(event->user, event->stanza, &event->stanza->from);
+    event->archive_id = id_text(event->shard, keep(event->user, event->stanza, &event->stanza->from, NULL));
     add_id(event);
     return HOOK_NEXT;
 }
@@ -240,13 +268,10 @@ static const struct ext_iq iqs[] = {
 };
 
 static const struct ext_hook hooks[] = {
-    HOOK(message_from_user, PHASE_ARCHIVE, sent),
-    HOOK(message_to_user, PHASE_ARCHIVE, received),
-    HOOK(kept_stanza, PHASE_OBSERVE, kept),
-    HOOK(session_bound, PHASE_OBSERVE, bound),
-    HOOK(disco_info, PHASE_OBSERVE, disco),
-    HOOK(account_being_made, PHASE_OBSERVE, being_made),
-    { 0 },
+    HOOK(message_from_user, PHASE_ARCHIVE, sent),        HOOK(message_unarchived, PHASE_ARCHIVE, sent),
+    HOOK(message_to_user, PHASE_ARCHIVE, received),      HOOK(kept_stanza, PHASE_OBSERVE, kept),
+    HOOK(session_bound, PHASE_OBSERVE, bound),           HOOK(disco_info, PHASE_OBSERVE, disco),
+    HOOK(account_being_made, PHASE_OBSERVE, being_made), { 0 },
 };
 
 static const struct config_key keys[] = {

@@ -6,7 +6,7 @@
 #include "server/control/control_request.h"
 #include "server/ext.h"
 
-#define ARCHIVE_KIND      "archive"       /* of the log */
+#define ARCHIVE_KIND      APPENDS_ARCHIVE /* of the log */
 #define ARCHIVE_PREFS     "archive-prefs" /* of the row */
 #define ARCHIVE_RETENTION "archive-keep"  /* the same: seconds; 0 for ever */
 

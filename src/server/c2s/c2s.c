@@ -371,8 +371,10 @@ static void bounce(struct c2s *c2s, struct stanza *stanza, enum stanza_fault fau
 {
     struct jid self = session_jid(c2s->session);
     struct receipt *receipt = NULL;
-    if (c2s->session->sm && !sm_receive(c2s->session->sm, stanza, &receipt))
+    if (c2s->session->sm && sm_receive(c2s->session->sm, stanza, &receipt) != SM_NEW) {
+        receipt_release(c2s->link.shard, receipt);
         return;
+    }
     stanza->from = self;
     struct stanza answer = stanza_error_reply(
         stanza, fault == STANZA_BAD_TO ? STANZA_ERROR_JID_MALFORMED : STANZA_ERROR_BAD_REQUEST, NULL,

@@ -19,8 +19,8 @@
  * each resumption for which something is known begins a new one at the `h` that it tells, and a number that
  * was noted in an earlier turn says only that this stanza is known, not that all before it are.
  *
- * What is sent to the client: sm_out.c. In the store: sm_store.c, and from there: sm_restore.c. The end of a
- * session: sm_end.c. */
+ * What the client's archive has of them after a restart: sm_archive.c. What is sent to the client: sm_out.c.
+ * In the store: sm_store.c, and from there: sm_restore.c. The end of a session: sm_end.c. */
 #include "server/sm/sm_impl.h"
 
 #include "base/map.h"
@@ -63,6 +63,7 @@ void sm_items_fini(struct sm *sm)
         item_drop(LIST_ITEM(sm->received.next, struct sm_item, link));
     while (!list_empty(&sm->known))
         item_drop(LIST_ITEM(sm->known.next, struct sm_item, link));
+    sm_archive_fini(sm);
     sm->unsafe = &sm->received;
 }
 
@@ -73,6 +74,7 @@ static void forget_items(struct sm *sm, uint64_t to)
         struct sm_item *item = LIST_ITEM(sm->received.next, struct sm_item, link);
         if (item->number > to)
             return;
+        sm_archive_counted(sm, item);
         item_drop(item);
     }
 }
@@ -172,8 +174,8 @@ void sm_asked(struct sm *sm)
 /* One more is safe. A row that says so of it alone is as good as the count, where it is the next. */
 static void advance(struct sm *sm, const struct sm_item *item)
 {
-    bool counts = item->stored && item->row_turn == sm->turn && sm->counted_turn == sm->turn &&
-                  sm->firm == item->number - 1;
+    bool counts = item->stored && !item->unarchived && item->row_turn == sm->turn &&
+                  sm->counted_turn == sm->turn && sm->firm == item->number - 1;
     sm->safe = item->number;
     if (sm->owner && !counts)
         return;
@@ -201,6 +203,7 @@ static void item_done(struct receipt *receipt)
     struct sm *sm = item->sm;
     item->done = true;
     item->stored = receipt_is_stored(receipt);
+    item->unarchived = receipt->unarchived;
     if (sm->session)
         collect(sm);
     else
@@ -226,7 +229,7 @@ static struct sm_item *item_new(struct sm *sm, uint64_t digest)
 }
 
 /* Of a stanza with an id the payload does not count: what is sent again may have got a stamp (XEP-0203). */
-static uint64_t digest_of(const struct stanza *stanza)
+uint64_t sm_digest(const struct stanza *stanza)
 {
     const uint64_t factor = 0x9e3779b97f4a7c15;
     uint64_t digest = hash_stable(stanza->id.len ? stanza->id : stanza_payload(stanza));
@@ -246,20 +249,43 @@ static struct sm_item *take_known(struct sm *sm, uint64_t digest)
     return NULL;
 }
 
-bool sm_receive(struct sm *sm, const struct stanza *stanza, struct receipt **ret_receipt)
+/* It was handled before a crash, and is to be archived still: that is what its new receipt is for. */
+static void archive_anew(struct sm *sm, struct sm_item *item)
 {
-    uint64_t digest = digest_of(stanza);
+    item->unarchived = item->done = false;
+    receipt_init(&item->receipt, sm->shard, item_done, NULL);
+    if (item->stored)
+        receipt_stored(&item->receipt);
+    sm_ref(sm);
+}
+
+enum sm_news sm_receive(struct sm *sm, const struct stanza *stanza, struct receipt **ret_receipt)
+{
+    uint64_t digest = sm_digest(stanza);
     struct sm_item *known = PLANTED(PLANTED_DOUBLE) ? NULL : take_known(sm, digest);
     struct sm_item *item = known ? known : item_new(sm, digest);
+    bool unarchived = known && known->unarchived;
     item->number = ++sm->in;
     list_append(&sm->received, &item->link);
     if (sm->unsafe == &sm->received)
         sm->unsafe = &item->link;
-    if (known)
+    if (unarchived)
+        archive_anew(sm, item);
+    else if (!known)
+        item->receipt.archived = sm_archive_take(sm, digest);
+    if (known && !unarchived) {
         collect(sm);
-    else
-        *ret_receipt = &item->receipt;
-    return !known;
+        return SM_KNOWN;
+    }
+    *ret_receipt = &item->receipt;
+    return known ? SM_UNARCHIVED : SM_NEW;
+}
+
+void sm_archived(struct sm *sm, struct receipt *receipt)
+{
+    const struct sm_item *item = CONTAINER_OF(receipt, struct sm_item, receipt);
+    if (receipt->archived && receipt_is_stored(receipt))
+        sm_store_mark(item, sm_store_batch(sm->shard));
 }
 
 /* ---- Beginning, leaving and coming back
@@ -282,6 +308,7 @@ struct sm *sm_new(struct session *session, unsigned resume_ms, const struct sm_l
         sm->owner = str_dup(user_bare(user));
     list_init(&sm->received);
     list_init(&sm->known);
+    list_init(&sm->unnoted);
     sm->unsafe = &sm->received;
     sm_out_init(sm);
     session->sm = sm;
@@ -289,13 +316,14 @@ struct sm *sm_new(struct session *session, unsigned resume_ms, const struct sm_l
 }
 
 /* Sorted by what they are called, since the store sorts names as text. */
-void sm_restore_item(struct sm *sm, uint32_t turn, uint64_t number, uint64_t digest)
+void sm_restore_item(struct sm *sm, uint32_t turn, uint64_t number, uint64_t digest, uint64_t archived)
 {
     struct sm_item *item = NEW(struct sm_item);
     struct list *after = sm->known.prev;
     *item = (struct sm_item){
         .sm = sm, .digest = digest, .row_turn = turn, .row_number = number, .done = true, .stored = true
     };
+    item->receipt.archived = archived;
     for (; after != &sm->known; after = after->prev) {
         const struct sm_item *before = LIST_ITEM(after, struct sm_item, link);
         if (before->row_turn < turn || (before->row_turn == turn && before->row_number < number))
@@ -313,9 +341,10 @@ void sm_restored(struct sm *sm, uint32_t turn, uint64_t in)
         struct sm_item *item = LIST_ITEM(at, struct sm_item, link);
         if (item->row_turn > sm->turn)
             sm->turn = item->row_turn; /* no name is given twice */
-        if (item->row_turn != turn || item->row_number != in + 1)
+        if (item->row_turn != turn || item->row_number != in + 1 || item->unarchived)
             continue;
         in++;
+        sm_archive_counted(sm, item);
         item_drop(item);
     }
     sm->in = sm->safe = sm->firm = in;
@@ -330,6 +359,7 @@ void sm_begin(struct session *session, unsigned resume_ms, const struct sm_limit
     }
     rand_token(sm->id, sizeof sm->id);
     sm->began_ms = loop_wall_ms(sm->shard->loop);
+    sm->archived_from = append_id_from(sm->began_ms);
     buf_addf(out, "<enabled xmlns='" NS_SM "' id='%s' resume='true' max='%u'/>", sm->id,
              (resume_ms + 999) / 1000);
     sm_store_row(sm);

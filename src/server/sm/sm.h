@@ -39,10 +39,18 @@ void sm_asked(struct sm *sm);
 /* <a h=''/>: the client has so many of our stanzas. More than it was sent ends its stream. */
 void sm_acked(struct sm *sm, uint32_t h);
 
-/* One more stanza of the client: `*ret_receipt` is its receipt, held once. False: it is known already (sent
- * again after a resumption) and not to be handled. */
+enum sm_news {
+    SM_NEW,
+    SM_KNOWN,      /* it was sent again after a resumption: not to be handled */
+    SM_UNARCHIVED, /* the same, but its sender's archive lacks it (a crash, or the disk): only that is to do
+                    */
+};
+
+/* One more stanza of the client: `*ret_receipt` is its receipt, held once; not set for one that is SM_KNOWN.
+ * Of one that is SM_UNARCHIVED, sm_archived() says that it was archived, in the same event. */
 struct receipt;
-bool sm_receive(struct sm *sm, const struct stanza *stanza, struct receipt **ret_receipt);
+enum sm_news sm_receive(struct sm *sm, const struct stanza *stanza, struct receipt **ret_receipt);
+void sm_archived(struct sm *sm, struct receipt *receipt);
 
 /* ---- What the session says
  * --------------------------------------------------------------------------------------------- */

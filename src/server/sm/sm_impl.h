@@ -8,7 +8,7 @@
 #include "server/sm/sm.h"
 #include "server/user/user.h"
 
-enum { SM_ID_SIZE = 25 };
+enum { SM_ID_SIZE = 25, SM_ARCHIVE_END = 1000 };
 
 /* A stanza as it was written to a client, counted by the sessions that still wait for its acknowledgement.
  * All on the user's home shard. */
@@ -39,8 +39,9 @@ struct sm_item {
     uint64_t digest;
     uint64_t row_number; /* of its row: when it came first */
     uint32_t row_turn;
-    bool done;   /* its receipt is complete */
-    bool stored; /* its row is on disk */
+    bool done;       /* its receipt is complete */
+    bool stored;     /* its row is on disk */
+    bool unarchived; /* its sender's archive lacks it: a crash, or the disk (sm_archive.c) */
 };
 
 /* Numbers are of 64 bits here, and of 32 on the wire. A struct sm lives as long as its session or any receipt
@@ -77,6 +78,8 @@ struct sm {
     struct list received;    /* struct sm_item: firm + 1 .. in */
     struct list *unsafe;     /* the first one behind `safe`, or &received */
     struct list known;       /* struct sm_item: came on an earlier link, and may come again */
+    uint64_t archived_from;  /* entries of the archive below it are of stanzas up to `firm` */
+    struct list unnoted;     /* restored: entries of stanzas that may come again (sm_archive.c) */
     struct task resume_task; /* of one for which all has become firm */
     struct timer late;       /* the answer can't wait any longer */
 
@@ -101,12 +104,24 @@ struct sm {
 struct sm *sm_new(struct session *session, unsigned resume_ms, const struct sm_limits *limits);
 void sm_ref(struct sm *sm);
 void sm_unref(struct sm *sm);
-/* Of one that was handled before a restart: it has a row with this turn, number and digest. */
-void sm_restore_item(struct sm *sm, uint32_t turn, uint64_t number, uint64_t digest);
+/* Of one that was handled before a restart: it has a row with this turn, number and digest; and the entry of
+ * its sender's archive, or 0. */
+void sm_restore_item(struct sm *sm, uint32_t turn, uint64_t number, uint64_t digest, uint64_t archived);
 void sm_restored(struct sm *sm, uint32_t turn, uint64_t in); /* those were all; so many the store counts */
 void sm_items_fini(struct sm *sm);
+uint64_t sm_digest(const struct stanza *stanza);
 void sm_wait(struct sm *sm, uint64_t ms);                /* for its client */
 void sm_firm(struct sm *sm, uint32_t turn, uint64_t to); /* the store knows so many, counted in this turn */
+
+/* sm_archive.c: the user's archive and what is noted of the client's stanzas */
+void sm_archive_counted(struct sm *sm, const struct sm_item *item); /* it is firm now */
+/* The least id that an entry of a stanza behind the first `to` can have. */
+uint64_t sm_archive_from(const struct sm *sm, uint64_t to);
+/* After the notes (sm_restore_item()): the last SM_ARCHIVE_END entries from sm->archived_from on. */
+void sm_archive_restore(struct sm *sm, const struct store_read *end);
+/* The entry of a stanza that has come again; 0: there is none. */
+uint64_t sm_archive_take(struct sm *sm, uint64_t digest);
+void sm_archive_fini(struct sm *sm);
 
 /* sm_out.c */
 void sm_out_init(struct sm *sm);

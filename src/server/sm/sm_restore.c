@@ -24,7 +24,8 @@ struct restoring {
     struct store_read read;
     struct user *user;
     struct sm *sm;
-    uint64_t wait_ms;
+    uint64_t wait_ms, in;
+    uint32_t turn;
 };
 
 void sm_load_row(struct user *user, const struct store_row *row, const struct sm_limits *limits)
@@ -166,31 +167,78 @@ static bool read_count(str text, uint32_t *ret_turn, uint64_t *ret_number)
     return true;
 }
 
-static void take_marks(struct sm *sm, const struct store_read *read)
+/* What stands before the first space of a value; and behind it, into *ret_second, unless there is none. */
+static str first_of(str value, uint64_t *ret_second)
 {
-    uint32_t turn = 0, row_turn;
-    uint64_t in = 0, number, digest;
-    for (size_t i = 0; i < read->count; i++) {
-        const struct store_row *row = &read->rows[i];
-        if (str_is(row->key, "in"))
-            read_count(row->value, &turn, &in);
-        else if (read_count(row->key, &row_turn, &number) && str_to_u64(row->value, UINT64_MAX, &digest))
-            sm_restore_item(sm, row_turn, number, digest);
-    }
-    sm_restored(sm, turn, in);
+    size_t space = str_find(value, ' ');
+    if (space >= value.len)
+        return value;
+    str_to_u64(str_sub(value, space + 1, value.len), INT64_MAX, ret_second);
+    return str_sub(value, 0, space);
 }
 
-static void marks_read(struct store_read *read)
+static void take_marks(struct restoring *restoring)
+{
+    struct sm *sm = restoring->sm;
+    const struct store_read *read = &restoring->read;
+    sm->archived_from = append_id_from(sm->began_ms);
+    for (size_t i = 0; i < read->count; i++) {
+        const struct store_row *row = &read->rows[i];
+        uint32_t turn;
+        uint64_t number, digest, archived = 0;
+        if (str_is(row->key, "in")) {
+            sm->archived_from =
+                append_id_from(loop_wall_ms(sm->shard->loop)); /* of a build that did not note it */
+            read_count(first_of(row->value, &sm->archived_from), &restoring->turn, &restoring->in);
+        } else if (read_count(row->key, &turn, &number) &&
+                   str_to_u64(first_of(row->value, &archived), UINT64_MAX, &digest)) {
+            sm_restore_item(sm, turn, number, digest, archived);
+        }
+    }
+}
+
+static void archive_read(struct store_read *read)
 {
     struct restoring *restoring = CONTAINER_OF(read, struct restoring, read);
     struct sm *sm = restoring->sm;
     struct shard *shard = sm->shard;
     bool ok = read->err == OK;
     shard_enter(shard);
-    take_marks(sm, read);
+    if (ok)
+        sm_archive_restore(sm, read);
+    sm_restored(sm, restoring->turn, restoring->in);
     store_read_fini(read);
     if (ok) {
         read_log(restoring);
+    } else {
+        give_up(restoring);
+        finish(restoring);
+    }
+    shard_leave(shard);
+}
+
+static void read_archive(struct restoring *restoring)
+{
+    struct sm *sm = restoring->sm;
+    uint64_t from = sm->archived_from;
+    restoring->read.done = archive_read;
+    store_log_find(
+        sm->shard->server->store, sm->shard->loop, user_bare(restoring->user), STR(APPENDS_ARCHIVE),
+        &(struct store_log_query){
+            .after_id = from ? from - 1 : 0, .peer = str_none, .limit = SM_ARCHIVE_END, .last = true },
+        &restoring->read);
+}
+
+static void marks_read(struct store_read *read)
+{
+    struct restoring *restoring = CONTAINER_OF(read, struct restoring, read);
+    struct shard *shard = restoring->sm->shard;
+    bool ok = read->err == OK;
+    shard_enter(shard);
+    take_marks(restoring);
+    store_read_fini(read);
+    if (ok) {
+        read_archive(restoring);
     } else {
         give_up(restoring);
         finish(restoring);

@@ -3,9 +3,10 @@
  *
  * What is kept, all with the user as owner; ID is the session's:
  *   map `sm`, key ID                resource, times, and the last presence that was broadcast
- *   map `sm-ID`, key `in`           so many stanzas of the client are handled: TURN.NUMBER (sm.c)
+ *   map `sm-ID`, key `in`           so many stanzas of the client are handled: TURN.NUMBER (sm.c); behind a
+ *                                   space, the least id of the others in the archive (sm_archive.c)
  *   map `sm-ID`, key TURN.NUMBER    this one too, with its digest: noted in the batch that makes its effect
- *                                   durable, often by another user's shard
+ *                                   durable, often by another shard; behind a space, its id there
  *   log `sm-ID`, id a number        a message for the client, not acknowledged yet; on disk before it is sent
  *
  * So after a crash we know what the client has handed over, though it may not have heard that, and all that
@@ -21,7 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { KIND_SIZE = SM_ID_SIZE + 3, COUNT_SIZE = 40, ROW_MAX = 1 << 22, REMAINS_A_BATCH = 100 };
+enum { KIND_SIZE = SM_ID_SIZE + 3, COUNT_SIZE = 64, ROW_MAX = 1 << 22, REMAINS_A_BATCH = 100 };
 
 struct note {
     struct append_waiter waiter;
@@ -218,7 +219,9 @@ void sm_store_firm(struct sm *sm, uint32_t turn, uint64_t to)
 {
     char kind[KIND_SIZE], text[COUNT_SIZE];
     struct store_batch *batch = sm_store_batch(sm->shard);
-    store_put(batch, str_from(sm->owner), kind_of(sm, kind), STR("in"), count_text(turn, to, text));
+    snprintf(text, sizeof text, "%u.%llu %llu", turn, (unsigned long long)to,
+             (unsigned long long)sm_archive_from(sm, to));
+    store_put(batch, str_from(sm->owner), kind_of(sm, kind), STR("in"), str_from(text));
     for (uint64_t number = sm->counted + 1; number <= sm->firm; number++)
         unmark(sm, sm->counted_turn, number, batch);
     list_each (at, &sm->received) {
@@ -234,8 +237,11 @@ void sm_store_firm(struct sm *sm, uint32_t turn, uint64_t to)
 
 void sm_store_mark(const struct sm_item *item, struct store_batch *batch)
 {
-    char kind[KIND_SIZE], text[COUNT_SIZE], digest[24];
-    snprintf(digest, sizeof digest, "%llu", (unsigned long long)item->digest);
+    char kind[KIND_SIZE], text[COUNT_SIZE], digest[48];
+    int length = snprintf(digest, sizeof digest, "%llu", (unsigned long long)item->digest);
+    if (item->receipt.archived)
+        snprintf(digest + length, sizeof digest - (size_t)length, " %llu",
+                 (unsigned long long)item->receipt.archived);
     store_put(batch, str_from(item->sm->owner), kind_of(item->sm, kind),
               count_text(item->row_turn, item->row_number, text), str_from(digest));
 }

@@ -67,6 +67,8 @@ void user_deliver_crowd(struct shard *shard, const struct delivery *delivery);
 
 /* What a session of the user itself sends: RFC 6120 §10, RFC 6121 §3-§5, §8.1-8.4. The user is ready. */
 void user_from_session(struct user *user, struct session *session, const struct stanza *stanza);
+/* One that was handled already, but not archived: see SM_UNARCHIVED. */
+void archive_from_session(struct user *user, struct session *session, const struct stanza *stanza);
 
 /* The batch that this event fills (actor_write). */
 static inline struct store_batch *user_write(struct user *user, const struct stanza *cause)

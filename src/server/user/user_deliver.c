@@ -7,6 +7,7 @@
  * restart the store may have sessions of his, for which messages wait: also those that say that a message of
  * his did not come. */
 #include "server/ext.h"
+#include "server/receipt.h"
 
 #include <stdlib.h>
 
@@ -156,18 +157,41 @@ void user_deliver_crowd(struct shard *shard, const struct delivery *delivery)
 /* A message may be rewritten on its way (an archive's id), and whoever guards may take it. */
 static void message_from_session(struct user *user, struct stanza_event *event)
 {
-    if (fire_message_from_user(user->actor.host, event) == HOOK_NEXT)
+    struct receipt *receipt = receipt_at_hand(user->actor.shard);
+    event->archived = receipt ? receipt->archived : 0;
+    bool goes_on = fire_message_from_user(user->actor.host, event) == HOOK_NEXT;
+    if (receipt)
+        receipt->archived = event->archived;
+    if (goes_on)
         route(user->actor.shard, event->stanza);
+}
+
+static struct stanza *with_from(const struct stanza *stanza, const struct session *session)
+{
+    struct arena *arena = &session->user->actor.shard->arena;
+    struct stanza *sent = arena_alloc(arena, sizeof *sent);
+    *sent = *stanza;
+    sent->from = session_jid(session);
+    sent->from.full = arena_str(arena, sent->from.full); /* the session may end before this is delivered */
+    return sent;
+}
+
+void archive_from_session(struct user *user, struct session *session, const struct stanza *stanza)
+{
+    struct stanza *sent = with_from(stanza, session);
+    struct stanza_event event = {
+        .shard = user->actor.shard, .user = user, .session = session, .stanza = sent, .to = sent->to
+    };
+    struct receipt *receipt = receipt_at_hand(user->actor.shard);
+    fire_message_unarchived(user->actor.host, &event);
+    receipt->archived = event.archived;
+    sm_archived(session->sm, receipt);
 }
 
 void user_from_session(struct user *user, struct session *session, const struct stanza *stanza)
 {
     struct shard *shard = user->actor.shard;
-    struct stanza *sent = arena_alloc(&shard->arena, sizeof *sent);
-    *sent = *stanza;
-    sent->from = session_jid(session);
-    sent->from.full =
-        arena_str(&shard->arena, sent->from.full); /* the session may end before this is delivered */
+    struct stanza *sent = with_from(stanza, session);
     bool subscription = sent->type >= TYPE_SUBSCRIBE && sent->type <= TYPE_UNSUBSCRIBED;
     struct stanza_event event = {
         .shard = user->actor.shard, .user = user, .session = session, .stanza = sent, .to = sent->to
