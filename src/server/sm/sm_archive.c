@@ -110,7 +110,7 @@ static void take_entry(struct sm *sm, const struct store_entry *entry)
     struct sm_unnoted *unnoted = NEW(struct sm_unnoted);
     unnoted->id = entry->id;
     unnoted->digest = sm_digest(&stanza);
-    list_append(&sm->unnoted, &unnoted->link);
+    list_prepend(&sm->unnoted, &unnoted->link);
 }
 
 static bool take_id(struct sm *sm, uint64_t id)
@@ -132,15 +132,19 @@ static uint64_t not_old(const struct shard *shard)
     return append_id_from(loop_wall_ms(shard->loop) - (int64_t)run_ms - CRASH_MS);
 }
 
-void sm_archive_restore(struct sm *sm, const struct store_read *end)
+void sm_archive_page(struct sm *sm, const struct store_read *page)
+{
+    for (size_t i = page->count; i > 0; i--)
+        take_entry(sm, &page->entries[i - 1]);
+}
+
+void sm_archive_restored(struct sm *sm, uint64_t first)
 {
     uint64_t from = not_old(sm->shard);
     if (sm->archived_from > from)
         from = sm->archived_from;
-    if (end->count == SM_ARCHIVE_END && end->entries[0].id > from)
-        from = end->entries[0].id;
-    for (size_t i = 0; i < end->count; i++)
-        take_entry(sm, &end->entries[i]);
+    if (first > from)
+        from = first;
     list_each (at, &sm->known) {
         struct sm_item *item = LIST_ITEM(at, struct sm_item, link);
         uint64_t id = item->receipt.archived;

@@ -8,7 +8,7 @@
 #include "server/sm/sm.h"
 #include "server/user/user.h"
 
-enum { SM_ID_SIZE = 25, SM_ARCHIVE_END = 1000 };
+enum { SM_ID_SIZE = 25, SM_ARCHIVE_PAGE = 50, SM_ARCHIVE_PAGES = 20 };
 
 /* A stanza as it was written to a client, counted by the sessions that still wait for its acknowledgement.
  * All on the user's home shard. */
@@ -117,8 +117,10 @@ void sm_firm(struct sm *sm, uint32_t turn, uint64_t to); /* the store knows so m
 void sm_archive_counted(struct sm *sm, const struct sm_item *item); /* it is firm now */
 /* The least id that an entry of a stanza behind the first `to` can have. */
 uint64_t sm_archive_from(const struct sm *sm, uint64_t to);
-/* After the notes (sm_restore_item()): the last SM_ARCHIVE_END entries from sm->archived_from on. */
-void sm_archive_restore(struct sm *sm, const struct store_read *end);
+/* After the notes (sm_restore_item()), entries of the archive from sm->archived_from on, the last page first.
+ * When all pages were read: `first` is the id of the first entry of them; 0: there are no others. */
+void sm_archive_page(struct sm *sm, const struct store_read *page);
+void sm_archive_restored(struct sm *sm, uint64_t first);
 /* The entry of a stanza that has come again; 0: there is none. */
 uint64_t sm_archive_take(struct sm *sm, uint64_t digest);
 void sm_archive_fini(struct sm *sm);

@@ -25,6 +25,8 @@ struct restoring {
     struct user *user;
     struct sm *sm;
     uint64_t wait_ms, in;
+    uint64_t archive_first; /* of the entries that were read; 0: none was */
+    unsigned archive_pages;
     uint32_t turn;
 };
 
@@ -197,36 +199,57 @@ static void take_marks(struct restoring *restoring)
     }
 }
 
+static void read_archive(struct restoring *restoring);
+
+/* Whether there may be more. */
+static bool take_page(struct restoring *restoring)
+{
+    const struct store_read *page = &restoring->read;
+    bool full = page->count == SM_ARCHIVE_PAGE;
+    sm_archive_page(restoring->sm, page);
+    if (page->count)
+        restoring->archive_first = page->entries[0].id;
+    if (full && ++restoring->archive_pages < SM_ARCHIVE_PAGES)
+        return true;
+    sm_archive_restored(restoring->sm, full ? restoring->archive_first : 0);
+    sm_restored(restoring->sm, restoring->turn, restoring->in);
+    return false;
+}
+
 static void archive_read(struct store_read *read)
 {
     struct restoring *restoring = CONTAINER_OF(read, struct restoring, read);
-    struct sm *sm = restoring->sm;
-    struct shard *shard = sm->shard;
+    struct shard *shard = restoring->sm->shard;
     bool ok = read->err == OK;
     shard_enter(shard);
-    if (ok)
-        sm_archive_restore(sm, read);
-    sm_restored(sm, restoring->turn, restoring->in);
+    bool more = ok && take_page(restoring);
     store_read_fini(read);
-    if (ok) {
+    if (more) {
+        read_archive(restoring);
+    } else if (ok) {
         read_log(restoring);
     } else {
+        sm_restored(restoring->sm, restoring->turn, restoring->in);
         give_up(restoring);
         finish(restoring);
     }
     shard_leave(shard);
 }
 
+/* A page at a time, the last one first. */
 static void read_archive(struct restoring *restoring)
 {
     struct sm *sm = restoring->sm;
     uint64_t from = sm->archived_from;
     restoring->read.done = archive_read;
-    store_log_find(
-        sm->shard->server->store, sm->shard->loop, user_bare(restoring->user), STR(APPENDS_ARCHIVE),
-        &(struct store_log_query){
-            .after_id = from ? from - 1 : 0, .peer = str_none, .limit = SM_ARCHIVE_END, .last = true },
-        &restoring->read);
+    store_log_find(sm->shard->server->store, sm->shard->loop, user_bare(restoring->user),
+                   STR(APPENDS_ARCHIVE),
+                   &(struct store_log_query){ .after_id = from ? from - 1 : 0,
+                                              .before_id = restoring->archive_first,
+                                              .peer = str_none,
+                                              .limit = SM_ARCHIVE_PAGE,
+                                              .last = true },
+                   &restoring->read);
 }
 
 static void marks_read(struct store_read *read)
