@@ -233,9 +233,10 @@ static void explain_pair(const struct pair *pair, struct buf *out)
     static const char *const states[] = { "no connection is being made", "asking DNS", "connecting",
                                           "negotiating, or open" };
     buf_addf(out, "from %s: %s; %s; %u stanzas wait\n", pair->ours,
-             pair->sending  ? "may send"
-             : pair->asking ? "our dialback key is being checked"
-                            : "may not send yet",
+             pair->sending     ? "may send"
+             : pair->held_back ? "waits for what a broken stream had taken"
+             : pair->asking    ? "our dialback key is being checked"
+                               : "may not send yet",
              states[pair->state], pair->queued);
     for (size_t i = 0; i < pair->lookup.count; i++) {
         const struct dns_endpoint *endpoint = &pair->lookup.endpoints[i];

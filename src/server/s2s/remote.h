@@ -43,13 +43,14 @@ struct pair {
     struct timer wait_timer;
     struct list _sending, _asking; /* of a stream */
     struct s2s *sending;           /* stanzas go over it */
-    struct s2s *asking;            /* it carries our dialback key, not answered yet */
+    struct s2s *asking;            /* it carries our dialback key, not answered yet, or is held back */
     struct s2s *own;               /* the stream that was opened for this pair */
     enum pair_state state;
     struct dns_lookup lookup;
     struct dial dial;
     size_t endpoint;             /* of the lookup: the one that is in use */
     bool was_proven;             /* over its own stream */
+    bool held_back;              /* `asking` is not used before it is known what a broken stream brought */
     bool no_external;            /* SASL EXTERNAL failed: dialback from now on */
     bool try_again;              /* at the same endpoint */
     bool no_passengers;          /* another pair's stream did not take our key */

@@ -50,13 +50,37 @@ static void fail(struct pair *pair, enum stanza_error error, const char *why)
         remote_answer_all(remote, NULL, error);
 }
 
+/* What the peer's broken stream has not brought must go before what is newer. */
+static void hold_back(struct pair *pair, struct s2s *s2s)
+{
+    list_remove(&pair->_asking);
+    list_append(&s2s->asking, &pair->_asking);
+    pair->asking = s2s;
+    pair->held_back = true;
+}
+
+static void let_on(struct pair *pair)
+{
+    struct s2s *s2s = pair->asking;
+    if (!pair->held_back)
+        return;
+    list_remove(&pair->_asking);
+    pair->asking = NULL;
+    pair->held_back = false;
+    pair_may_send(pair, s2s);
+}
+
 void pair_may_send(struct pair *pair, struct s2s *s2s)
 {
     if (pair->sending || s2s_is_over(s2s) || (s2s->outgoing && s2s_sm_begin(s2s)))
         return;
+    pair->was_proven |= s2s == pair->own;
+    if (s2s_sm_holds_back(pair)) {
+        hold_back(pair, s2s);
+        return;
+    }
     pair->sending = s2s;
     list_append(&s2s->senders, &pair->_sending);
-    pair->was_proven |= s2s == pair->own;
     pair->remote->failures = 0;
     pair->remote->dead_until_us = 0;
     log_info(s2s, "%s sends to %s over %s stream", pair->ours, pair->remote->domain,
@@ -86,6 +110,7 @@ void pair_lost(struct pair *pair)
     list_remove(&pair->_sending);
     list_remove(&pair->_asking);
     pair->sending = pair->asking = NULL;
+    pair->held_back = false;
     if (!pair->own && pair->queued && pair->state == PAIR_IDLE) {
         pair->no_passengers |= !was_sending;
         reach(pair);
@@ -200,6 +225,7 @@ void reach(struct pair *pair)
         reach_stop(pair);
         return;
     }
+    let_on(pair);
     if (!pair->sending)
         s2s_in_offer(pair);
     bool may_dialback = s2s_policy_for(remote->shard->server->config, str_from(remote->domain)).dialback;

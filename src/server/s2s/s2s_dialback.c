@@ -156,6 +156,7 @@ static void answered(struct s2s *s2s, const struct dialback *answer)
         return; /* an answer to nothing that was asked here (§3.1) */
     list_remove(&pair->_asking);
     pair->asking = NULL;
+    pair->held_back = false;
     log_debug(s2s, "dialback from %s to %s: %s", pair->ours, pair->remote->domain,
               answer->type == DIALBACK_VALID   ? "valid"
               : answer->type == DIALBACK_ERROR ? stanza_error_name(answer->error)

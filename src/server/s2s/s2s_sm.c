@@ -338,7 +338,7 @@ static void reach_all(struct remote *remote)
 {
     list_each_safe (at, &remote->pairs) {
         struct pair *pair = LIST_ITEM(at, struct pair, link);
-        if (pair->queued && !pair->own)
+        if (pair->queued)
             reach(pair);
     }
 }
