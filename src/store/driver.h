@@ -112,6 +112,10 @@ struct store_driver {
     /* Answers from one state of the database: what was committed when it began. */
     enum err (*read)(struct store_conn *conn, const struct store_request *request, struct store_read *read);
 
+    /* The connection has had nothing to do for a while: gives back memory that only makes what comes next
+     * faster. NULL: there is none. */
+    void (*rest)(struct store_conn *conn);
+
     /* See store_newest_ms(). NULL: 0. */
     int64_t (*newest_ms)(struct store_conn *conn);
 };

@@ -167,6 +167,13 @@ static void fail_close(struct store_db *db)
     free(fail);
 }
 
+static void fail_rest(struct store_conn *conn)
+{
+    struct store_conn *inner = inner_of(conn);
+    if (inner->db->driver->rest)
+        inner->db->driver->rest(inner);
+}
+
 static int64_t fail_newest_ms(struct store_conn *conn)
 {
     struct store_conn *inner = ((struct fail_conn *)conn)->inner;
@@ -184,6 +191,7 @@ const struct store_driver store_fail = {
     .commit = fail_commit,
     .rollback = fail_rollback,
     .read = fail_read,
+    .rest = fail_rest,
     .newest_ms = fail_newest_ms,
 };
 

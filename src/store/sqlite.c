@@ -23,7 +23,7 @@
  * Memory is kept small: a page cache of CACHE_KIB a connection, no memory map, a small lookaside; statements
  * are compiled when first used. Nothing is scanned at start. The writer has WRITER_CACHE_KIB: with less, a
  * group of messages to a few hundred archives does not fit, and its pages go to the log and back while it is
- * applied (a third of what the kernel does for it).
+ * applied (a third of what the kernel does for it). A connection that rests keeps no page.
  *
  * Errors: a full disk is ERR_FULL, all else ERR_IO; a change of the state of affairs is logged once. Waiting
  * for a lock happens only when another program (an administrator's shell) writes to the file, and is bounded
@@ -771,6 +771,11 @@ static int64_t sqlite_newest_ms(struct store_conn *conn)
     return newest;
 }
 
+static void sqlite_rest(struct store_conn *conn)
+{
+    sqlite3_db_release_memory(((struct sqlite_conn *)conn)->handle);
+}
+
 /* ---- Opening and closing ---- */
 
 /* The store is the only user of SQLite here: its memory counters are a lock that all threads would share. */
@@ -936,5 +941,6 @@ const struct store_driver store_sqlite = {
     .commit = sqlite_commit,
     .rollback = sqlite_rollback,
     .read = sqlite_read,
+    .rest = sqlite_rest,
     .newest_ms = sqlite_newest_ms,
 };

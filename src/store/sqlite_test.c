@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What is of SQLite alone: the file, its mode and what stands beside it, migration, damage, a full disk, a
  * file that another program holds, and that queries are answered by the index that is meant for them. */
+#include "store/driver.h"
 #include "store/migrate.h"
 #include "store/sqlite.h"
 #include "store/testkit.h"
@@ -9,9 +10,11 @@
 #include <setjmp.h>
 #include <sqlite3.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -27,6 +30,15 @@ static int set_up(void **state)
 {
     struct kit *kit = NEW(struct kit);
     kit_init(kit, &config);
+    *state = kit;
+    return 0;
+}
+
+static int set_up_threads(void **state)
+{
+    static const struct kit_config threads = { "sqlite", "sqlite:", false };
+    struct kit *kit = NEW(struct kit);
+    kit_init(kit, &threads);
     *state = kit;
     return 0;
 }
@@ -457,6 +469,38 @@ static void no_insert_makes_a_table_in_memory(void **state)
     sqlite3_close(db);
 }
 
+static atomic_uint rests;
+
+static void counted_rest(struct store_conn *conn)
+{
+    store_sqlite.rest(conn);
+    rests++;
+}
+
+/* The one that writes and the one that read, each once; and they work as before. */
+static void connections_without_work_rest(void **state)
+{
+    struct kit *kit = *state;
+    const struct timespec moment = { .tv_nsec = 10000000 };
+    struct store_driver driver = store_sqlite;
+    struct store_db *db;
+    char why[256];
+    store_close(kit->store);
+    assert_int_equal(store_db_open(kit->url, why, sizeof why, &db), OK);
+    driver.rest = counted_rest;
+    db->driver = &driver;
+    assert_int_equal(store_open_db(db, NULL, &kit->store), OK);
+    assert_int_equal(kit_put(kit, "a@x", "k", "key", "v"), OK);
+    assert_true(kit_has(kit, "a@x", "k", "key", "v"));
+    for (int i = 0; i < 3000 && rests < 2; i++)
+        nanosleep(&moment, NULL);
+    assert_int_equal(rests, 2);
+    assert_int_equal(kit_put(kit, "a@x", "k", "key", "w"), OK);
+    assert_true(kit_has(kit, "a@x", "k", "key", "w"));
+    store_close(kit->store);
+    kit->store = NULL;
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -477,6 +521,7 @@ int main(void)
         CASE(a_shell_that_reads_is_in_nobodys_way),
         CASE(no_statement_scans_a_table),
         CASE(no_insert_makes_a_table_in_memory),
+        cmocka_unit_test_setup_teardown(connections_without_work_rest, set_up_threads, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

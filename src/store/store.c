@@ -22,6 +22,7 @@
 
 #include "base/log.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -31,6 +32,7 @@
 enum {
     READERS_MAX = 3,
     STACK_SIZE = 256 * 1024,
+    REST_MS = 2000,           /* without work, until a connection gives memory back */
     GROUP_BATCHES_MAX = 1000, /* what one transaction takes, for the sake of the latency of the next */
     GROUP_BYTES_MAX = 4 * 1024 * 1024,
 };
@@ -220,10 +222,40 @@ static void sleep_ms(unsigned ms)
         nanosleep(&time, NULL);
 }
 
-/* Waits for work; called with the lock. False when the store closes and nothing is left. */
-static bool wait_for(struct store *store, struct list *queue, pthread_cond_t *came)
+static bool has_work(const struct store *store, const struct list *queue)
 {
-    while (!store->closing && (store->held || list_empty(queue)))
+    return store->closing || (!store->held && !list_empty(queue));
+}
+
+/* False: REST_MS went by. Called with the lock. */
+static bool wait_a_while(struct store *store, const struct list *queue, pthread_cond_t *came)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += REST_MS / 1000;
+    while (!has_work(store, queue))
+        if (pthread_cond_timedwait(came, &store->lock, &until) == ETIMEDOUT)
+            return false;
+    return true;
+}
+
+/* Called with the lock, which it opens meanwhile. */
+static void rest(struct store *store, struct store_conn *conn)
+{
+    const struct store_driver *driver = store->db->driver;
+    if (!driver->rest || !conn)
+        return;
+    pthread_mutex_unlock(&store->lock);
+    driver->rest(conn);
+    pthread_mutex_lock(&store->lock);
+}
+
+/* Waits for work; called with the lock. False when the store closes and nothing is left. */
+static bool wait_for(struct store *store, struct list *queue, pthread_cond_t *came, struct store_conn *conn)
+{
+    if (!wait_a_while(store, queue, came))
+        rest(store, conn);
+    while (!has_work(store, queue))
         pthread_cond_wait(came, &store->lock);
     return !list_empty(queue);
 }
@@ -245,7 +277,7 @@ static void *write_main(void *arg)
     struct list group;
     pthread_setname_np(pthread_self(), "store-write");
     pthread_mutex_lock(&store->lock);
-    while (wait_for(store, &store->batches, &store->batch_came)) {
+    while (wait_for(store, &store->batches, &store->batch_came, store->writer)) {
         be_slow(store);
         take_group(store, &group, GROUP_BATCHES_MAX);
         pthread_mutex_unlock(&store->lock);
@@ -262,7 +294,7 @@ static void *read_main(void *arg)
     struct store_conn *conn = NULL;
     pthread_setname_np(pthread_self(), "store-read");
     pthread_mutex_lock(&store->lock);
-    while (wait_for(store, &store->reads, &store->read_came)) {
+    while (wait_for(store, &store->reads, &store->read_came, conn)) {
         store->readers_idle--;
         be_slow(store);
         struct store_request *request = take_read(store);
@@ -454,6 +486,15 @@ enum err store_open(const char *url, struct loop *inline_loop, char *why, size_t
     return err;
 }
 
+static void init_condition(pthread_cond_t *condition)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
 enum err store_open_db(struct store_db *db, struct loop *inline_loop, struct store **ret)
 {
     struct store *store = NEW(struct store);
@@ -464,8 +505,8 @@ enum err store_open_db(struct store_db *db, struct loop *inline_loop, struct sto
     list_init(&store->batches);
     list_init(&store->reads);
     pthread_mutex_init(&store->lock, NULL);
-    pthread_cond_init(&store->batch_came, NULL);
-    pthread_cond_init(&store->read_came, NULL);
+    init_condition(&store->batch_came);
+    init_condition(&store->read_came);
     enum err err = db->driver->connect(db, true, &store->writer);
     if (!err && db->driver->newest_ms)
         store->newest_ms = db->driver->newest_ms(store->writer);
