@@ -118,6 +118,11 @@ size_t conn_pending(const struct conn *conn)
     return conn->_tls ? waiting + conn->_tls->wire.len - conn->_tls->wire_sent : waiting;
 }
 
+size_t conn_tidy(void)
+{
+    return outbox_tidy();
+}
+
 bool conn_is_behind(const struct conn *conn)
 {
     return conn->_flags & HIGH;
@@ -550,6 +555,7 @@ void conn_finish(struct conn *conn, unsigned timeout_ms)
     if (conn->_tls && !conn->_tls->secured)
         outbox_drop(&conn->_out, &conn->_sent); /* there is no way to say it */
     timer_start(conn->_loop, &conn->_deadline, timeout_ms);
+    send_out(conn); /* now: thousands may end in a turn, and there is nothing to wait for */
     flush_soon(conn);
 }
 

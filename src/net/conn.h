@@ -98,6 +98,10 @@ void conn_wrote_to_many(struct conn *conn);
 /* Bytes queued here and not yet taken by the kernel. */
 size_t conn_pending(const struct conn *conn);
 
+/* Now and then, on each thread that has connections: gives memory for output back that a burst has needed and
+ * nobody since the last call. Returns the bytes that are kept for the next output. */
+size_t conn_tidy(void);
+
 /* Whether the queue was above the high mark (half of its maximum) and has not fallen below the low one since:
  * the peer reads too slowly. */
 bool conn_is_behind(const struct conn *conn);

@@ -412,6 +412,7 @@ static void finishes(struct peer *peer, str bytes)
     unsigned timeout_ms = peer->scene->world.sim ? 5000 : 300;
     conn_write(&peer->conn, str_of((char[]){ pattern(0), pattern(1) }, 2));
     conn_finish(&peer->conn, timeout_ms);
+    assert_int_equal(conn_pending(&peer->conn), 0);
     conn_finish(&peer->conn, timeout_ms);
 }
 
@@ -655,6 +656,15 @@ ON_BOTH(a_failed_handshake_ends_both)
 ON_BOTH(tls_begins_in_the_middle)
 ON_BOTH(facts_are_told)
 
+static void memory_that_nobody_needs_goes_back(void **state)
+{
+    conn_tidy();
+    assert_int_equal(conn_tidy(), 0);
+    echo_plain_simulated(state);
+    assert_true(conn_tidy() > 0); /* it was in use since the call before */
+    assert_int_equal(conn_tidy(), 0);
+}
+
 #define TEST_BOTH(name) cmocka_unit_test(name##_real), cmocka_unit_test(name##_simulated)
 #define TEST_ALL(name)                                                                                       \
     cmocka_unit_test(name##_plain_real), cmocka_unit_test(name##_tls_real),                                  \
@@ -684,6 +694,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST_ALL(echo),
+        cmocka_unit_test(memory_that_nobody_needs_goes_back),
         cmocka_unit_test(a_bad_network_changes_nothing),
         cmocka_unit_test(resets_end_connections),
         TEST_ALL(a_deaf_peer_is_dropped),

@@ -4,8 +4,9 @@
  * A server writes to hundreds of connections in a turn and to none of them a moment later, so the memory of a
  * queue is borrowed: from a stack of blocks of this thread, the last one used first, since it is still in the
  * cache. A block that grew keeps its size in the pool, so that a busy connection does not grow it again each
- * turn. The pool holds a limited number of bytes; what is more goes back to the heap. Blocks are heap memory
- * without an owner: one that moved along with a connection ends in the pool of its new thread.
+ * turn. The pool holds a limited number of bytes; what is more goes back to the heap, and so does in the end
+ * what is not in use any more (conn_tidy()). Blocks are heap memory without an owner: one that moved along
+ * with a connection ends in the pool of its new thread.
  *
  * Bytes that were sent are skipped by an offset and moved away only when they are the greater part, so a slow
  * reader costs no copy for each of its acknowledgements. */
@@ -25,22 +26,26 @@ struct block {
 
 static _Thread_local struct {
     struct block *first;
-    size_t bytes;
-    bool known; /* to the destructor */
+    size_t bytes, least; /* least: since outbox_tidy() */
+    bool known;          /* to the destructor */
 } pool;
 
 static tss_t pool_key;
 static once_flag pool_once = ONCE_FLAG_INIT;
 
+static void free_first(void)
+{
+    struct block *block = pool.first;
+    pool.first = block->next;
+    pool.bytes -= block->room;
+    free(block);
+}
+
 static void pool_empty(void *unused)
 {
     (void)unused;
-    while (pool.first) {
-        struct block *next = pool.first->next;
-        free(pool.first);
-        pool.first = next;
-    }
-    pool.bytes = 0;
+    while (pool.first)
+        free_first();
 }
 
 static void make_key(void)
@@ -65,6 +70,8 @@ void outbox_open(struct buf *queue)
     if (block && block->room <= queue->_max) {
         pool.first = block->next;
         pool.bytes -= block->room;
+        if (pool.bytes < pool.least)
+            pool.least = pool.bytes;
         queue->_room = block->room;
         queue->p = (char *)block;
         return;
@@ -89,6 +96,15 @@ void outbox_drop(struct buf *queue, uint32_t *sent)
     pool.first = block;
     pool.bytes += room;
     buf_init(queue, queue->_max);
+}
+
+size_t outbox_tidy(void)
+{
+    size_t used = pool.bytes - pool.least;
+    while (pool.bytes > used)
+        free_first();
+    pool.least = pool.bytes;
+    return pool.bytes;
 }
 
 void outbox_take(struct buf *queue, uint32_t *sent, size_t count)

@@ -21,4 +21,8 @@ void outbox_take(struct buf *queue, uint32_t *sent, size_t count);
 /* Drops everything and gives the memory back. */
 void outbox_drop(struct buf *queue, uint32_t *sent);
 
+/* Frees those blocks of this thread's pool that nobody has needed since the last call. Returns the bytes that
+ * it still holds. */
+size_t outbox_tidy(void);
+
 #endif

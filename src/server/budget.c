@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/conn.h"
 #include "server/link.h"
 #include "server/sm/sm.h"
 #include "server/tour.h"
@@ -28,7 +29,7 @@
 #include <unistd.h>
 
 enum { FREE_MIN = 1 << 20, FREE_PART = 8, TRIM_PAUSE_US = 2000000, TRIM_SHARE = 100 };
-enum { TICK_MS = 200, BIN_FIRST = 16, BINS = 16, VICTIMS_MAX = 1000 };
+enum { TIDY_US = 2000000, TICK_MS = 200, BIN_FIRST = 16, BINS = 16, VICTIMS_MAX = 1000 };
 
 struct budget {
     struct server *server;
@@ -39,6 +40,9 @@ struct budget {
     size_t bins[BINS]; /* bytes of those who hold 64 KiB and more, 128 KiB and more, ... */
     unsigned bar;
     size_t from_bar; /* bytes that those in the bar's bin must give */
+    struct tour tidying;
+    bool is_tidying;
+    uint64_t next_tidy_us;
     struct work trim;
     bool is_trimming;
     uint64_t trim_began_us, next_trim_us;
@@ -283,6 +287,32 @@ static void give_back(struct budget *budget, size_t used)
     loop_work(shard->loop, &budget->trim);
 }
 
+static void tidy_shard(struct shard *shard, struct tour *tour)
+{
+    (void)shard;
+    (void)tour;
+    conn_tidy();
+}
+
+static void tidied(struct tour *tour)
+{
+    CONTAINER_OF(tour, struct budget, tidying)->is_tidying = false;
+}
+
+static void tidy(struct budget *budget)
+{
+    struct shard *shard = budget->server->shards[0];
+    uint64_t now_us = loop_now_us(shard->loop);
+    if (budget->is_tidying || now_us < budget->next_tidy_us)
+        return;
+    budget->is_tidying = true;
+    budget->next_tidy_us = now_us + TIDY_US;
+    budget->tidying.home = shard;
+    budget->tidying.visit = tidy_shard;
+    budget->tidying.done = tidied;
+    tour_start(&budget->tidying);
+}
+
 static void tick(struct timer *timer)
 {
     struct budget *budget = CONTAINER_OF(timer, struct budget, timer);
@@ -300,6 +330,7 @@ static void tick(struct timer *timer)
     budget->too_much = is_short ? used - limit : 0;
     if (is_short && !budget->is_touring)
         begin(budget);
+    tidy(budget);
     give_back(budget, used);
     timer_start(shard->loop, timer, TICK_MS);
     shard_leave(shard);
