@@ -41,13 +41,22 @@ static void put_piece(struct page_piece *pieces, size_t count, struct page_piece
     pieces[count] = piece;
 }
 
+static struct page_piece of_log(const struct store_entry *entry)
+{
+    return (struct page_piece){ .entry = entry,
+                                .came_ms = entry->time_ms,
+                                .handed_over = entry->id / 1000 > (uint64_t)entry->time_ms };
+}
+
+static struct page_piece of_refused(struct handover_item *item)
+{
+    return (struct page_piece){ .item = item, .came_ms = item->came_ms, .handed_over = true };
+}
+
 static size_t put_entries(struct page_piece *pieces, const struct store_entry *entries, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        put_piece(pieces, i,
-                  (struct page_piece){ .entry = &entries[i],
-                                       .came_ms = entries[i].time_ms,
-                                       .handed_over = entries[i].id / 1000 > (uint64_t)entries[i].time_ms });
+        put_piece(pieces, i, of_log(&entries[i]));
     return count;
 }
 
@@ -60,14 +69,15 @@ static size_t put_refused(struct page_piece *pieces, size_t count, const struct 
     for (size_t i = 0; i < fit; i++, at = at->next) {
         struct handover_item *item = LIST_ITEM(at, struct handover_item, link);
         if (item->came_ms <= end_ms)
-            put_piece(pieces, count++,
-                      (struct page_piece){ .item = item, .came_ms = item->came_ms, .handed_over = true });
+            put_piece(pieces, count++, of_refused(item));
     }
     return count;
 }
 
-/* How many of these are as much as a page. */
-static size_t refused_count(const struct user *user, const struct list *items, bool *ret_all)
+/* How many of these are as much as a page; and the last of them, where others have to wait for the next one.
+ */
+static size_t refused_count(const struct user *user, const struct list *items,
+                            struct handover_item **ret_last)
 {
     size_t room = room_of(user), count = 0;
     const struct list *at = items->next;
@@ -76,22 +86,35 @@ static size_t refused_count(const struct user *user, const struct list *items, b
         if (count && bytes > room)
             break;
     }
-    *ret_all = at == items;
+    *ret_last = at == items ? NULL : LIST_ITEM(at->prev, struct handover_item, link);
     return count;
 }
 
-/* Where more of these wait they go alone, since they are the older ones. */
+/* The first so many of these that were there before the item. */
+static size_t older_count(const struct store_entry *entries, size_t count, struct handover_item *item)
+{
+    struct page_piece end = of_refused(item);
+    for (size_t i = 0; i < count; i++) {
+        struct page_piece piece = of_log(&entries[i]);
+        if (comes_before(&end, &piece))
+            return i;
+    }
+    return count;
+}
+
+/* Where not all that were refused fit, what the log has goes with them only as far as it is older. */
 struct page page_make(const struct user *user, const struct store_read *read)
 {
     const struct list *items = handover_refused(user);
-    bool all = true;
-    size_t fit = items ? refused_count(user, items, &all) : 0;
+    struct handover_item *end = NULL;
+    size_t fit = items ? refused_count(user, items, &end) : 0;
     size_t entries = entry_count(user, read);
     bool last = entries == read->count && read->count < PAGE_ENTRIES;
+    size_t older = end ? older_count(read->entries, entries, end) : entries;
     struct page page = { arena_alloc(&user->actor.shard->arena, PIECES_MAX * sizeof *page.pieces),
-                         .entries = all ? entries : 0 };
-    page.count = put_entries(page.pieces, read->entries, page.entries);
+                         .entries = older };
+    page.count = put_entries(page.pieces, read->entries, older);
     if (fit)
-        page.count = put_refused(page.pieces, page.count, items, fit, last);
+        page.count = put_refused(page.pieces, page.count, items, fit, last || older < entries);
     return page;
 }
