@@ -157,6 +157,12 @@ bool appends_are_done(const struct shard *shard, uint64_t serial)
     return serial <= shard->appends._done;
 }
 
+bool appends_is_gathering(const struct shard *shard, uint64_t serial)
+{
+    const struct append_batch *batch = shard->appends._gathering;
+    return batch && batch->serial == serial;
+}
+
 /* ---- Holding clients back
  * ---------------------------------------------------------------------------------------- */
 

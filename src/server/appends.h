@@ -66,6 +66,8 @@ uint64_t appends_hurry(struct shard *shard);
 /* Whether the batch of this number has come back (0 has). A read that must see what is not there yet: send
  * off what was gathered, commit an empty batch, which is done when all before it is, and read then. */
 bool appends_are_done(const struct shard *shard, uint64_t serial);
+/* Whether it still gathers: what is added now is in it. */
+bool appends_is_gathering(const struct shard *shard, uint64_t serial);
 void appends_flush(struct shard *shard);
 
 /* Whether a client must wait before it may send more: its link is to be left `waiting`, and is resumed. */

@@ -136,10 +136,10 @@ void message_again(struct user *user, const struct delivery *delivery);
  * log has to be looked for; then it is delivered when that is known. */
 bool offline_looks_first(struct user *user, const struct delivery *delivery);
 void offline_store(struct user *user, const struct stanza *message);
-/* Adds one that came then (INT64_MAX: now) to what the shard appends; `waiter` may be NULL (appends.h). And
- * when so many that were handed over are on disk. */
-void offline_append(struct user *user, const struct stanza *message, int64_t came_ms,
-                    struct append_waiter *waiter);
+/* Adds one that came then (INT64_MAX: now) to what the shard appends; `waiter` may be NULL, and the serial
+ * number of its batch is returned (appends.h). And when so many that were handed over are on disk. */
+uint64_t offline_append(struct user *user, const struct stanza *message, int64_t came_ms,
+                        struct append_waiter *waiter);
 void offline_took(struct user *user, size_t count);
 
 /* user_catchup.c: what was kept is sent */

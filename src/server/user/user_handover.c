@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Why a line of its own: what sessions hand over keeps its order only if the disk takes the first before the
- * second. So one write is under way at a time, with all that has come by then. What the disk refuses stays at
- * the head of the line and is tried again in a while, with what has come behind it; a session that reads the
- * log meanwhile is given it from here, so a disk that is full delays no one who is there.
+ * second. So one write is under way at a time, with all that has come by then. What a session hands over at
+ * its end is in one batch: else a crash could leave the first of it in the log, and the session, which comes
+ * back with the others, would be given that behind them. What the disk refuses stays at the head of the line
+ * and is tried again in a while, with what has come behind it; a session that reads the log meanwhile is
+ * given it from here, so a disk that is full delays no one who is there.
  *
  * Nobody is told: the senders were told that these are safe, and may be gone; and they are, in the rows of
  * the session that had them, which go in the batch that makes the message safe elsewhere. So a stop does not
@@ -21,6 +23,7 @@ struct handover {
     struct list items; /* struct handover_item */
     size_t count;
     size_t writing; /* the first so many are on their way to the disk */
+    uint64_t batch; /* the serial number of their batch (appends.h) */
     size_t refused; /* so many count as waiting (shard->again_count) */
     struct timer timer;
     struct append_waiter waiter;
@@ -90,20 +93,23 @@ static void written(struct shard *shard, struct append_waiter *waiter, enum err 
     end_if_empty(handover);
 }
 
-/* One batch, since they are added in one event. */
-static void write_all(struct handover *handover)
+static void write_item(struct handover *handover, const struct handover_item *item)
 {
     struct user *user = handover->user;
     struct shard *shard = user->actor.shard;
-    list_each (at, &handover->items) {
-        const struct handover_item *item = LIST_ITEM(at, struct handover_item, link);
-        struct receipt *before = receipt_enter(shard, item->receipt);
-        offline_append(user, item->message, item->came_ms, NULL);
-        receipt_leave(shard, before);
-    }
-    appends_wait(shard, &handover->waiter);
-    handover->writing = handover->count;
-    user->handed_over++;
+    struct receipt *before = receipt_enter(shard, item->receipt);
+    handover->batch = offline_append(user, item->message, item->came_ms, NULL);
+    handover->writing++;
+    receipt_leave(shard, before);
+}
+
+/* One batch, since they are added in one event. */
+static void write_all(struct handover *handover)
+{
+    list_each (at, &handover->items)
+        write_item(handover, LIST_ITEM(at, const struct handover_item, link));
+    appends_wait(handover->user->actor.shard, &handover->waiter);
+    handover->user->handed_over++;
 }
 
 static void refuse_all(struct handover *handover)
@@ -170,7 +176,9 @@ void handover_add(struct user *user, const struct stanza *message, int64_t came_
     handover->count++;
     handover->refused += waits;
     shard->again_count += waits;
-    if (!handover->writing && !waits)
+    if (handover->writing && appends_is_gathering(shard, handover->batch))
+        write_item(handover, item);
+    else if (!handover->writing && !waits)
         write_all(handover);
 }
 

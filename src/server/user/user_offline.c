@@ -79,8 +79,8 @@ static uint64_t next_id(const struct user *user)
     return id > user->last_log_id ? id : user->last_log_id + 1;
 }
 
-void offline_append(struct user *user, const struct stanza *message, int64_t came_ms,
-                    struct append_waiter *waiter)
+uint64_t offline_append(struct user *user, const struct stanza *message, int64_t came_ms,
+                        struct append_waiter *waiter)
 {
     struct shard *shard = user->actor.shard;
     struct buf value;
@@ -91,14 +91,15 @@ void offline_append(struct user *user, const struct stanza *message, int64_t cam
     user->last_log_id = id;
     buf_init(&value, STANZA_MAX);
     stanza_write(&value, message, NULL);
-    appends_add(shard, offline_owner(user), STR(OFFLINE_KIND),
-                &(struct store_entry){ .id = id,
-                                       .time_ms = came_ms < id_ms ? came_ms : id_ms,
-                                       .peer = jid_bare(&message->from),
-                                       .value = buf_str(&value) },
-                waiter);
+    uint64_t serial = appends_add(shard, offline_owner(user), STR(OFFLINE_KIND),
+                                  &(struct store_entry){ .id = id,
+                                                         .time_ms = came_ms < id_ms ? came_ms : id_ms,
+                                                         .peer = jid_bare(&message->from),
+                                                         .value = buf_str(&value) },
+                                  waiter);
     receipt_mark(shard, appends_batch(shard));
     buf_fini(&value);
+    return serial;
 }
 
 void offline_took(struct user *user, size_t count)
