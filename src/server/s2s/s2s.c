@@ -486,7 +486,10 @@ static void stanza_in(struct s2s *s2s, const struct xml_node *node)
     shard->counters.s2s_in++;
     s2s->stanzas_in++;
     s2s->weight_in += weight_of(stanza);
-    struct receipt *receipt = s2s_sm_receive(s2s), *before = receipt_enter(shard, receipt);
+    struct receipt *receipt;
+    if (!s2s_sm_receive(s2s, stanza, &receipt))
+        return;
+    struct receipt *before = receipt_enter(shard, receipt);
     if (fault == STANZA_OK && !remote_answers(shard, stanza))
         route(shard, stanza);
     else if (fault != STANZA_OK)

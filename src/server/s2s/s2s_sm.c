@@ -13,6 +13,10 @@
  * peer had opened is the peer's to resume; its stanzas, which there are only if the stream served both
  * directions, wait for it a little while.
  *
+ * The same the other way round: at a resumption we say what is done with, and not what has come, since a
+ * crash would take the difference. What we have not said comes again, perhaps while the first one still waits
+ * for the disk; it is known by its digest, as a client's is (sm.c), and only counted.
+ *
  * Where that would be told the sender of an error, which can't be, the error is sent once more.
  * What has brought about an error is done with when the peer has that, but does not wait for it for long.
  *
@@ -24,6 +28,7 @@
 #include "server/s2s/s2s_sm.h"
 
 #include "base/log.h"
+#include "base/map.h"
 #include "base/rand.h"
 #include "server/receipt.h"
 #include "server/s2s/remote_queue.h"
@@ -35,14 +40,22 @@
 
 #include <stdlib.h>
 
-enum { ASK_MS = 1000, ASK_COUNT = 100, LATE_MS = 5000, HOLD_MS = 10 * 1000, PAST_MAX = 4, ID_MAX = 4000 };
+enum {
+    ASK_MS = 1000,
+    ASK_COUNT = 100,
+    LATE_MS = 5000,
+    HOLD_MS = 10 * 1000,
+    PAST_MAX = 4,
+    KNOWN_MAX = 1000,
+    ID_MAX = 4000
+};
 
-/* A stanza that came, until it is safe. */
+/* A stanza that came, until it is safe, and all before it. */
 struct arrival {
-    struct list link; /* sm->arrivals */
+    struct list link; /* sm->arrivals or sm->known */
     struct receipt receipt;
     struct s2s_sm *sm;
-    uint64_t number;
+    uint64_t number, digest;
     bool safe;
 };
 
@@ -56,10 +69,10 @@ struct s2s_sm {
     char *id;              /* for a resumption; NULL: none */
     bool is_on;            /* the peer counts too */
     bool is_resuming;
-    uint64_t in, safe, owed; /* owed: an answer is due when so many are safe; 0: none */
-    uint64_t told;           /* when it was resumed: no acknowledgement may be less */
-    uint64_t refused;        /* the first that was not taken, and none may be as much; 0: all were */
-    struct list arrivals;
+    uint64_t in, safe, owed;    /* owed: an answer is due when so many are safe; 0: none */
+    uint64_t refused;           /* the first that was not taken, and none may be as much; 0: all were */
+    struct list arrivals;       /* safe + 1 .. in */
+    struct list known;          /* those that had come before a resumption, and come again */
     uint64_t out, acked, asked; /* asked: of so many, and not answered; 0: no question is open */
     struct list flight;
     size_t flight_bytes;
@@ -86,6 +99,7 @@ static struct s2s_sm *sm_make(struct s2s *s2s)
     sm->s2s = s2s;
     s2s->sm = sm;
     list_init(&sm->arrivals);
+    list_init(&sm->known);
     list_init(&sm->flight);
     sm->timer.fired = timer_fired;
     sm->late.fired = late_fired;
@@ -98,6 +112,15 @@ static void unref(struct s2s_sm *sm)
         return;
     free(sm->id);
     free(sm);
+}
+
+static void collect(struct s2s_sm *sm)
+{
+    while (!list_empty(&sm->arrivals) && LIST_ITEM(sm->arrivals.next, struct arrival, link)->safe) {
+        free(LIST_ITEM(list_shift(&sm->arrivals), struct arrival, link));
+        sm->safe++;
+        sm->refs--;
+    }
 }
 
 /* The stream or the list lets go of it; arrivals may still be under way. */
@@ -114,6 +137,9 @@ static void forget(struct s2s_sm *sm)
     timer_stop(&sm->late);
     while ((link = list_shift(&sm->flight)))
         waiting_done(sm->shard, LIST_ITEM(link, struct waiting, link));
+    while ((link = list_shift(&sm->known)))
+        list_append(&sm->arrivals, link);
+    collect(sm);
     unref(sm);
 }
 
@@ -255,8 +281,7 @@ static void bounce_all(struct s2s_sm *sm, enum stanza_error error, const char *w
 static void write_ack(struct s2s_sm *sm)
 {
     uint64_t h = sm->refused && sm->refused <= sm->safe ? sm->refused - 1 : sm->safe;
-    buf_addf(conn_out(&sm->s2s->conn), "<a xmlns='" NS_SM "' h='%u'/>",
-             (uint32_t)(h > sm->told ? h : sm->told));
+    buf_addf(conn_out(&sm->s2s->conn), "<a xmlns='" NS_SM "' h='%u'/>", (uint32_t)h);
     conn_wrote(&sm->s2s->conn);
     sm->owed = 0;
     timer_stop(&sm->late);
@@ -269,39 +294,93 @@ static void write_resumed(struct s2s_sm *sm)
     conn_wrote(&sm->s2s->conn);
 }
 
-static void resumed_by_peer(struct s2s_sm *sm);
-
 static void arrived_safely(struct receipt *receipt)
 {
     struct arrival *arrival = CONTAINER_OF(receipt, struct arrival, receipt);
     struct s2s_sm *sm = arrival->sm;
     arrival->safe = true;
-    while (!list_empty(&sm->arrivals) && LIST_ITEM(sm->arrivals.next, struct arrival, link)->safe) {
-        free(LIST_ITEM(list_shift(&sm->arrivals), struct arrival, link));
-        sm->safe++;
-        sm->refs--;
-    }
-    if (sm->s2s && sm->is_resuming && !sm->pair && sm->safe == sm->in)
-        resumed_by_peer(sm);
-    else if (sm->s2s && !sm->is_resuming && sm->owed && sm->safe >= sm->owed)
-        write_ack(sm);
     sm->refs++;
+    collect(sm);
+    if (sm->s2s && !sm->is_resuming && sm->owed && sm->safe >= sm->owed)
+        write_ack(sm);
     unref(sm);
 }
 
-struct receipt *s2s_sm_receive(struct s2s *s2s)
+static uint64_t digest_of(const struct stanza *stanza)
 {
-    struct s2s_sm *sm = s2s->sm;
-    if (!sm || !sm->is_on)
-        return NULL;
+    return sm_digest(stanza) ^ hash_stable(stanza->from.full);
+}
+
+static struct arrival *take_known(struct s2s_sm *sm, uint64_t digest)
+{
+    list_each (at, &sm->known) {
+        struct arrival *arrival = LIST_ITEM(at, struct arrival, link);
+        if (arrival->digest != digest)
+            continue;
+        list_remove(at);
+        return arrival;
+    }
+    return NULL;
+}
+
+static struct arrival *arrival_new(struct s2s_sm *sm, uint64_t digest)
+{
     struct arrival *arrival = NEW(struct arrival);
     arrival->sm = sm;
+    arrival->digest = digest;
     sm->refs++;
-    arrival->number = ++sm->in;
-    list_append(&sm->arrivals, &arrival->link);
     receipt_init(&arrival->receipt, sm->shard, arrived_safely, NULL);
     arrival->receipt.of_server = true;
-    return &arrival->receipt;
+    return arrival;
+}
+
+bool s2s_sm_receive(struct s2s *s2s, const struct stanza *stanza, struct receipt **ret_receipt)
+{
+    struct s2s_sm *sm = s2s->sm;
+    if (!sm || !sm->is_on) {
+        *ret_receipt = NULL;
+        return true;
+    }
+    uint64_t digest = digest_of(stanza);
+    struct arrival *known = take_known(sm, digest);
+    struct arrival *arrival = known ? known : arrival_new(sm, digest);
+    arrival->number = ++sm->in;
+    list_append(&sm->arrivals, &arrival->link);
+    if (known) {
+        collect(sm);
+        return false;
+    }
+    *ret_receipt = &arrival->receipt;
+    return true;
+}
+
+/* Of a peer that never sends again what it is asked for. */
+static void trim_known(struct s2s_sm *sm)
+{
+    size_t count = 0;
+    list_each (at, &sm->known)
+        count++;
+    list_each_safe (at, &sm->known) {
+        struct arrival *arrival = LIST_ITEM(at, struct arrival, link);
+        if (count <= KNOWN_MAX)
+            return;
+        if (!arrival->safe)
+            continue;
+        list_remove(at);
+        free(arrival);
+        sm->refs--;
+        count--;
+    }
+}
+
+/* From here on the peer is told that it has to send again all that is not safe. */
+static void count_anew(struct s2s_sm *sm)
+{
+    struct list *link;
+    while ((link = list_shift(&sm->arrivals)))
+        list_append(&sm->known, link);
+    trim_known(sm);
+    sm->in = sm->safe;
 }
 
 void s2s_sm_not_taken(struct receipt *receipt)
@@ -564,8 +643,8 @@ bool s2s_sm_begin(struct s2s *s2s)
         past->is_resuming = true;
         s2s->sm = past;
         timer_start(past->shard->loop, &past->timer, config_of(past)->ack_ms);
-        past->told = past->in;
-        buf_addf(conn_out(&s2s->conn), "<resume xmlns='" NS_SM "' h='%u'", (uint32_t)past->in);
+        count_anew(past);
+        buf_addf(conn_out(&s2s->conn), "<resume xmlns='" NS_SM "' h='%u'", (uint32_t)past->safe);
         xml_write_attr(conn_out(&s2s->conn), "previd", str_from(past->id));
         buf_lit(conn_out(&s2s->conn), "/>");
         conn_wrote(&s2s->conn);
@@ -685,12 +764,12 @@ static struct s2s_sm *past_named(struct s2s *s2s, str id)
     return NULL;
 }
 
-static void resumed_by_peer(struct s2s_sm *sm)
+static void resumed_by_peer(struct s2s_sm *sm, struct s2s *s2s)
 {
-    struct s2s *s2s = sm->s2s;
     struct remote *remote = sm->remote;
-    write_resumed(sm);
+    count_anew(sm);
     revive(sm, s2s);
+    write_resumed(sm);
     s2s_in_begun(s2s);
     list_each_safe (at, &s2s->senders)
         pair_drained(LIST_ITEM(at, struct pair, _sending));
@@ -713,11 +792,7 @@ static void resume_asked(struct s2s *s2s, const struct xml_node *node)
         return;
     }
     acked(sm, number_of(sm, (uint32_t)h));
-    sm->s2s = s2s;
-    s2s->sm = sm;
-    sm->is_resuming = true;
-    if (sm->safe == sm->in) /* else when the last one is */
-        resumed_by_peer(sm);
+    resumed_by_peer(sm, s2s);
 }
 
 bool s2s_sm_element(struct s2s *s2s, const struct xml_node *node)

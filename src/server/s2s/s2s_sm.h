@@ -22,8 +22,9 @@ bool s2s_sm_has_room(const struct s2s_sm *sm);
 /* A stanza was written: keeps it (it is in no list) until it is acknowledged. */
 void s2s_sm_keep(struct s2s_sm *sm, struct waiting *waiting);
 
-/* A stanza has come: returns its receipt, held once, or NULL without stream management. */
-struct receipt *s2s_sm_receive(struct s2s *s2s);
+/* A stanza has come: its receipt, held once, or NULL without stream management. False: it had come already,
+ * before the stream was resumed, and is counted; there is nothing to do. */
+bool s2s_sm_receive(struct s2s *s2s, const struct stanza *stanza, struct receipt **ret_receipt);
 
 /* What another server has sent (receipt->of_server) brought about an error that can't leave any more, since
  * we are stopping: it is not acknowledged, so it is still that server's, which sends it again. On its home.

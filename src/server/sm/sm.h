@@ -137,6 +137,9 @@ void sm_end(struct sm *sm);
 /* The server ends: frees it and its session without a word to anybody. */
 void sm_drop(struct sm *sm);
 
+/* By which a stanza is known that is sent again after a resumption. */
+uint64_t sm_digest(const struct stanza *stanza);
+
 /* How many stanzas of the client an ended session has handled, for <failed h=''/>; false if it is not known.
  */
 bool sm_past(const struct user *user, str id, uint32_t *ret_h);

@@ -109,7 +109,6 @@ void sm_unref(struct sm *sm);
 void sm_restore_item(struct sm *sm, uint32_t turn, uint64_t number, uint64_t digest, uint64_t archived);
 void sm_restored(struct sm *sm, uint32_t turn, uint64_t in); /* those were all; so many the store counts */
 void sm_items_fini(struct sm *sm);
-uint64_t sm_digest(const struct stanza *stanza);
 void sm_wait(struct sm *sm, uint64_t ms);                /* for its client */
 void sm_firm(struct sm *sm, uint32_t turn, uint64_t to); /* the store knows so many, counted in this turn */
 
