@@ -284,12 +284,13 @@ void pair_deliver(struct pair *pair, const struct delivery *delivery)
     struct shard *shard = remote->shard;
     if (pair->sending && !pair->queued && send_now(pair, delivery))
         return;
-    if (!pair->sending && remote->dead_until_us > loop_now_us(shard->loop))
+    bool is_left_alone = !pair->sending && remote->dead_until_us > loop_now_us(shard->loop);
+    if (is_left_alone && !is_last_word(delivery->stanza))
         delivery_bounce(shard, delivery, remote->error, remote->why);
     else if (!wait(pair, delivery))
         delivery_bounce(shard, delivery, STANZA_ERROR_RESOURCE_CONSTRAINT,
                         "too much waits for the other server");
-    else
+    else if (!is_left_alone)
         reach(pair);
 }
 

@@ -2,7 +2,9 @@
 /* What waits for other domains. Each stanza is a copy of its own, with its time: the first one in a queue is
  * the one that has waited for longest, and a timer watches it. What comes to the front again, because a
  * stream broke and the other server did not get it, begins its time anew. Nothing is forgotten without a word
- * but presence that nobody asked about: broadcasts and unavailable presence. */
+ * but presence that nobody asked about: broadcasts and unavailable presence. When no way is found all is
+ * answered at once but errors: those wait for a second try, and so long the other server waits for us to
+ * acknowledge what has brought them about. */
 #include "server/s2s/remote_queue.h"
 
 #include "base/planted.h"
@@ -115,10 +117,19 @@ void waiting_bounce(struct shard *shard, struct waiting *waiting, enum stanza_er
     waiting_done(shard, waiting);
 }
 
+bool is_last_word(const struct stanza *stanza)
+{
+    return stanza->kind == STANZA_MESSAGE && stanza->type == TYPE_ERROR;
+}
+
+static bool may_try_again(const struct waiting *waiting)
+{
+    return is_last_word(waiting->stanza) && !waiting->is_last_try;
+}
+
 bool waiting_tries_again(struct waiting *waiting)
 {
-    bool may = waiting->stanza->kind == STANZA_MESSAGE && waiting->stanza->type == TYPE_ERROR &&
-               !waiting->is_last_try;
+    bool may = may_try_again(waiting);
     waiting->is_last_try |= may;
     return may;
 }
@@ -147,12 +158,19 @@ void queue_prepend(struct waiting *waiting)
     added(waiting);
 }
 
-struct waiting *queue_shift(struct pair *pair)
+static void take(struct waiting *waiting)
 {
-    struct waiting *waiting = LIST_ITEM(list_shift(&pair->queue), struct waiting, link);
+    struct pair *pair = waiting->pair;
+    list_remove(&waiting->link);
     pair->queued_bytes -= waiting->size;
     if (!--pair->queued)
         timer_stop(&pair->wait_timer);
+}
+
+struct waiting *queue_shift(struct pair *pair)
+{
+    struct waiting *waiting = LIST_ITEM(pair->queue.next, struct waiting, link);
+    take(waiting);
     return waiting;
 }
 
@@ -182,6 +200,17 @@ void queue_waited(struct timer *timer)
     if (again)
         reach(pair);
     shard_leave(shard);
+}
+
+void queue_bounce_most(struct pair *pair, enum stanza_error error, const char *why)
+{
+    list_each_safe (at, &pair->queue) {
+        struct waiting *waiting = LIST_ITEM(at, struct waiting, link);
+        if (may_try_again(waiting))
+            continue;
+        take(waiting);
+        waiting_bounce(pair->remote->shard, waiting, error, why);
+    }
 }
 
 void queue_bounce_all(struct pair *pair, enum stanza_error error, const char *why)

@@ -37,8 +37,10 @@ void waiting_bounce(struct shard *shard, struct waiting *waiting, enum stanza_er
 void delivery_bounce(struct shard *shard, const struct delivery *delivery, enum stanza_error error,
                      const char *why);
 
-/* Whether it is worth a second try when it could not be sent in time, or may not have come: an error, since
- * nobody can be told that it has not come. True once. */
+/* Whether nobody can be told that it has not come: a message's error. It waits where the other server can't
+ * be reached for now; and it is worth a second try when it could not be sent in time, or may not have come.
+ * waiting_tries_again() is true once. */
+bool is_last_word(const struct stanza *stanza);
 bool waiting_tries_again(struct waiting *waiting);
 
 /* Into the pair's queue: as the last, with no look at limits; or as the first, as if it had come just now. */
@@ -50,6 +52,9 @@ struct waiting *queue_shift(struct pair *pair);
 
 /* When the first has waited for too long: for pair->wait_timer. */
 void queue_waited(struct timer *timer);
+
+/* No way was found: answers all that is not to wait for a second try. */
+void queue_bounce_most(struct pair *pair, enum stanza_error error, const char *why);
 
 void queue_bounce_all(struct pair *pair, enum stanza_error error, const char *why);
 

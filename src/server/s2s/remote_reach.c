@@ -45,7 +45,7 @@ static void fail(struct pair *pair, enum stanza_error error, const char *why)
     s2s_sm_give_up(remote, pair, error, why);
     s2s_in_offer(pair); /* we can't reach it, but it may have reached us */
     if (!pair->sending)
-        queue_bounce_all(pair, error, why);
+        queue_bounce_most(pair, error, why);
     if (!pair->own)
         remote_answer_all(remote, NULL, error);
 }
