@@ -32,6 +32,7 @@ static const struct scan_limits limits = {
 struct sent {
     struct list link;
     uint32_t number;
+    uint32_t told;         /* h that went out before it */
     struct letter *letter; /* or NULL */
     char *text;
 };
@@ -233,6 +234,7 @@ static void send_stanza(struct device *device, const char *text, struct letter *
     if (device->visit && device->visit->sm) {
         struct sent *sent = NEW(struct sent);
         sent->number = ++device->out_count;
+        sent->told = device->told;
         sent->letter = letter;
         sent->text = str_dup(str_from(text));
         list_append(&device->unacked, &sent->link);
@@ -277,12 +279,15 @@ static void ask(struct device *device)
 {
     device->asked = true;
     device->asked_us = now_us(device);
-    device->told = device->told_when_asked = device->visit->in;
+    device->told = device->visit->in;
     write_bytes(device, "<a xmlns='" NS_OF_SM "' h='%u'/><r xmlns='" NS_OF_SM "'/>", device->told);
 }
 
+/* Who has handled a stanza has read what stood before it. An <a/> alone says less: it may be a second answer
+ * to an earlier <r/>, given when more was safe. */
 static void take_ack(struct device *device, uint32_t h)
 {
+    uint32_t heard = 0;
     if (h > device->out_count) {
         protest(device, "more acknowledged than it sent", STR(""));
         return;
@@ -295,9 +300,12 @@ static void take_ack(struct device *device, uint32_t h)
             sent->letter->acked = true;
             trace("%s: letter %u is acknowledged", device->full, sent->letter->number);
         }
+        heard = sent->told > heard ? sent->told : heard;
         list_remove(&sent->link);
         sent_free(sent);
     }
+    if (heard)
+        ledger_proven(device->ledger, device->visit, heard, now_us(device));
 }
 
 /* ---- Logging in ---- */
@@ -435,8 +443,6 @@ static void sm_element(struct device *device, const struct xml_node *node, struc
         device->told = device->visit ? device->visit->in : 0;
         write_bytes(device, "<a xmlns='" NS_OF_SM "' h='%u'/>", device->told);
     } else if (str_is(node->name, "a")) {
-        if (device->asked && device->visit)
-            ledger_proven(device->ledger, device->visit, device->told_when_asked, now_us(device));
         device->asked = false;
         take_ack(device, number_of(node, STR("h"), arena));
     } else if (str_is(node->name, "enabled") && device->state == DEVICE_ENABLING) {

@@ -59,9 +59,9 @@ struct device {
     struct list waiting; /* letters to be sent again when there is a new visit */
     bool asked;          /* <r/> is out */
     uint64_t asked_us, said_us;
-    uint32_t told, told_when_asked; /* h that we sent; and before we asked */
-    bool closed;                    /* the server's end tag has come */
-    bool broken;                    /* it is the server's fault that it can't go on */
+    uint32_t told; /* h that we sent */
+    bool closed;   /* the server's end tag has come */
+    bool broken;   /* it is the server's fault that it can't go on */
 };
 
 void device_init(struct device *device, struct world *world, struct ledger *ledger, struct person *person,
