@@ -275,12 +275,17 @@ void device_show(struct device *device, int priority)
         device_say(device, "<presence><priority>%d</priority></presence>", priority);
 }
 
+/* Some ping when letters have come: if that is acknowledged, their acknowledgement was heard (take_ack()). */
 static void ask(struct device *device)
 {
     device->asked = true;
     device->asked_us = now_us(device);
     device->told = device->visit->in;
-    write_bytes(device, "<a xmlns='" NS_OF_SM "' h='%u'/><r xmlns='" NS_OF_SM "'/>", device->told);
+    write_bytes(device, "<a xmlns='" NS_OF_SM "' h='%u'/>", device->told);
+    if (device->has_read && chance_percent(50))
+        device_say(device, "<iq type='get' id='ping'><ping xmlns='urn:xmpp:ping'/></iq>");
+    device->has_read = false;
+    write_bytes(device, "<r xmlns='" NS_OF_SM "'/>");
 }
 
 /* Who has handled a stanza has read what stood before it. An <a/> alone says less: it may be a second answer
@@ -513,6 +518,7 @@ static void message_came(struct device *device, const struct xml_node *node, str
         protest(device, "a message that nobody sent", node->bytes);
         return;
     }
+    device->has_read = true;
     bool stamped = has_child(node, STR("delay"), STR("urn:xmpp:delay"));
     trace("%s gets letter %u%s%s (%u)", device->full, letter->number, is_copy ? ", a copy" : "",
           stamped ? ", late" : "", device->visit->in);

@@ -60,6 +60,7 @@ struct device {
     bool asked;          /* <r/> is out */
     uint64_t asked_us, said_us;
     uint32_t told; /* h that we sent */
+    bool has_read; /* letters, since it asked */
     bool closed;   /* the server's end tag has come */
     bool broken;   /* it is the server's fault that it can't go on */
 };
