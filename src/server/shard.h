@@ -38,6 +38,7 @@
     X(s2s_out, "stanzas sent to other servers")                                                              \
     X(s2s_resumed, "streams with other servers that were resumed")                                           \
     X(s2s_resent, "stanzas sent again to another server that had not got them")                              \
+    X(s2s_given_up, "errors for another server's stanzas that were not waited for to the end")               \
     X(s2s_slowed, "times that another server sent too fast and was read more slowly")                        \
     X(s2s_refused, "other servers that could not prove who they are")                                        \
     X(many_in, "stanzas received for many addresses at once")                                                \

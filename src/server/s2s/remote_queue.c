@@ -102,24 +102,26 @@ void delivery_bounce(struct shard *shard, const struct delivery *delivery, enum 
     route_error(shard, copy, error, why);
 }
 
+bool is_last_word(const struct stanza *stanza)
+{
+    return stanza->kind == STANZA_MESSAGE && stanza->type == TYPE_ERROR;
+}
+
 void waiting_bounce(struct shard *shard, struct waiting *waiting, enum stanza_error error, const char *why)
 {
     const struct delivery delivery = {
         .stanza = waiting->stanza, .to = waiting->to, .how = waiting->how, .crowd = waiting->crowd
     };
     struct receipt *receipt = waiting->receipt, *before = receipt_enter(shard, receipt);
-    if (shard->stopping && receipt && receipt->of_server && receipt_is_of(receipt, shard) &&
-        waiting->stanza->kind == STANZA_MESSAGE && waiting->stanza->type == TYPE_ERROR)
+    bool is_for_server = receipt && receipt->of_server && is_last_word(waiting->stanza);
+    if (is_for_server && shard->stopping && receipt_is_of(receipt, shard))
         s2s_sm_not_taken(receipt);
+    else if (is_for_server)
+        shard->counters.s2s_given_up++;
     if (!PLANTED(PLANTED_SILENT_BOUNCE))
         delivery_bounce(shard, &delivery, error, why);
     receipt_leave(shard, before);
     waiting_done(shard, waiting);
-}
-
-bool is_last_word(const struct stanza *stanza)
-{
-    return stanza->kind == STANZA_MESSAGE && stanza->type == TYPE_ERROR;
 }
 
 static bool may_try_again(const struct waiting *waiting)

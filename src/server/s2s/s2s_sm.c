@@ -74,6 +74,7 @@ struct s2s_sm {
     struct list arrivals;       /* safe + 1 .. in */
     struct list known;          /* those that had come before a resumption, and come again */
     uint64_t out, acked, asked; /* asked: of so many, and not answered; 0: no question is open */
+    uint64_t answered;          /* up to there the peer has answered, though not acknowledged all */
     struct list flight;
     size_t flight_bytes;
     struct timer timer; /* to ask, for the answer, or for the end of the past */
@@ -228,6 +229,8 @@ static void ack_came(struct s2s_sm *sm, uint32_t h)
         return;
     }
     acked(sm, to);
+    if (sm->asked)
+        sm->answered = sm->asked - 1;
     sm->asked = 0;
     timer_stop(&sm->timer);
     if (sm->out > sm->acked)
@@ -246,7 +249,7 @@ static void put_back(struct s2s_sm *sm)
         sm->shard->counters.s2s_resent++;
     }
     sm->flight_bytes = 0;
-    sm->out = sm->acked;
+    sm->out = sm->answered = sm->acked;
 }
 
 /* Nobody can be told that an error has not come; but it may come twice, so it is sent once more. */
@@ -439,18 +442,23 @@ static struct remote *remote_of(struct s2s *s2s)
 /* Messages that came about by what the peer has sent, errors above all, and are on their way to it. */
 static void let_go(struct s2s_sm *sm)
 {
+    uint64_t number = sm->acked;
     list_each (at, &sm->flight) {
         struct waiting *waiting = LIST_ITEM(at, struct waiting, link);
         struct receipt *receipt = waiting->receipt;
+        if (++number > sm->answered)
+            return;
         if (!receipt || !receipt->of_server)
             continue;
         waiting->receipt = NULL;
+        sm->shard->counters.s2s_given_up++;
         receipt_release(sm->shard, receipt);
     }
 }
 
 /* The peer may not acknowledge those before we acknowledge an error of its own, that came behind what brought
- * about ours: each would wait for the other, and then for nothing less than the end of the stream. */
+ * about ours: each would wait for the other, and then for nothing less than the end of the stream. One that
+ * does not answer at all is not waiting: its stream will end. */
 static void late_fired(struct timer *timer)
 {
     struct s2s_sm *sm = CONTAINER_OF(timer, struct s2s_sm, late);
