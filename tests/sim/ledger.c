@@ -280,6 +280,12 @@ static bool came_too_early(const struct ledger *ledger, const struct letter *let
     return false;
 }
 
+/* Promise 3 of docs/reliability.md. */
+static bool was_given_up(const struct letter *letter)
+{
+    return letter->from->device->person->place != letter->to->place && world_given_up(letter->to->place);
+}
+
 /* An error for it may have been on its way: it was held for lost when it came. */
 static void close_order(struct ledger *ledger)
 {
@@ -309,6 +315,10 @@ void ledger_close(struct ledger *ledger, unsigned (*archived)(const struct lette
         if (letter->from->lost ||
             came_too_early(ledger, letter)) { /* the error may have been for a session that is gone */
             ledger->excused++;
+            continue;
+        }
+        if (was_given_up(letter)) {
+            ledger->given_up++;
             continue;
         }
         ledger_fail(ledger, "letter %u of %s to %s was acknowledged and has not come%s", letter->number,

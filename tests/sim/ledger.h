@@ -65,7 +65,7 @@ struct ledger {
     unsigned visit_count;
     char wrong[512]; /* the first promise that was broken; "" */
     /* what was seen, so that a run in which nothing is promised does not pass for a good one */
-    unsigned long acked, arrived, bounced, resumed, excused, twice, subscribed, one_sided;
+    unsigned long acked, arrived, bounced, resumed, excused, given_up, twice, subscribed, one_sided;
 };
 
 void ledger_init(struct ledger *ledger);

@@ -449,6 +449,7 @@ static void count_up(const struct play *play, struct run_result *ret)
     ret->bounced = ledger->bounced;
     ret->resumed = ledger->resumed;
     ret->excused = ledger->excused;
+    ret->given_up = ledger->given_up;
     ret->twice = ledger->twice;
     ret->subscribed = ledger->subscribed;
     ret->one_sided = ledger->one_sided;

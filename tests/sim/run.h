@@ -17,7 +17,7 @@ struct run_plan {
 struct run_result {
     char wrong[512]; /* "": every promise was kept */
     uint64_t hash;   /* of all that happened */
-    unsigned long acked, arrived, bounced, resumed, excused, twice, kills, stops, failures, letters,
+    unsigned long acked, arrived, bounced, resumed, excused, given_up, twice, kills, stops, failures, letters,
         subscribed, one_sided;
 };
 

@@ -38,8 +38,8 @@ struct options {
 /* What the processes that play tell the one that waits. */
 struct board {
     uint64_t playing[JOBS_MAX];
-    _Atomic unsigned long runs, broken, letters, acked, arrived, bounced, resumed, excused, twice, kills,
-        stops, failures, subscribed, one_sided;
+    _Atomic unsigned long runs, broken, letters, acked, arrived, bounced, resumed, excused, given_up, twice,
+        kills, stops, failures, subscribed, one_sided;
 };
 
 static void usage(void)
@@ -111,6 +111,7 @@ static void add_up(struct board *board, const struct run_result *result)
     board->bounced += result->bounced;
     board->resumed += result->resumed;
     board->excused += result->excused;
+    board->given_up += result->given_up;
     board->twice += result->twice;
     board->subscribed += result->subscribed;
     board->one_sided += result->one_sided;
@@ -232,12 +233,12 @@ int main(int argc, char **argv)
     else
         play_all(&options, board, 0);
     printf("%lu runs, %lu broken: %lu letters, %lu acknowledged, %lu arrivals (%lu again), %lu bounced, %lu "
-           "lost "
-           "with their sender; %lu subscriptions, %lu one-sided; %lu resumptions, %lu kills, %lu stops, %lu "
+           "lost with their sender, %lu given up; %lu subscriptions, %lu one-sided; %lu resumptions, %lu "
+           "kills, %lu stops, %lu "
            "failures of "
            "disks\n",
            board->runs, board->broken, board->letters, board->acked, board->arrived, board->twice,
-           board->bounced, board->excused, board->subscribed, board->one_sided, board->resumed, board->kills,
-           board->stops, board->failures);
+           board->bounced, board->excused, board->given_up, board->subscribed, board->one_sided,
+           board->resumed, board->kills, board->stops, board->failures);
     return board->broken ? EXIT_FAILURE : EXIT_SUCCESS;
 }

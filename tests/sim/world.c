@@ -123,6 +123,14 @@ static bool has_stopped(struct world *world, const struct process *process, cons
     return false;
 }
 
+unsigned world_given_up(const struct place *place)
+{
+    unsigned count = place->given_up;
+    for (unsigned i = 0; place->process && i < place->process->shards; i++)
+        count += (unsigned)place->process->server->shards[i]->counters.s2s_given_up;
+    return count;
+}
+
 bool world_stop(struct world *world, struct place *place)
 {
     struct process *process = place->process;
@@ -134,6 +142,7 @@ bool world_stop(struct world *world, struct place *place)
         sim_advance(world->sim,
                     STOP_MS); /* its disk is slow: the process is there until it has its answers */
     bool ok = has_stopped(world, process, place->domain);
+    place->given_up = world_given_up(place);
     place->process = NULL;
     process_free(process);
     return ok;
@@ -147,6 +156,7 @@ uint64_t world_kill(struct world *world, struct place *place, bool power_cut)
     unsigned written = power_cut ? 0 : (unsigned)chance_between(0, stats.queued_batches);
     trace("%s is killed; %u of %zu writes are done", place->domain, written, stats.queued_batches);
     place->kills++;
+    place->given_up = world_given_up(place);
     uint64_t lost_us = disk_lose(place->disk, process->store, written);
     for (unsigned i = 0; i < process->shards; i++)
         sim_loop_cut_off(process->loops[i]);

@@ -31,6 +31,7 @@ struct place {
     struct process *process; /* NULL: it is down */
     uint64_t up_us;          /* when it is started again */
     unsigned kills, stops, runs;
+    unsigned given_up; /* by processes that are gone */
 };
 
 struct world {
@@ -53,6 +54,9 @@ bool world_stop(struct world *world, struct place *place);
 /* Ends one as kill -9 does; what it had handed to the store is written still, up to a point. A power cut:
  * none of it is. Returns the time from which on it is lost. */
 uint64_t world_kill(struct world *world, struct place *place, bool power_cut);
+
+/* How many errors for other servers' messages its processes have not waited for to the end. */
+unsigned world_given_up(const struct place *place);
 
 /* Cuts what connects two servers at the moment. */
 void world_cut_link(struct world *world, const struct place *one, const struct place *other);
