@@ -105,7 +105,7 @@ static void check_receiver(struct ledger *ledger, const struct letter *letter, u
     if (count > letter->sendings && !ledger_is_unsure(ledger, letter))
         ledger_fail(ledger, "letter %u was sent %u times, and is %u times in the archive of %s",
                     letter->number, letter->sendings, count, letter->to->bare);
-    if (!count && letter->acked && !letter->from->lost && !disk_failures(letter->to->place->disk))
+    if (!count && letter->acked && !letter->from->over && !disk_failures(letter->to->place->disk))
         ledger_fail(ledger, "letter %u was acknowledged, and is not in the archive of %s", letter->number,
                     letter->to->bare);
 }

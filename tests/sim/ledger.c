@@ -312,7 +312,7 @@ void ledger_close(struct ledger *ledger, unsigned (*archived)(const struct lette
         unsigned kept = archived(letter, arg);
         if (has_plain_device(letter->to) && (kept || disk_failures(letter->to->place->disk)))
             continue; /* the archive has it, unless the disk refused that too */
-        if (letter->from->lost ||
+        if (letter->from->over ||
             came_too_early(ledger, letter)) { /* the error may have been for a session that is gone */
             ledger->excused++;
             continue;
