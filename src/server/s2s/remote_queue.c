@@ -10,7 +10,7 @@
 #include "base/planted.h"
 #include "server/receipt.h"
 #include "server/s2s/remote_reach.h"
-#include "server/s2s/s2s_sm.h"
+#include "server/s2s/s2s_arrivals.h"
 #include "xmpp/ns.h"
 
 #include <stdlib.h>
@@ -115,7 +115,7 @@ void waiting_bounce(struct shard *shard, struct waiting *waiting, enum stanza_er
     struct receipt *receipt = waiting->receipt, *before = receipt_enter(shard, receipt);
     bool is_for_server = receipt && receipt->of_server && is_last_word(waiting->stanza);
     if (is_for_server && shard->stopping && receipt_is_of(receipt, shard))
-        s2s_sm_not_taken(receipt);
+        arrivals_not_taken(receipt);
     else if (is_for_server)
         shard->counters.s2s_given_up++;
     if (!PLANTED(PLANTED_SILENT_BOUNCE))

@@ -309,11 +309,19 @@ static bool is_established(const struct s2s *s2s)
                                       (s2s->pair && list_empty(&s2s->asking)));
 }
 
+/* Closed now it would leave what came over it to the peer, which sends that again: it would come twice. */
+static bool is_in_use(const struct s2s *s2s)
+{
+    return s2s->verifying || !s2s_sm_is_done(s2s);
+}
+
 static void time_passed(struct timer *timer)
 {
     struct s2s *s2s = CONTAINER_OF(timer, struct s2s, timer);
     struct shard *shard = s2s->link.shard;
     shard_enter(shard);
+    if (is_established(s2s) && is_in_use(s2s))
+        s2s->used_us = loop_now_us(shard->loop);
     if (s2s->state == S2S_PARTING)
         s2s_end(s2s);
     else if (!is_established(s2s) && s2s->verifying && s2s->patience++ < PATIENCE_MAX)
@@ -322,7 +330,7 @@ static void time_passed(struct timer *timer)
         s2s_end(s2s); /* it came to ask about a key */
     else if (!is_established(s2s))
         s2s_fail(s2s, STREAM_ERROR_CONNECTION_TIMEOUT, "negotiation took too long");
-    else if (since_ms(s2s, s2s->used_us) >= s2s_config(s2s)->s2s.idle_ms && !s2s->verifying)
+    else if (since_ms(s2s, s2s->used_us) >= s2s_config(s2s)->s2s.idle_ms)
         s2s_end(s2s);
     else {
         if (since_ms(s2s, s2s->heard_us) >= s2s_config(s2s)->s2s.ping_ms && !s2s_sm_ask(s2s))

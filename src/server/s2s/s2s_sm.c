@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Stream management between servers (XEP-0198), both ends: the two differ only in who begins and resumes.
  *
- * Numbers are of 64 bits here and of 32 on the wire. `in` counts what has come, `safe` how much of that is
- * done with, which receipts tell: only that is acknowledged (XEP-0198 §4). `out` counts what was written, and
- * acked + 1 .. out are kept in `flight`.
+ * Numbers are of 64 bits here and of 32 on the wire. `out` counts what was written, and acked + 1 .. out are
+ * kept in `flight`; what comes in is counted by s2s_arrivals.h, and acknowledged when it is done with
+ * (XEP-0198 §4).
  *
  * A stream that breaks leaves its struct behind in remote->past, for `resume-time`. We resume one that we had
  * opened as soon as there is a new connection, and before anything else is sent, so that order holds. What
@@ -13,12 +13,8 @@
  * peer had opened is the peer's to resume; its stanzas, which there are only if the stream served both
  * directions, wait for it a little while.
  *
- * The same the other way round: at a resumption we say what is done with, and not what has come, since a
- * crash would take the difference. What we have not said comes again, perhaps while the first one still waits
- * for the disk; it is known by its digest, as a client's is (sm.c), and only counted.
- *
- * Where that would be told the sender of an error, which can't be, the error is sent once more.
- * What has brought about an error is done with when the peer has that, but does not wait for it for long.
+ * The sender of an error can't be told of another: an error that may not have come is sent once more. What
+ * has brought about an error is done with when the peer has that, but does not wait for it for long.
  *
  * A peer that ends its stream in order acknowledges before; what it has not, it has not taken. What we have
  * written before we end a stream in order counts as delivered: TCP brings it, or the peer is gone.
@@ -28,40 +24,21 @@
 #include "server/s2s/s2s_sm.h"
 
 #include "base/log.h"
-#include "base/map.h"
 #include "base/rand.h"
-#include "server/receipt.h"
 #include "server/s2s/remote_queue.h"
 #include "server/s2s/remote_reach.h"
 #include "server/s2s/s2s.h"
+#include "server/s2s/s2s_arrivals.h"
 #include "server/sm/sm.h"
 #include "xml/write.h"
 #include "xmpp/ns.h"
 
 #include <stdlib.h>
 
-enum {
-    ASK_MS = 1000,
-    ASK_COUNT = 100,
-    LATE_MS = 5000,
-    HOLD_MS = 10 * 1000,
-    PAST_MAX = 4,
-    KNOWN_MAX = 1000,
-    ID_MAX = 4000
-};
-
-/* A stanza that came, until it is safe, and all before it. */
-struct arrival {
-    struct list link; /* sm->arrivals or sm->known */
-    struct receipt receipt;
-    struct s2s_sm *sm;
-    uint64_t number, digest;
-    bool safe;
-};
+enum { ASK_MS = 1000, ASK_COUNT = 100, LATE_MS = 5000, HOLD_MS = 10 * 1000, PAST_MAX = 4, ID_MAX = 4000 };
 
 struct s2s_sm {
     struct list link; /* remote->past, when it has no stream */
-    unsigned refs;    /* of the stream or the list, and of arrivals */
     struct shard *shard;
     struct s2s *s2s;       /* NULL: broken; when `is_resuming`, the new one */
     struct remote *remote; /* in whose past it is */
@@ -69,10 +46,8 @@ struct s2s_sm {
     char *id;              /* for a resumption; NULL: none */
     bool is_on;            /* the peer counts too */
     bool is_resuming;
-    uint64_t in, safe, owed;    /* owed: an answer is due when so many are safe; 0: none */
-    uint64_t refused;           /* the first that was not taken, and none may be as much; 0: all were */
-    struct list arrivals;       /* safe + 1 .. in */
-    struct list known;          /* those that had come before a resumption, and come again */
+    struct arrivals *arrivals;
+    uint64_t owed;              /* an answer is due when so many of these are safe; 0: none */
     uint64_t out, acked, asked; /* asked: of so many, and not answered; 0: no question is open */
     uint64_t answered;          /* up to there the peer has answered, though not acknowledged all */
     struct list flight;
@@ -91,40 +66,21 @@ static const struct config_s2s *config_of(const struct s2s_sm *sm)
 
 static void timer_fired(struct timer *timer);
 static void late_fired(struct timer *timer);
+static void arrivals_moved(void *owner);
 
 static struct s2s_sm *sm_make(struct s2s *s2s)
 {
     struct s2s_sm *sm = NEW(struct s2s_sm);
-    sm->refs = 1;
     sm->shard = s2s->link.shard;
     sm->s2s = s2s;
     s2s->sm = sm;
-    list_init(&sm->arrivals);
-    list_init(&sm->known);
+    sm->arrivals = arrivals_new(sm->shard, arrivals_moved, sm);
     list_init(&sm->flight);
     sm->timer.fired = timer_fired;
     sm->late.fired = late_fired;
     return sm;
 }
 
-static void unref(struct s2s_sm *sm)
-{
-    if (--sm->refs)
-        return;
-    free(sm->id);
-    free(sm);
-}
-
-static void collect(struct s2s_sm *sm)
-{
-    while (!list_empty(&sm->arrivals) && LIST_ITEM(sm->arrivals.next, struct arrival, link)->safe) {
-        free(LIST_ITEM(list_shift(&sm->arrivals), struct arrival, link));
-        sm->safe++;
-        sm->refs--;
-    }
-}
-
-/* The stream or the list lets go of it; arrivals may still be under way. */
 static void forget(struct s2s_sm *sm)
 {
     struct list *link;
@@ -138,10 +94,9 @@ static void forget(struct s2s_sm *sm)
     timer_stop(&sm->late);
     while ((link = list_shift(&sm->flight)))
         waiting_done(sm->shard, LIST_ITEM(link, struct waiting, link));
-    while ((link = list_shift(&sm->known)))
-        list_append(&sm->arrivals, link);
-    collect(sm);
-    unref(sm);
+    arrivals_release(sm->arrivals);
+    free(sm->id);
+    free(sm);
 }
 
 /* ---- What goes out
@@ -283,8 +238,7 @@ static void bounce_all(struct s2s_sm *sm, enum stanza_error error, const char *w
 
 static void write_ack(struct s2s_sm *sm)
 {
-    uint64_t h = sm->refused && sm->refused <= sm->safe ? sm->refused - 1 : sm->safe;
-    buf_addf(conn_out(&sm->s2s->conn), "<a xmlns='" NS_SM "' h='%u'/>", (uint32_t)h);
+    buf_addf(conn_out(&sm->s2s->conn), "<a xmlns='" NS_SM "' h='%u'/>", (uint32_t)arrivals_ack(sm->arrivals));
     conn_wrote(&sm->s2s->conn);
     sm->owed = 0;
     timer_stop(&sm->late);
@@ -293,115 +247,45 @@ static void write_ack(struct s2s_sm *sm)
 static void write_resumed(struct s2s_sm *sm)
 {
     buf_addf(conn_out(&sm->s2s->conn), "<resumed xmlns='" NS_SM "' previd='%s' h='%u'/>", sm->id,
-             (uint32_t)sm->safe);
+             (uint32_t)sm->arrivals->safe);
     conn_wrote(&sm->s2s->conn);
 }
 
-static void arrived_safely(struct receipt *receipt)
+static void arrivals_moved(void *owner)
 {
-    struct arrival *arrival = CONTAINER_OF(receipt, struct arrival, receipt);
-    struct s2s_sm *sm = arrival->sm;
-    arrival->safe = true;
-    sm->refs++;
-    collect(sm);
-    if (sm->s2s && !sm->is_resuming && sm->owed && sm->safe >= sm->owed)
+    struct s2s_sm *sm = owner;
+    if (sm->s2s && !sm->is_resuming && sm->owed && sm->arrivals->safe >= sm->owed)
         write_ack(sm);
-    unref(sm);
-}
-
-static uint64_t digest_of(const struct stanza *stanza)
-{
-    return sm_digest(stanza) ^ hash_stable(stanza->from.full);
-}
-
-static struct arrival *take_known(struct s2s_sm *sm, uint64_t digest)
-{
-    list_each (at, &sm->known) {
-        struct arrival *arrival = LIST_ITEM(at, struct arrival, link);
-        if (arrival->digest != digest)
-            continue;
-        list_remove(at);
-        return arrival;
-    }
-    return NULL;
-}
-
-static struct arrival *arrival_new(struct s2s_sm *sm, uint64_t digest)
-{
-    struct arrival *arrival = NEW(struct arrival);
-    arrival->sm = sm;
-    arrival->digest = digest;
-    sm->refs++;
-    receipt_init(&arrival->receipt, sm->shard, arrived_safely, NULL);
-    arrival->receipt.of_server = true;
-    return arrival;
 }
 
 bool s2s_sm_receive(struct s2s *s2s, const struct stanza *stanza, struct receipt **ret_receipt)
 {
     struct s2s_sm *sm = s2s->sm;
-    if (!sm || !sm->is_on) {
-        *ret_receipt = NULL;
+    *ret_receipt = NULL;
+    if (!sm || !sm->is_on)
         return true;
-    }
-    uint64_t digest = digest_of(stanza);
-    struct arrival *known = take_known(sm, digest);
-    struct arrival *arrival = known ? known : arrival_new(sm, digest);
-    arrival->number = ++sm->in;
-    list_append(&sm->arrivals, &arrival->link);
-    if (known) {
-        collect(sm);
-        return false;
-    }
-    *ret_receipt = &arrival->receipt;
-    return true;
+    *ret_receipt = arrivals_add(sm->arrivals, stanza);
+    return *ret_receipt;
 }
 
-/* Of a peer that never sends again what it is asked for. */
-static void trim_known(struct s2s_sm *sm)
+static bool is_all_safe(const struct s2s_sm *sm)
 {
-    size_t count = 0;
-    list_each (at, &sm->known)
-        count++;
-    list_each_safe (at, &sm->known) {
-        struct arrival *arrival = LIST_ITEM(at, struct arrival, link);
-        if (count <= KNOWN_MAX)
-            return;
-        if (!arrival->safe)
-            continue;
-        list_remove(at);
-        free(arrival);
-        sm->refs--;
-        count--;
-    }
+    return sm->arrivals->safe == sm->arrivals->in;
 }
 
-/* From here on the peer is told that it has to send again all that is not safe. */
-static void count_anew(struct s2s_sm *sm)
+bool s2s_sm_is_done(const struct s2s *s2s)
 {
-    struct list *link;
-    while ((link = list_shift(&sm->arrivals)))
-        list_append(&sm->known, link);
-    trim_known(sm);
-    sm->in = sm->safe;
-}
-
-void s2s_sm_not_taken(struct receipt *receipt)
-{
-    const struct arrival *arrival = CONTAINER_OF(receipt, struct arrival, receipt);
-    struct s2s_sm *sm = arrival->sm;
-    if (!sm->refused || arrival->number < sm->refused)
-        sm->refused = arrival->number;
+    return !s2s->sm || is_all_safe(s2s->sm);
 }
 
 /* §4: at once if all is done with; else when it is, or with what is after a while. */
 static void asked(struct s2s_sm *sm)
 {
-    if (sm->safe == sm->in) {
+    if (is_all_safe(sm)) {
         write_ack(sm);
         return;
     }
-    sm->owed = sm->in;
+    sm->owed = sm->arrivals->in;
     if (!timer_running(&sm->late))
         timer_start(sm->shard->loop, &sm->late, LATE_MS);
 }
@@ -651,8 +535,8 @@ bool s2s_sm_begin(struct s2s *s2s)
         past->is_resuming = true;
         s2s->sm = past;
         timer_start(past->shard->loop, &past->timer, config_of(past)->ack_ms);
-        count_anew(past);
-        buf_addf(conn_out(&s2s->conn), "<resume xmlns='" NS_SM "' h='%u'", (uint32_t)past->safe);
+        arrivals_count_anew(past->arrivals);
+        buf_addf(conn_out(&s2s->conn), "<resume xmlns='" NS_SM "' h='%u'", (uint32_t)past->arrivals->safe);
         xml_write_attr(conn_out(&s2s->conn), "previd", str_from(past->id));
         buf_lit(conn_out(&s2s->conn), "/>");
         conn_wrote(&s2s->conn);
@@ -775,7 +659,7 @@ static struct s2s_sm *past_named(struct s2s *s2s, str id)
 static void resumed_by_peer(struct s2s_sm *sm, struct s2s *s2s)
 {
     struct remote *remote = sm->remote;
-    count_anew(sm);
+    arrivals_count_anew(sm->arrivals);
     revive(sm, s2s);
     write_resumed(sm);
     s2s_in_begun(s2s);

@@ -26,10 +26,9 @@ void s2s_sm_keep(struct s2s_sm *sm, struct waiting *waiting);
  * before the stream was resumed, and is counted; there is nothing to do. */
 bool s2s_sm_receive(struct s2s *s2s, const struct stanza *stanza, struct receipt **ret_receipt);
 
-/* What another server has sent (receipt->of_server) brought about an error that can't leave any more, since
- * we are stopping: it is not acknowledged, so it is still that server's, which sends it again. On its home.
- */
-void s2s_sm_not_taken(struct receipt *receipt);
+/* Whether all that came is done with. A stream that ends before leaves the rest to the peer, which sends it
+ * again. */
+bool s2s_sm_is_done(const struct s2s *s2s);
 
 /* An element of stream management. False: it is none. */
 bool s2s_sm_element(struct s2s *s2s, const struct xml_node *node);
