@@ -46,7 +46,7 @@ fuzzers: deps $(FUZZ)/build.ninja ## build the fuzz targets with Clang in build/
 run: build ## start the server in the folder run/, ready to chat (ACCOUNT=a@localhost PASSWORD=p asks nothing)
 	@tools/run $(RELEASE)/src/programs/jabirud/jabirud $(RELEASE)/src/programs/jabiructl/jabiructl
 
-check: deps build debug $(TSAN)/build.ninja fuzzers ## install what is missing, build, run all tests
+check: deps build debug $(TSAN)/build.ninja $(FUZZ)/build.ninja ## install what is missing, build, run all tests
 	@tools/check
 
 unit: debug ## run the unit and scenario tests only
@@ -55,7 +55,7 @@ unit: debug ## run the unit and scenario tests only
 sim: build ## simulate SIM_SEEDS (20000) runs of whole servers, on all cores
 	@SIM_SEEDS=$${SIM_SEEDS:-20000} tools/check sim
 
-fuzz: fuzzers ## fuzz each target for FUZZ_SECONDS (600)
+fuzz: deps $(FUZZ)/build.ninja ## fuzz each target for FUZZ_SECONDS (600)
 	@FUZZ_SECONDS=$${FUZZ_SECONDS:-600} tools/check fuzz
 
 bench: build deps-bench ## measure beside other servers and print the table

@@ -28,7 +28,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FREE_MIN = 1 << 20, FREE_PART = 8, TRIM_PAUSE_US = 2000000, TRIM_SHARE = 100 };
+enum { FREE_MIN = 1 << 20, FREE_PART = 8, TRIM_PAUSE_US = 5000000, TRIM_SHARE = 100 };
 enum { TIDY_US = 2000000, TICK_MS = 200, BIN_FIRST = 16, BINS = 16, VICTIMS_MAX = 1000 };
 
 struct budget {
@@ -48,6 +48,7 @@ struct budget {
     uint64_t trim_began_us, next_trim_us;
     size_t kept_free; /* bytes that were free when the pages were last given back, or fewer, if fewer were
                          since */
+    size_t spare;     /* bytes that were free all the time since it was last looked whether to do that */
 };
 
 /* One who holds memory: a link or, if that is NULL, a session with stream management. */
@@ -270,16 +271,26 @@ static void trimmed(struct work *work)
     shard_commit_ended(budget->server->shards[0]);
 }
 
-/* A stop waits until it is done. */
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Only if much was free all the time: what a burst needs every second would be taken from the kernel each
+ * time, page by page, and that takes longer than the burst. A stop waits until it is done. */
 static void give_back(struct budget *budget, size_t used)
 {
     struct shard *shard = budget->server->shards[0];
     size_t unused = heap_free();
-    if (unused < budget->kept_free)
-        budget->kept_free = unused;
+    budget->kept_free = smaller(budget->kept_free, unused);
+    budget->spare = smaller(budget->spare, unused);
     uint64_t now_us = loop_now_us(shard->loop);
-    if (budget->is_trimming || now_us < budget->next_trim_us ||
-        unused < budget->kept_free + used / FREE_PART + FREE_MIN)
+    if (budget->is_trimming || now_us < budget->next_trim_us)
+        return;
+    size_t spare = budget->spare;
+    budget->spare = unused;
+    budget->next_trim_us = now_us + TRIM_PAUSE_US;
+    if (spare < budget->kept_free + used / FREE_PART + FREE_MIN)
         return;
     budget->is_trimming = true;
     budget->trim_began_us = now_us;
