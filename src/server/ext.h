@@ -132,8 +132,8 @@ struct ext {
     void (*load_row)(struct user *user, const struct store_row *row);
     void (*user_reset)(struct user *user);
     void (*early_features)(struct host *host, struct buf *out); /* adds to those before a login */
-    void (*stream_features)(struct host *host,
-                            struct buf *out); /* adds to the features of an authenticated stream */
+    /* Adds to the features of an authenticated stream; called once for each configuration of the host. */
+    void (*stream_features)(struct host *host, struct buf *out);
 };
 
 enum { EXT_MAX = 64 };
@@ -190,8 +190,14 @@ void ext_set_fini(struct server *server);
 /* Frees what extensions keep with a shard. */
 void ext_shard_fini(struct shard *shard);
 
-/* Reads from its configuration which extensions are off at the host. */
+/* Reads from its configuration which extensions are off at the host, and writes down what the others add to
+ * the features of its streams. */
 void ext_switch(struct host *host);
+
+/* What extensions add to the features of an authenticated stream; on any thread, and lives as long as the
+ * host. */
+str ext_features(const struct host *host);
+void ext_host_fini(struct host *host);
 
 /* Runs the handler for this request; answers service-unavailable if there is none. */
 void ext_dispatch(struct iq_event *event, enum ext_target target);

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Handlers of one hook, in their order. */
 struct hook_row {
@@ -16,6 +17,14 @@ struct hook_list {
     struct hook_row *rows;
     size_t count;
 };
+
+struct ext_features {
+    struct ext_features *older;
+    size_t len;
+    char text[];
+};
+
+enum { FEATURES_BYTES_MAX = 64 * 1024 };
 
 const struct config_extension *const *ext_configs(const struct ext *const *list)
 {
@@ -100,6 +109,40 @@ void ext_set_fini(struct server *server)
     free(server->user_rows);
 }
 
+/* Those of before a reload stay: another shard may be writing them right now. */
+static void write_features(struct host *host)
+{
+    struct ext_features *older = atomic_load(&host->_features);
+    struct buf out;
+    buf_init(&out, FEATURES_BYTES_MAX);
+    for (const struct ext *const *ext = host->server->extensions; *ext; ext++)
+        if ((*ext)->stream_features && ext_is_on(host, *ext))
+            (*ext)->stream_features(host, &out);
+    if (!older || !str_eq(buf_str(&out), ext_features(host))) {
+        struct ext_features *fresh = xmalloc(sizeof *fresh + out.len);
+        *fresh = (struct ext_features){ .older = older, .len = out.len };
+        if (out.len)
+            memcpy(fresh->text, out.p, out.len);
+        atomic_store(&host->_features, fresh);
+    }
+    buf_fini(&out);
+}
+
+str ext_features(const struct host *host)
+{
+    const struct ext_features *features = atomic_load_explicit(&host->_features, memory_order_acquire);
+    return (str){ features->text, features->len };
+}
+
+void ext_host_fini(struct host *host)
+{
+    struct ext_features *older;
+    for (struct ext_features *at = atomic_load(&host->_features); at; at = older) {
+        older = at->older;
+        free(at);
+    }
+}
+
 void ext_switch(struct host *host)
 {
     const struct config_list *off = &host->config->extensions_off;
@@ -109,6 +152,7 @@ void ext_switch(struct host *host)
             if (!strcmp(off->items[i], (*ext)->name))
                 bits |= UINT64_C(1) << (*ext)->slot->index;
     atomic_store(&host->ext_off, bits);
+    write_features(host);
 }
 
 #define X(name, event)                                                                                       \

@@ -356,6 +356,7 @@ void server_free(struct server *server)
         tls_context_unref(server->host_list[i]->tls);
         tls_context_unref(server->host_list[i]->s2s_in_tls);
         tls_context_unref(server->host_list[i]->s2s_out_tls);
+        ext_host_fini(server->host_list[i]);
         free(server->host_list[i]->name);
         free(server->host_list[i]);
     }

@@ -16,6 +16,7 @@
 
 struct component_domain;
 struct ext;
+struct ext_features;
 struct hook_list;
 struct shard;
 struct tls_context;
@@ -29,6 +30,7 @@ struct host {
     const struct config_host *_Atomic config;
     struct tls_context *_Atomic tls;                              /* NULL: no certificate */
     struct tls_context *_Atomic s2s_in_tls, *_Atomic s2s_out_tls; /* with other servers: theirs, ours */
+    struct ext_features *_Atomic _features;                       /* ext_features() */
     _Atomic uint64_t ext_off;  /* bit n: the extension with this index is off here */
     const struct ext *service; /* whose domain it is, below a virtual host; NULL: a virtual host */
     struct host *parent;       /* of a service: the virtual host */

@@ -99,7 +99,7 @@ class Raw:
         self.send(f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{token}</auth>")
         answer = self.next()
         assert answer.tag.endswith("}success"), ET.tostring(answer)
-        self.open_stream()
+        self.features = self.open_stream()
         if compress:
             self.compress()
         bind = f"<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>{resource}</resource></bind>"

@@ -55,3 +55,26 @@ def test_limits_change_by_reload(make_server, ca):
     client.send(f"<message to='alice@localhost/desk'><body>{'x' * 30000}</body></message>")
     assert len(client.until(lambda e: e.tag.endswith("}message"))[-1][0].text) == 30000
     client.close()
+
+
+def test_capabilities_change_by_reload(make_server, ca):
+    """They are written once for each configuration, and those of the one before are not known any more."""
+    def capabilities(client):
+        told = [e for e in client.features if e.tag == "{http://jabber.org/protocol/caps}c"][0]
+        asked = client.ask(f"<query xmlns='http://jabber.org/protocol/disco#info' node='{told.get('node')}#{told.get('ver')}'/>", to="localhost")
+        return told.get("ver"), asked.get("type")
+
+    server = make_server(host_lines="  contact-abuse = { \"mailto:abuse@localhost\" }")
+    server.add_user("alice@localhost")
+    old = Raw(server, ca).login("alice", "old")
+    before, known = capabilities(old)
+    assert known == "result"
+    server.config.write_text(server.config.read_text().replace("abuse@localhost", "police@localhost"))
+    server.reload()
+    server.wait_log("reloaded")
+    new = Raw(server, ca).login("alice", "new")
+    after, known = capabilities(new)
+    assert known == "result" and after != before
+    assert capabilities(old) == (before, "error")
+    old.close()
+    new.close()

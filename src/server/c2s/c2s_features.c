@@ -155,14 +155,11 @@ static void write_negotiation(struct c2s *c2s, struct buf *out)
 
 static void write_bound(struct c2s *c2s, struct buf *out)
 {
-    const struct ext *const *all = c2s->link.shard->server->extensions;
     if (!c2s->session)
         buf_lit(out, "<bind xmlns='" NS_BIND "'/><session xmlns='" NS_SESSION "'><optional/></session>");
     c2s_compress_offer(c2s, out); /* XEP-0170 §2.1: before a resource is bound */
     buf_lit(out, "<ver xmlns='" NS_ROSTER_VERSION "'/><sub xmlns='" NS_PRE_APPROVAL "'/>");
-    for (size_t i = 0; all[i]; i++)
-        if (all[i]->stream_features && ext_is_on(c2s->host, all[i]))
-            all[i]->stream_features(c2s->host, out);
+    buf_add(out, ext_features(c2s->host));
 }
 
 void c2s_send_features(struct c2s *c2s)
