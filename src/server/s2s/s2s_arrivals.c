@@ -41,15 +41,24 @@ static void drop(struct arrival *arrival)
     free(arrival);
 }
 
+static struct arrival *first_safe(const struct arrivals *arrivals)
+{
+    if (list_empty(&arrivals->_pending))
+        return NULL;
+    struct arrival *first = LIST_ITEM(arrivals->_pending.next, struct arrival, link);
+    return first->safe ? first : NULL;
+}
+
 static void collect(struct arrivals *arrivals)
 {
-    while (!list_empty(&arrivals->_pending)) {
-        struct arrival *first = LIST_ITEM(arrivals->_pending.next, struct arrival, link);
-        if (!first->safe)
-            return;
+    struct arrival *first;
+    uint64_t before = arrivals->safe;
+    while ((first = first_safe(arrivals))) {
         drop(first);
         arrivals->safe++;
     }
+    if (arrivals->_owner && arrivals->safe > before)
+        arrivals->_moved(arrivals->_owner);
 }
 
 void arrivals_release(struct arrivals *arrivals)
@@ -69,8 +78,6 @@ static void arrived_safely(struct receipt *receipt)
     arrival->safe = true;
     arrivals->_refs++;
     collect(arrivals);
-    if (arrivals->_owner)
-        arrivals->_moved(arrivals->_owner);
     unref(arrivals);
 }
 

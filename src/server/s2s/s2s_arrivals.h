@@ -24,7 +24,8 @@ struct arrivals {
     struct list _known;   /* those that had come before a resumption, and come again */
 };
 
-/* For a stream at its home `shard`. `moved` is called with the owner in an event on it when `safe` has grown.
+/* For a stream at its home `shard`. `moved` is called with the owner, in an event on it, when
+ * `safe` has grown.
  */
 struct arrivals *arrivals_new(struct shard *shard, void (*moved)(void *owner), void *owner);
 
