@@ -46,7 +46,7 @@ fuzzers: deps $(FUZZ)/build.ninja ## build the fuzz targets with Clang in build/
 run: build ## start the server in the folder run/, ready to chat (ACCOUNT=a@localhost PASSWORD=p asks nothing)
 	@tools/run $(RELEASE)/src/programs/jabirud/jabirud $(RELEASE)/src/programs/jabiructl/jabiructl
 
-check: deps build debug $(TSAN)/build.ninja $(FUZZ)/build.ninja ## install what is missing, build, run all tests
+check: deps debug $(RELEASE)/build.ninja $(TSAN)/build.ninja $(FUZZ)/build.ninja ## install what is missing, build, run all tests
 	@tools/check
 
 unit: debug ## run the unit and scenario tests only
